@@ -1,0 +1,157 @@
+"""What can be done to the world, as values. :mod:`airflow_sm_rollout.aws.perform` does them; each is safe to do twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_sm_rollout.core.rollout import Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRecord:
+    """Take the endpoint: write the record unless one is there."""
+
+    rollout: Rollout
+
+    def __str__(self) -> str:
+        return f"record rollout {self.rollout.rollout_id} and what endpoint {self.rollout.endpoint_name} is now"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRecord:
+    """Write a new version of a record that is ours."""
+
+    rollout: Rollout
+    why: str
+
+    def __str__(self) -> str:
+        return f"note in the record: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRecord:
+    """Let go of the endpoint."""
+
+    rollout: Rollout
+
+    def __str__(self) -> str:
+        return f"release endpoint {self.rollout.endpoint_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateModel:
+    """Make green's SageMaker model from the rollout's :class:`~.rollout.Green`."""
+
+    rollout: Rollout
+
+    def __str__(self) -> str:
+        return f"create model {self.rollout.green_model_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateConfig:
+    """Make an endpoint config; ``config`` holds CreateEndpointConfig's members but for the name and the tags."""
+
+    name: str
+    config: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"create endpoint config {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateEndpoint:
+    """Put the endpoint on a config.
+
+    Instance counts of variants that stay are kept as they are now: UpdateEndpoint's default would reset them to the config's
+    (CASES.md: sagemaker-python-sdk#3126). ``keep_weights`` says whether weights are kept too, or become the config's.
+    """
+
+    endpoint_name: str
+    config_name: str
+    keep_weights: bool
+
+    def __str__(self) -> str:
+        return f"update endpoint {self.endpoint_name} to config {self.config_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetCapacity:
+    """Set a variant's instance count."""
+
+    endpoint_name: str
+    variant: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"set {self.variant} to {self.count} instance(s)"
+
+
+@dataclass(frozen=True, slots=True)
+class SetWeights:
+    """Set the variants' weights."""
+
+    endpoint_name: str
+    weights: Mapping[str, float]
+
+    def __str__(self) -> str:
+        return "set weights " + ", ".join(f"{name}={weight:g}" for name, weight in self.weights.items())
+
+
+@dataclass(frozen=True, slots=True)
+class PutAlarms:
+    """Make the rollout's own alarms for green."""
+
+    rollout: Rollout
+
+    def __str__(self) -> str:
+        return "put alarms " + ", ".join(self.rollout.own_alarms)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAlarms:
+    """Delete alarms that the rollout has made."""
+
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "delete alarms " + ", ".join(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteConfig:
+    """Delete an endpoint config."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"delete endpoint config {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteModel:
+    """Delete a SageMaker model."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"delete model {self.name}"
+
+
+Action = (
+    CreateRecord
+    | UpdateRecord
+    | DeleteRecord
+    | CreateModel
+    | CreateConfig
+    | UpdateEndpoint
+    | SetCapacity
+    | SetWeights
+    | PutAlarms
+    | DeleteAlarms
+    | DeleteConfig
+    | DeleteModel
+)

@@ -1,0 +1,81 @@
+"""Decide the next move toward a goal, from one observation.
+
+Every operator, the command line and the tests drive the same loop::
+
+    observe -> decide -> one action, then again | wait | done | give up
+
+Nothing is remembered between two turns, so a retry, a cleared task or a killed worker is no special case: the next turn reads the world
+and goes on. That holds only if each rule asks what *is*, never what was done. The rules are in :mod:`~airflow_sm_rollout.core.variants`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_sm_rollout.core.goals import AsBefore, Decision, Done, GiveUp, Goal, GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.variants import as_before, green_deployed, green_share, only_green
+from airflow_sm_rollout.core.variants.shared import Needs, Rule
+
+RULES: Mapping[type[Any], tuple[Rule, ...]] = {
+    GreenDeployed: green_deployed.RULES,
+    GreenShare: green_share.RULES,
+    OnlyGreen: only_green.RULES,
+    AsBefore: as_before.RULES,
+}
+
+
+def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """What a decision about a goal has to know, so that just that is read: of an endpoint that is changing, nothing more."""
+    if endpoint is not None and endpoint.is_busy:
+        return Needs()
+    if isinstance(goal, GreenDeployed):
+        return green_deployed.needs(rollout)
+    if isinstance(goal, GreenShare):
+        return green_share.needs(rollout)
+    if isinstance(goal, OnlyGreen):
+        return only_green.needs(rollout)
+    return as_before.needs(rollout, endpoint)
+
+
+def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:
+    """What to do next.
+
+    :param goal: the state to reach.
+    :param rollout_id: whose rollout this is; another's record is never acted on.
+    :param seen: what the world looks like; must hold all that :func:`needs` names.
+    :return: one action, or wait, done, or give up, each with a reason fit for a person.
+    """
+    record = seen.record
+    if isinstance(goal, GreenDeployed) and record is None:
+        record = goal.rollout
+    elif record is None:
+        return _decide_without_record(goal, rollout_id, seen)
+    elif record.rollout_id != rollout_id:
+        return _decide_held_by_another(goal, record)
+    answers = (rule(goal, record, seen) for rule in RULES[type(goal)])
+    return next(decision for decision in answers if decision is not None)
+
+
+def _decide_without_record(goal: Goal, rollout_id: str, seen: Observation) -> Decision:
+    """No rollout holds the endpoint: this one has ended, or has never begun. Either way nothing of it is left to undo."""
+    promoted = seen.endpoint is not None and seen.endpoint.config_name.endswith(f"-{rollout_id}")
+    state = seen.endpoint.describe() if seen.endpoint else "there is no such endpoint"
+    if promoted and isinstance(goal, (AsBefore, OnlyGreen)):
+        return Done(f"green was promoted: {state}", "promoted")
+    if isinstance(goal, AsBefore):
+        return Done(f"no rollout is in progress, nothing is left to undo: {state}", "as_before")
+    return GiveUp(
+        f"rollout {rollout_id} is not in progress (it was rolled back, promoted, or never began), so nothing was changed; {state}. "
+        "Start a new rollout with a new DAG run"
+    )
+
+
+def _decide_held_by_another(goal: Goal, record: Rollout) -> Decision:
+    held = f"endpoint {record.endpoint_name} is held by {record.describe_owner()}"
+    if isinstance(goal, AsBefore):
+        return Done(f"{held}; nothing of this rollout is left, and that one is left alone", "as_before")
+    end = f"Wait for it to end, or end it: sm-rollout rollback {record.endpoint_name}"
+    return GiveUp(f"{held}; nothing was changed. {end}", refused=True)

@@ -1,0 +1,91 @@
+"""Goal states of an endpoint, and what a decision about one may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from airflow_sm_rollout.core.actions import Action
+from airflow_sm_rollout.core.rollout import Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class GreenDeployed:
+    """Green stands beside blue, with instances and without traffic.
+
+    :param rollout: the rollout to begin; once it is recorded, the record counts, not this.
+    """
+
+    rollout: Rollout
+
+    def __str__(self) -> str:
+        return "green is deployed with no traffic"
+
+
+@dataclass(frozen=True, slots=True)
+class GreenShare:
+    """Green takes ``share`` percent of the requests, 0 to 100, on enough instances."""
+
+    share: float
+
+    def __str__(self) -> str:
+        return f"green has {self.share:g} % of the traffic"
+
+
+@dataclass(frozen=True, slots=True)
+class AsBefore:
+    """Everything is as it was before the rollout, and nothing that it made is left."""
+
+    def __str__(self) -> str:
+        return "everything is as before the rollout"
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyGreen:
+    """Green alone serves; of what the rollout made, only green's config and model are left."""
+
+    def __str__(self) -> str:
+        return "green alone serves"
+
+
+Goal = GreenDeployed | GreenShare | AsBefore | OnlyGreen
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Do this, then look again."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do now; look again later. ``expected`` is how long it usually takes on AWS."""
+
+    reason: str
+    expected: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The goal is reached.
+
+    :param outcome: ``promoted`` or ``as_before`` for the goals that end a rollout, else empty.
+    """
+
+    reason: str
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The goal can't be reached, and looking again would not change it.
+
+    :param refused: nothing was done at all, because the rollout was not let to begin.
+    """
+
+    reason: str
+    refused: bool = False
+
+
+Decision = Act | Wait | Done | GiveUp

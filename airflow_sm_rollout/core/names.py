@@ -1,0 +1,93 @@
+"""Names of what a rollout creates. They follow from the endpoint and the rollout's id and from nothing else, so that what a call
+created whose answer was lost is found again, not created twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from airflow_sm_rollout.core.errors import PlanError
+
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+_MAX_NAME = 63  # of endpoint, config, variant and model names (botocore's SageMaker model)
+
+
+def validate_endpoint_name(name: str) -> str:
+    """Check a name as SageMaker will.
+
+    :raises PlanError: for a name it would refuse.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+        raise PlanError("endpoint_name", name, "1 to 63 letters, digits and hyphens, no hyphen first or last")
+    return name
+
+
+def derive_rollout_id(endpoint_name: str, *parts: str) -> str:
+    """Eight hex digits that stay the same for every try of the same rollout.
+
+    The parts are joined by NUL, which occurs in none of them, so that ("a", "b-c") and ("a-b", "c") differ.
+
+    :param parts: what makes the rollout itself: for Airflow the DAG's id, the run's id and the task group's.
+    """
+    return hashlib.sha256("\0".join((endpoint_name, *parts)).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What one rollout calls the things it creates.
+
+    :param endpoint: the endpoint's name.
+    :param rollout_id: see :func:`derive_rollout_id`.
+    """
+
+    endpoint: str
+    rollout_id: str
+
+    @property
+    def variant(self) -> str:
+        """Green's variant. It stays green's name after promotion: SageMaker can't rename a variant without a new fleet."""
+        return f"model-{self.rollout_id}"
+
+    @property
+    def model(self) -> str:
+        """Green's SageMaker model, where the rollout makes it."""
+        return self._fitted("")
+
+    @property
+    def mixed_config(self) -> str:
+        """The config that holds blue and green."""
+        return self._fitted("-mixed")
+
+    @property
+    def final_config(self) -> str:
+        """The config that holds green alone."""
+        return self._fitted("")
+
+    @property
+    def error_alarm(self) -> str:
+        """The alarm on green's errors."""
+        return f"sm-rollout-{self.endpoint}-{self.rollout_id}-errors"
+
+    @property
+    def latency_alarm(self) -> str:
+        """The alarm on green's latency."""
+        return f"sm-rollout-{self.endpoint}-{self.rollout_id}-latency"
+
+    @property
+    def record(self) -> str:
+        """The record's SSM parameter."""
+        return record_name(self.endpoint)
+
+    def _fitted(self, suffix: str) -> str:
+        tail = f"-{self.rollout_id}{suffix}"
+        return self.endpoint[: _MAX_NAME - len(tail)].rstrip("-") + tail
+
+
+RECORD_PREFIX = "/sm-rollout"
+
+
+def record_name(endpoint_name: str) -> str:
+    """The SSM parameter that is an endpoint's rollout record and lock."""
+    return f"{RECORD_PREFIX}/{endpoint_name}"

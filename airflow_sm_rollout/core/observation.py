@@ -1,0 +1,110 @@
+"""One typed read of the world, with its time. "Not there" and "cannot tell" are values here, never zeros or absences by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from airflow_sm_rollout.core.rollout import Rollout
+
+# Statuses (botocore's SageMaker model, EndpointStatus) in which AWS refuses every other change of the endpoint.
+BUSY_STATUSES = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A production variant as DescribeEndpoint has it. Weights are AWS's relative floats, counts are instances."""
+
+    name: str
+    current_weight: float
+    desired_weight: float
+    current_count: int
+    desired_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint as DescribeEndpoint has it."""
+
+    name: str
+    arn: str
+    status: str
+    config_name: str
+    variants: tuple[Variant, ...]
+    last_modified: datetime
+    failure_reason: str = ""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a change is in progress, so that every other one would be refused."""
+        return self.status in BUSY_STATUSES
+
+    @property
+    def is_in_service(self) -> bool:
+        """Whether it serves and can be changed; says nothing about which config it is on."""
+        return self.status == "InService"
+
+    def variant(self, name: str) -> Variant | None:
+        """A variant by name."""
+        return next((variant for variant in self.variants if variant.name == name), None)
+
+    def share(self, name: str) -> float:
+        """A variant's share of the requests in percent, as AWS says it is now; 0 for one that is not there.
+
+        While an update is in progress the split may already be the desired one: nobody recorded when inside that window it moves. The
+        larger of the two is given, so that what is called "no traffic" has none.
+        """
+        current = _percent({v.name: v.current_weight for v in self.variants}, name)
+        desired = _percent({v.name: v.desired_weight for v in self.variants}, name)
+        return max(current, desired)
+
+    def describe(self) -> str:
+        """Its state in a few words, for messages."""
+        variants = ", ".join(
+            f"{v.name} {_percent({w.name: w.current_weight for w in self.variants}, v.name):g} % on {v.current_count}"
+            for v in self.variants
+        )
+        return f"endpoint {self.name} is {self.status} on config {self.config_name} ({variants} instance(s))"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm as CloudWatch has it.
+
+    :param state: ``OK``, ``ALARM``, ``INSUFFICIENT_DATA``, or ``MISSING`` when no alarm has the name.
+    :param reason: CloudWatch's text, with the figures.
+    :param since: when it went into this state.
+    :param flapped_at: when it was last in ALARM inside the time looked at, though it is not now; read from its history.
+    """
+
+    name: str
+    state: str
+    reason: str = ""
+    since: datetime | None = None
+    flapped_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a decision is made from.
+
+    :param at: when it was read.
+    :param endpoint: ``None``: there is no such endpoint.
+    :param record: the rollout that holds the endpoint; ``None``: none does.
+    :param configs: creation time by name, for those endpoint configs asked for that exist.
+    :param models: names of those models asked for that exist.
+    :param alarms: the alarms asked for.
+    """
+
+    at: datetime
+    endpoint: Endpoint | None
+    record: Rollout | None
+    configs: Mapping[str, datetime] = field(default_factory=dict)
+    models: frozenset[str] = frozenset()
+    alarms: tuple[Alarm, ...] = ()
+
+
+def _percent(weights: Mapping[str, float], name: str) -> float:
+    total = sum(weights.values())
+    return 100.0 * weights.get(name, 0.0) / total if total else 0.0

@@ -1,0 +1,280 @@
+"""A rollout as it is recorded on AWS: who drives it, what blue was, what the plan is.
+
+This is the JSON in the SSM parameter ``/sm-rollout/<endpoint>``. It is written before the first effect and deleted after the last, so
+that everything needed for going back can be read again by whoever comes next: a retry, the command line, a person.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from airflow_sm_rollout.core.errors import PlanError, RolloutError
+from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.strategy import Step, Strategy
+
+RECORD_VERSION = 1
+
+
+class Phase(str, Enum):
+    """Which way the rollout is going. It turns once, and never back."""
+
+    FORWARD = "forward"
+    ROLLING_BACK = "rolling_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Green:
+    """The new model: one of three forms.
+
+    :param model_name: a SageMaker model that exists.
+    :param model_package_arn: a model package; the rollout makes a model of it, and deletes that if it rolls back.
+    :param image: a container image's URI; together with
+    :param model_data_url: the S3 URL of a model.tar.gz. As above.
+    :param execution_role_arn: the role for a model that the rollout makes; by default the one of blue's model.
+    :param environment: environment variables of the container; by default those of blue's model.
+    :param instance_type: by default blue's.
+    """
+
+    model_name: str | None = None
+    model_package_arn: str | None = None
+    image: str | None = None
+    model_data_url: str | None = None
+    execution_role_arn: str | None = None
+    environment: Mapping[str, str] | None = None
+    instance_type: str | None = None
+
+    def __post_init__(self) -> None:
+        forms = (self.model_name, self.model_package_arn, self.image)
+        if sum(form is not None for form in forms) != 1:
+            raise PlanError(
+                "model", forms, "exactly one of model_name, model_package_arn, or image with model_data_url"
+            )
+        if self.image is not None and not self.model_data_url:
+            raise PlanError(
+                "model_data_url", self.model_data_url, "the S3 URL of a model.tar.gz, when an image is given"
+            )
+
+    @property
+    def is_made_by_rollout(self) -> bool:
+        """Whether the SageMaker model is created (and on a rollback deleted) by the rollout."""
+        return self.model_name is None
+
+
+@dataclass(frozen=True, slots=True)
+class Blue:
+    """What served before the rollout, and what a rollback restores.
+
+    :param config_name: blue's endpoint config.
+    :param config: all that CreateEndpointConfig needs to make it again, tags included.
+    :param variant: the name of its one production variant.
+    :param weight: its weight as it was set.
+    :param instance_count: its instances as they were set, which may differ from the config's.
+    :param config_tags: the config's tags; what green's configs get too.
+    """
+
+    config_name: str
+    config: Mapping[str, Any]
+    variant: str
+    weight: float
+    instance_count: int
+    config_tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def variant_config(self) -> Mapping[str, Any]:
+        """The variant's entry in the config (AWS's ``ProductionVariant``)."""
+        found: Mapping[str, Any] = next(
+            v for v in self.config["ProductionVariants"] if v["VariantName"] == self.variant
+        )
+        return found
+
+    @property
+    def model_name(self) -> str:
+        """Its SageMaker model."""
+        return str(self.variant_config["ModelName"])
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmDefaults:
+    """The alarms that a rollout makes for green's variant.
+
+    The error rate counts 4XX and 5XX together: on a recorded SageMaker canary a model that failed every call reached full traffic,
+    because its errors were 4XX and the alarm watched 5XX only.
+
+    :param max_error_percent: errors of all requests above which a period counts as bad.
+    :param min_requests: requests in a period below which it says nothing.
+    :param latency_factor: p99 latency relative to blue's before the rollout above which a period counts as bad.
+    """
+
+    max_error_percent: float = 5.0
+    min_requests: int = 20
+    latency_factor: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_error_percent < 100:
+            raise PlanError("max_error_percent", self.max_error_percent, "a percentage above 0 and below 100")
+        if self.min_requests < 1:
+            raise PlanError("min_requests", self.min_requests, "1 or more")
+        if self.latency_factor <= 1:
+            raise PlanError("latency_factor", self.latency_factor, "above 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the user asked for, frozen when the rollout starts.
+
+    :param strategy: the steps; ``None`` for single operators, where each shift names its share.
+    :param alarms: names of the user's alarms, metric and composite.
+    :param default_alarms: alarms that the rollout makes itself; ``None`` for none.
+    :param delete_blue: whether promotion deletes blue's config and model.
+    """
+
+    strategy: Strategy | None = None
+    alarms: tuple[str, ...] = ()
+    default_alarms: AlarmDefaults | None = field(default_factory=AlarmDefaults)
+    delete_blue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One rollout of one endpoint.
+
+    :param endpoint_name: the endpoint.
+    :param rollout_id: see :func:`~airflow_sm_rollout.core.names.derive_rollout_id`.
+    :param owner: who drives it, for people and for finding it again, e.g. ``{"dag_id": ..., "run_id": ...}``.
+    :param started_at: when it was recorded.
+    :param green_traffic_since: when green was first about to get traffic; what an alarm said before is not about green.
+    :param baseline_p99_microseconds: blue's p99 latency before, if it had traffic.
+    :param metric_period_seconds: how often the endpoint publishes its metrics.
+    """
+
+    endpoint_name: str
+    rollout_id: str
+    owner: Mapping[str, str]
+    started_at: datetime
+    blue: Blue
+    green: Green
+    plan: Plan
+    phase: Phase = Phase.FORWARD
+    green_traffic_since: datetime | None = None
+    baseline_p99_microseconds: float | None = None
+    metric_period_seconds: int = 60
+
+    @property
+    def names(self) -> Names:
+        """What it calls the things it makes."""
+        return Names(self.endpoint_name, self.rollout_id)
+
+    @property
+    def green_model_name(self) -> str:
+        """Green's SageMaker model, given or made."""
+        return self.green.model_name or self.names.model
+
+    @property
+    def own_alarms(self) -> tuple[str, ...]:
+        """Names of the alarms that the rollout makes, and deletes at its end."""
+        if self.plan.default_alarms is None:
+            return ()
+        if self.baseline_p99_microseconds is None:
+            return (self.names.error_alarm,)
+        return (self.names.error_alarm, self.names.latency_alarm)
+
+    @property
+    def watched_alarms(self) -> tuple[str, ...]:
+        """The user's alarms and its own."""
+        return self.plan.alarms + self.own_alarms
+
+    def step(self, index: int) -> Step | None:
+        """The plan's step, counted from 0; ``None`` behind the last one."""
+        steps = self.plan.strategy.steps if self.plan.strategy else ()
+        return steps[index] if index < len(steps) else None
+
+    def describe_owner(self) -> str:
+        """Who drives it, in a few words."""
+        owner = ", ".join(f"{key} {value}" for key, value in self.owner.items()) or "somebody"
+        return f"rollout {self.rollout_id} ({owner}), started {self.started_at.isoformat(timespec='seconds')}"
+
+
+def to_json(rollout: Rollout) -> str:
+    """The record's text; compact, because a standard SSM parameter holds 4 KB."""
+    return json.dumps({"version": RECORD_VERSION, **_plain(rollout)}, separators=(",", ":"))
+
+
+def from_json(text: str) -> Rollout:
+    """Read a record.
+
+    :raises RolloutError: if it is not one, or of a version that this package does not know.
+    """
+    try:
+        stored = json.loads(text)
+        version = stored["version"]
+    except (ValueError, KeyError, TypeError):
+        raise RolloutError(f"this is no rollout record: {text[:80]!r}") from None
+    if version != RECORD_VERSION:
+        raise RolloutError(
+            f"the rollout record has version {version}, this package reads version {RECORD_VERSION}: upgrade it"
+        )
+    return _rollout_from(stored)
+
+
+def with_phase(rollout: Rollout, phase: Phase) -> Rollout:
+    """The rollout, going the other way."""
+    return replace(rollout, phase=phase)
+
+
+def with_green_traffic(rollout: Rollout, since: datetime) -> Rollout:
+    """The rollout, with green having traffic."""
+    return replace(rollout, green_traffic_since=since)
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, datetimes and durations as JSON has them; what is at its default of None is left out."""
+    if hasattr(value, "__dataclass_fields__"):
+        named = {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        return {name: plain for name, plain in named.items() if plain is not None}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
+    since = stored.get("green_traffic_since")
+    return Rollout(
+        endpoint_name=stored["endpoint_name"],
+        rollout_id=stored["rollout_id"],
+        owner=stored["owner"],
+        started_at=datetime.fromisoformat(stored["started_at"]),
+        blue=Blue(**stored["blue"]),
+        green=Green(**stored["green"]),
+        plan=_plan_from(stored["plan"]),
+        phase=Phase(stored["phase"]),
+        green_traffic_since=datetime.fromisoformat(since) if since else None,
+        baseline_p99_microseconds=stored.get("baseline_p99_microseconds"),
+        metric_period_seconds=stored["metric_period_seconds"],
+    )
+
+
+def _plan_from(stored: Mapping[str, Any]) -> Plan:
+    strategy = stored.get("strategy")
+    alarms = stored.get("default_alarms")
+    return Plan(
+        strategy=_strategy_from(strategy) if strategy else None,
+        alarms=tuple(stored["alarms"]),
+        default_alarms=AlarmDefaults(**alarms) if alarms else None,
+        delete_blue=stored["delete_blue"],
+    )
+
+
+def _strategy_from(stored: Mapping[str, Any]) -> Strategy:
+    steps = tuple(Step(step["share"], timedelta(seconds=step["bake"])) for step in stored["steps"])
+    return Strategy(stored["name"], steps)

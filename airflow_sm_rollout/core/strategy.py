@@ -1,0 +1,96 @@
+"""Strategies expand to steps: how much traffic green gets, in which order, and how long each share is watched."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from airflow_sm_rollout.core.errors import PlanError
+
+SharesOption = str | Sequence[float]
+DurationOption = str | float | timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One shift and the bake behind it.
+
+    :param share: green's share of the requests in percent, 0 < share <= 100.
+    :param bake: how long it is watched before the next step.
+    """
+
+    share: float
+    bake: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A named list of steps with rising shares, the last of which is 100 %."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+    @property
+    def minimum_duration(self) -> timedelta:
+        """The sum of all bakes: a rollout can't be promoted sooner."""
+        return sum((step.bake for step in self.steps), timedelta())
+
+
+def canary(
+    steps: SharesOption = (10, 50, 100), bake: DurationOption | Sequence[DurationOption] = timedelta(minutes=10)
+) -> Strategy:
+    """A small share first, then more while green is healthy, then all.
+
+    :param steps: green's shares in percent, rising, ending with 100; also as a string, ``"10, 50, 100"``.
+    :param bake: how long each share is watched: a timedelta, seconds, or one of these for each step.
+    :raises PlanError: naming the option and the value.
+    """
+    shares = parse_shares(steps)
+    bakes = _parse_bakes(bake, len(shares))
+    return Strategy("canary", tuple(Step(share, wait) for share, wait in zip(shares, bakes, strict=True)))
+
+
+def parse_shares(steps: SharesOption) -> tuple[float, ...]:
+    """Read and check a list of shares.
+
+    :raises PlanError: unless they are numbers in (0, 100], rising, the last one 100.
+    """
+    allowed = "shares in percent, each above 0 and at most 100, rising, the last one 100, such as [10, 50, 100]"
+    parts: Sequence[Any] = steps.split(",") if isinstance(steps, str) else steps
+    try:
+        shares = tuple(float(part) for part in parts)
+    except (TypeError, ValueError):
+        raise PlanError("steps", steps, allowed) from None
+    in_range = all(0 < share <= 100 for share in shares)
+    rising = all(low < high for low, high in itertools.pairwise(shares))
+    if not shares or not in_range or not rising or shares[-1] != 100:
+        raise PlanError("steps", steps, allowed)
+    return shares
+
+
+def parse_duration(option: str, value: DurationOption) -> timedelta:
+    """Read a duration given as a timedelta or as seconds.
+
+    :raises PlanError: if it is no number or negative.
+    """
+    try:
+        duration = value if isinstance(value, timedelta) else timedelta(seconds=float(value))
+    except (TypeError, ValueError, OverflowError):
+        raise PlanError(option, value, "a timedelta, or a number of seconds") from None
+    if duration < timedelta():
+        raise PlanError(option, value, "zero or more")
+    return duration
+
+
+def _parse_bakes(bake: DurationOption | Sequence[DurationOption], count: int) -> tuple[timedelta, ...]:
+    if isinstance(bake, str) and "," in bake:
+        bake = bake.split(",")
+    if isinstance(bake, (str, int, float, timedelta)):
+        return (parse_duration("bake", bake),) * count
+    bakes = tuple(parse_duration("bake", each) for each in bake)
+    if len(bakes) != count:
+        raise PlanError("bake", bake, f"one duration, or one for each of the {count} steps")
+    return bakes

@@ -1,0 +1,45 @@
+"""The endpoint configs that a rollout makes, from blue's."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from airflow_sm_rollout.core.actions import CreateConfig
+from airflow_sm_rollout.core.rollout import Rollout
+
+
+def create_mixed(rollout: Rollout) -> CreateConfig:
+    """Blue's config with blue as it is now (not as the config first had it), and green beside it without traffic."""
+    blue = {
+        **rollout.blue.variant_config,
+        "InitialInstanceCount": rollout.blue.instance_count,
+        "InitialVariantWeight": rollout.blue.weight,
+    }
+    first = rollout.step(0)
+    count = math.ceil(rollout.blue.instance_count * first.share / 100.0) if first else 1
+    variants = [blue, _green_variant(rollout, max(1, count), 0.0)]
+    return CreateConfig(
+        rollout.names.mixed_config, {**rollout.blue.config, "ProductionVariants": variants}, rollout.blue.config_tags
+    )
+
+
+def create_final(rollout: Rollout, count: int) -> CreateConfig:
+    """Blue's config with green in blue's place."""
+    variants = [_green_variant(rollout, count, rollout.blue.weight)]
+    return CreateConfig(
+        rollout.names.final_config, {**rollout.blue.config, "ProductionVariants": variants}, rollout.blue.config_tags
+    )
+
+
+def _green_variant(rollout: Rollout, count: int, weight: float) -> dict[str, Any]:
+    """Green's entry: blue's, but for what makes it green."""
+    changed = {
+        "VariantName": rollout.names.variant,
+        "ModelName": rollout.green_model_name,
+        "InitialInstanceCount": count,
+        "InitialVariantWeight": weight,
+    }
+    if rollout.green.instance_type:
+        changed["InstanceType"] = rollout.green.instance_type
+    return {**rollout.blue.variant_config, **changed}

@@ -1,0 +1,76 @@
+"""Green's share: capacity first, then weights."""
+
+from __future__ import annotations
+
+import math
+
+from airflow_sm_rollout.core import actions
+from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShare
+from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
+from airflow_sm_rollout.core.variants.shared import (
+    Needs,
+    Rule,
+    capacity_for,
+    endpoint_exists,
+    endpoint_of,
+    goes_forward,
+    green_of,
+    instances_for,
+    is_in_service,
+    no_harm,
+    not_promoted_yet,
+    on_known_config,
+    wait_while_busy,
+    weights,
+)
+
+
+def needs(rollout: Rollout) -> Needs:
+    """The alarms: a share is never raised past one that rings."""
+    return Needs(alarms=rollout.watched_alarms)
+
+
+def _share_reached(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    green = green_of(rollout, seen)
+    endpoint = endpoint_of(seen)
+    enough = green.current_count >= instances_for(goal.share, rollout, seen)
+    if not math.isclose(endpoint.share(green.name), goal.share, abs_tol=1e-6) or not enough:
+        return None
+    return Done(f"green has {goal.share:g} % of the traffic: {endpoint.describe()}")
+
+
+def _less_needs_no_capacity(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    if goal.share > endpoint_of(seen).share(rollout.names.variant):
+        return None
+    return Act(weights(goal.share, rollout))
+
+
+def _capacity_first(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    return capacity_for(goal.share, rollout, seen)
+
+
+def _note_green_traffic(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    if rollout.green_traffic_since is not None:
+        return None
+    return Act(actions.UpdateRecord(with_green_traffic(rollout, seen.at), "green is about to get traffic"))
+
+
+def _shift(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    return Act(weights(goal.share, rollout))
+
+
+RULES: tuple[Rule, ...] = (
+    endpoint_exists,
+    goes_forward,
+    not_promoted_yet,
+    wait_while_busy,
+    is_in_service,
+    on_known_config("mixed"),
+    _share_reached,
+    _less_needs_no_capacity,
+    no_harm,
+    _capacity_first,
+    _note_green_traffic,
+    _shift,
+)

@@ -1,0 +1,89 @@
+"""Only green: promotion, and what is tidied after it."""
+
+from __future__ import annotations
+
+import math
+
+from airflow_sm_rollout.core import actions
+from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
+from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.variants.configs import create_final
+from airflow_sm_rollout.core.variants.shared import (
+    Needs,
+    Rule,
+    capacity_for,
+    endpoint_exists,
+    endpoint_of,
+    goes_forward,
+    green_of,
+    is_in_service,
+    no_harm,
+    on_known_config,
+    tidy,
+    update_once,
+    wait_while_busy,
+)
+
+
+def needs(rollout: Rollout) -> Needs:
+    """The alarms, and what is made and tidied on the way."""
+    names, blue = rollout.names, rollout.blue
+    old = ((blue.config_name,), (blue.model_name,)) if rollout.plan.delete_blue else ((), ())
+    return Needs((names.mixed_config, names.final_config, *old[0]), old[1], rollout.watched_alarms)
+
+
+def _all_traffic_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    endpoint = endpoint_of(seen)
+    share = endpoint.share(rollout.names.variant)
+    if endpoint.config_name == rollout.names.final_config or math.isclose(share, 100.0):
+        return None
+    return GiveUp(f"green has {share:g} % of the traffic, promotion needs 100 %: shift it there and watch it first")
+
+
+def _no_harm_before_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return None if endpoint_of(seen).config_name == rollout.names.final_config else no_harm(goal, rollout, seen)
+
+
+def _capacity_before_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return None if endpoint_of(seen).config_name == rollout.names.final_config else capacity_for(100.0, rollout, seen)
+
+
+def _final_config_exists(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    if rollout.names.final_config in seen.configs:
+        return None
+    return Act(create_final(rollout, green_of(rollout, seen).current_count))
+
+
+def _update_to_final(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    if endpoint_of(seen).config_name != rollout.names.mixed_config:
+        return None
+    return update_once(rollout, seen, rollout.names.final_config, keep_weights=False)
+
+
+def _tidy_after_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    configs, models = [rollout.names.mixed_config], []
+    if rollout.plan.delete_blue:
+        configs.append(rollout.blue.config_name)
+        models.append(rollout.blue.model_name)
+    return tidy(rollout, seen, configs, models)
+
+
+def _promoted(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return Act(actions.DeleteRecord(rollout))
+
+
+RULES: tuple[Rule, ...] = (
+    endpoint_exists,
+    goes_forward,
+    wait_while_busy,
+    is_in_service,
+    on_known_config("mixed", "final"),
+    _all_traffic_on_green,
+    _no_harm_before_promotion,
+    _capacity_before_promotion,
+    _final_config_exists,
+    _update_to_final,
+    _tidy_after_promotion,
+    _promoted,
+)

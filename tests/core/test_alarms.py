@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_sm_rollout.core.alarms import Bake, Verdict, judge_bake
+from airflow_sm_rollout.core.observation import Alarm
+
+START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+END = START + timedelta(minutes=10)
+SHIFTED = START - timedelta(minutes=1)
+BAKE = Bake(START, END, SHIFTED, min_requests=20)
+QUIET = Alarm("errors", "OK", "2.1 % <= 5 %", START - timedelta(minutes=5))
+
+
+def judge(*alarms: Alarm, requests: float | None = 100, now: datetime = END) -> tuple[Verdict, str]:
+    judgement = judge_bake(BAKE, alarms, requests, now)
+    return judgement.verdict, judgement.reason
+
+
+def test_quiet_alarms_and_enough_requests_to_the_end_are_healthy() -> None:
+    assert judge(QUIET)[0] is Verdict.HEALTHY
+
+
+def test_before_the_end_quiet_alarms_prove_nothing_yet() -> None:
+    verdict, reason = judge(QUIET, requests=None, now=END - timedelta(seconds=30))
+    assert verdict is Verdict.WATCHING
+    assert "30 s" in reason
+
+
+@given(st.integers(0, 1200))
+def test_an_alarm_is_harm_at_any_moment_and_names_itself_and_its_figures(second: int) -> None:
+    ringing = Alarm("errors", "ALARM", "37.5 was greater than 5.0", START + timedelta(seconds=1))
+    verdict, reason = judge(QUIET, ringing, now=START + timedelta(seconds=second))
+    assert verdict is Verdict.HARMFUL
+    assert "errors" in reason
+    assert "37.5" in reason
+    assert "before green had traffic" not in reason
+
+
+def test_an_alarm_that_rang_before_green_had_traffic_is_said_to_be_stale() -> None:
+    verdict, reason = judge(Alarm("errors", "ALARM", "old trouble", SHIFTED - timedelta(seconds=1)))
+    assert verdict is Verdict.HARMFUL
+    assert "before green had traffic" in reason
+
+
+def test_an_alarm_between_the_shift_and_the_bake_is_about_green() -> None:
+    assert "before green" not in judge(Alarm("errors", "ALARM", "fresh", SHIFTED + timedelta(seconds=1)))[1]
+
+
+def test_a_flap_between_two_looks_is_harm() -> None:
+    verdict, reason = judge(Alarm("errors", "OK", "8 % > 5 %", END, flapped_at=START + timedelta(minutes=3)))
+    assert verdict is Verdict.HARMFUL
+    assert "12:03:00" in reason
+
+
+def test_an_alarm_that_was_deleted_is_not_healthy() -> None:
+    verdict, reason = judge(Alarm("errors", "MISSING"))
+    assert verdict is Verdict.HARMFUL
+    assert "does not exist" in reason
+
+
+def test_no_data_is_not_healthy() -> None:
+    assert judge(QUIET, Alarm("latency", "INSUFFICIENT_DATA", "no datapoints"))[0] is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("requests", "verdict"), [(0, Verdict.INCONCLUSIVE), (19, Verdict.INCONCLUSIVE), (20, Verdict.HEALTHY)]
+)
+def test_too_little_traffic_is_not_healthy(requests: int, verdict: Verdict) -> None:
+    assert judge(QUIET, requests=requests)[0] is verdict
+
+
+ALARMS = st.builds(
+    Alarm,
+    name=st.just("a"),
+    state=st.sampled_from(["OK", "ALARM", "INSUFFICIENT_DATA", "MISSING"]),
+    since=st.none() | st.just(START),
+    flapped_at=st.none() | st.just(START),
+)
+
+
+@given(st.lists(ALARMS, max_size=4), st.none() | st.integers(0, 40), st.integers(-60, 900))
+def test_only_what_is_quiet_to_the_end_is_ever_healthy(alarms: list[Alarm], requests: int | None, second: int) -> None:
+    verdict, reason = judge(*alarms, requests=requests, now=START + timedelta(seconds=second))
+    assert reason
+    if verdict is Verdict.HEALTHY:
+        assert second >= 600
+        assert all(alarm.state == "OK" and alarm.flapped_at is None for alarm in alarms)
+        assert requests is None or requests >= 20

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_sm_rollout.core.errors import PlanError, RolloutError
+from airflow_sm_rollout.core.rollout import AlarmDefaults, Blue, Green, Phase, Plan, Rollout, from_json, to_json
+from airflow_sm_rollout.core.strategy import canary
+
+MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001 - bounds are naive by contract
+JSON = st.recursive(
+    st.text() | st.integers() | st.booleans(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+BLUES = st.builds(
+    Blue,
+    config_name=st.text(min_size=1),
+    config=st.dictionaries(st.text(), JSON),
+    variant=st.text(),
+    weight=st.floats(0, 1000),
+    instance_count=st.integers(0, 500),
+    config_tags=st.dictionaries(st.text(), st.text()),
+)
+GREENS = st.one_of(
+    st.builds(Green, model_name=st.text(min_size=1)),
+    st.builds(
+        Green,
+        image=st.text(min_size=1),
+        model_data_url=st.text(min_size=1),
+        environment=st.none() | st.dictionaries(st.text(), st.text()),
+    ),
+    st.builds(Green, model_package_arn=st.text(min_size=1), instance_type=st.none() | st.text(min_size=1)),
+)
+PLANS = st.builds(
+    Plan,
+    strategy=st.sampled_from([None, canary([1, 2.5, 100], bake=7.5)]),
+    alarms=st.lists(st.text()).map(tuple),
+    default_alarms=st.none() | st.builds(AlarmDefaults, st.floats(0.1, 99), st.integers(1, 9), st.floats(1.01, 9)),
+    delete_blue=st.booleans(),
+)
+ROLLOUTS = st.builds(
+    Rollout,
+    endpoint_name=st.text(),
+    rollout_id=st.text(),
+    owner=st.dictionaries(st.text(), st.text()),
+    started_at=MOMENTS,
+    blue=BLUES,
+    green=GREENS,
+    plan=PLANS,
+    phase=st.sampled_from(Phase),
+    green_traffic_since=st.none() | MOMENTS,
+    baseline_p99_microseconds=st.none() | st.floats(1, 1e9),
+    metric_period_seconds=st.sampled_from([10, 60]),
+)
+
+
+@given(ROLLOUTS)
+def test_a_record_reads_back_as_what_was_written(rollout: Rollout) -> None:
+    assert from_json(to_json(rollout)) == rollout
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", "soon"])
+def test_what_is_no_record_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(RolloutError, match="no rollout record"):
+        from_json(text)
+
+
+def test_a_record_of_a_later_version_is_not_guessed_at() -> None:
+    with pytest.raises(RolloutError, match="version 2"):
+        from_json(json.dumps({"version": 2}))
+
+
+@pytest.mark.parametrize(
+    "forms", [{}, {"model_name": "a", "image": "b"}, {"model_package_arn": "a", "model_name": "b"}]
+)
+def test_green_is_given_in_exactly_one_form(forms: dict[str, str]) -> None:
+    with pytest.raises(PlanError, match="model="):
+        Green(**forms)
+
+
+def test_an_image_needs_its_artifact() -> None:
+    with pytest.raises(PlanError, match="model_data_url="):
+        Green(image="a")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("max_error_percent", 0),
+        ("max_error_percent", 100),
+        ("min_requests", 0),
+        ("latency_factor", 1),
+        ("latency_factor", 0.5),
+    ],
+)
+def test_alarm_defaults_that_could_never_ring_or_never_be_quiet_are_refused(option: str, value: float) -> None:
+    with pytest.raises(PlanError, match=f"{option}="):
+        AlarmDefaults(**{option: value})  # type: ignore[arg-type]

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.strategy import canary
+
+RISING = st.sets(st.integers(1, 99), max_size=6).map(lambda shares: [*sorted(shares), 100])
+
+
+@given(RISING, st.integers(0, 10_000))
+def test_a_canary_has_a_step_for_each_share_and_lasts_at_least_its_bakes(shares: list[int], seconds: int) -> None:
+    strategy = canary(shares, bake=seconds)
+    assert [step.share for step in strategy.steps] == shares
+    assert strategy.minimum_duration == timedelta(seconds=seconds * len(shares))
+
+
+@given(RISING)
+def test_a_form_may_give_the_steps_as_text(shares: list[int]) -> None:
+    assert canary(", ".join(map(str, shares))) == canary(shares)
+
+
+def test_each_step_may_have_its_own_bake() -> None:
+    strategy = canary([5, 100], bake=[60, timedelta(minutes=5)])
+    assert [step.bake for step in strategy.steps] == [timedelta(minutes=1), timedelta(minutes=5)]
+    assert canary("5,100", bake="60, 300") == strategy
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [],
+        [10],
+        [0, 100],
+        [-5, 100],
+        [10, 101],
+        [50, 10, 100],
+        [10, 10, 100],
+        ["ten", 100],
+        "10;100",
+        "",
+        None,
+        [float("nan"), 100],
+    ],
+)
+def test_wrong_steps_are_refused_by_name_and_value(steps: object) -> None:
+    with pytest.raises(PlanError, match="steps=") as caught:
+        canary(steps)  # type: ignore[arg-type]
+    assert repr(steps) in str(caught.value)
+    assert "rising" in str(caught.value)
+
+
+@pytest.mark.parametrize("bake", [-1, "soon", [1, 2], timedelta(seconds=-1), "1,2", float("nan")])
+def test_wrong_bakes_are_refused_by_name(bake: object) -> None:
+    with pytest.raises(PlanError, match="bake="):
+        canary([10, 50, 100], bake=bake)  # type: ignore[arg-type]
