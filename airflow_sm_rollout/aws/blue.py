@@ -1,0 +1,81 @@
+"""Reads what blue is, whole enough to make it again, and refuses an endpoint that can't be rolled out by two variants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_sm_rollout.core.errors import RolloutRefused
+from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.rollout import Blue
+
+_DEFAULT_METRIC_PERIOD = 60
+
+
+def read_blue(sagemaker: Any, endpoint: Endpoint) -> Blue:
+    """Blue as it is now: config, weight, instances and tags.
+
+    :raises RolloutRefused: if the endpoint is changing, or of a kind that two production variants can't serve.
+    """
+    if not endpoint.is_in_service:
+        raise RolloutRefused(
+            f"{endpoint.describe()}; a rollout starts from an endpoint that is InService. Nothing was changed; try again later"
+        )
+    config, config_arn = read_config(sagemaker, endpoint.config_name)
+    refuse_unsuitable(endpoint.name, config)
+    variant = endpoint.variants[0]
+    tags = sagemaker.list_tags(ResourceArn=config_arn, MaxResults=50)["Tags"]
+    return Blue(
+        config_name=endpoint.config_name,
+        config=config,
+        variant=variant.name,
+        weight=variant.desired_weight,
+        instance_count=variant.desired_count,
+        # Tags that AWS set itself can't be set by anybody else.
+        config_tags={tag["Key"]: tag["Value"] for tag in tags if not tag["Key"].startswith("aws:")},
+    )
+
+
+def read_config(sagemaker: Any, name: str) -> tuple[dict[str, Any], str]:
+    """A config as CreateEndpointConfig takes it, and its ARN.
+
+    Which members those are is read from the service's own model, so that what AWS adds later is carried over too instead of being lost
+    (CASES.md: mlflow#7255 lost the data capture config).
+    """
+    described = sagemaker.describe_endpoint_config(EndpointConfigName=name)
+    members = sagemaker.meta.service_model.operation_model("CreateEndpointConfig").input_shape.members
+    config = {
+        member: described[member] for member in members if described.get(member) and member != "EndpointConfigName"
+    }
+    return config, str(described["EndpointConfigArn"])
+
+
+def refuse_unsuitable(endpoint_name: str, config: Mapping[str, Any]) -> None:
+    """Refuse what two production variants on one endpoint can't do (AWS_FACTS.md sections 7 and 8).
+
+    :raises RolloutRefused: with the reason.
+    """
+    variants = config["ProductionVariants"]
+    if len(variants) != 1:
+        names = ", ".join(variant["VariantName"] for variant in variants)
+        raise _refusal(endpoint_name, f"it has {len(variants)} production variants ({names}), and blue must be one")
+    if config.get("ShadowProductionVariants"):
+        raise _refusal(endpoint_name, "it has a shadow variant, which AWS allows beside one production variant only")
+    if config.get("AsyncInferenceConfig"):
+        raise _refusal(endpoint_name, "it is an asynchronous endpoint, which publishes no request counts to judge by")
+    if "ServerlessConfig" in variants[0]:
+        raise _refusal(endpoint_name, "it is serverless, which AWS allows one variant only")
+    if "ModelName" not in variants[0]:
+        raise _refusal(endpoint_name, "it hosts inference components, which have no variant weights")
+
+
+def metric_period_seconds(config: Mapping[str, Any]) -> int:
+    """How often the endpoint publishes its metrics: every minute, or as its enhanced metrics say."""
+    metrics = config.get("MetricsConfig") or {}
+    if not metrics.get("EnableEnhancedMetrics"):
+        return _DEFAULT_METRIC_PERIOD
+    return int(metrics.get("MetricPublishFrequencyInSeconds", _DEFAULT_METRIC_PERIOD))
+
+
+def _refusal(endpoint_name: str, why: str) -> RolloutRefused:
+    return RolloutRefused(f"endpoint {endpoint_name} can't be rolled out by two variants: {why}. Nothing was changed")

@@ -1,0 +1,177 @@
+"""CloudWatch: reads of alarms and metrics, and the alarms that a rollout makes for green."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_sm_rollout.core.observation import Alarm
+from airflow_sm_rollout.core.rollout import AlarmDefaults, Rollout
+
+_NAMES_PER_CALL = 100  # DescribeAlarms' limit
+_BASELINE = timedelta(hours=1)
+_BASELINE_PERIOD_SECONDS = 60
+_JITTER_MICROSECONDS = 25_000.0  # a p99 that rises by less is a shared machine's noise, however fast the model
+
+
+FlapsSeen = dict[tuple[str, datetime], "tuple[datetime, str] | None"]
+
+
+def read_alarms(
+    cloudwatch: Any, names: Sequence[str], since: datetime | None, flaps_seen: FlapsSeen | None = None
+) -> tuple[Alarm, ...]:
+    """The alarms' states; one that does not exist is ``MISSING``.
+
+    :param since: from when on a flap counts, which is an ALARM that is over again; ``None``: don't look for flaps.
+    :param flaps_seen: kept between looks by who looks often. The history, which allows three calls a second per region, is then read
+        once after each change of an alarm's state.
+    """
+    found = {alarm["AlarmName"]: alarm for alarm in _describe_alarms(cloudwatch, names)}
+    seen: FlapsSeen = {} if flaps_seen is None else flaps_seen
+    return tuple(_alarm(cloudwatch, name, found.get(name), since, seen) for name in names)
+
+
+def _describe_alarms(cloudwatch: Any, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    for start in range(0, len(names), _NAMES_PER_CALL):
+        # Without AlarmTypes, composite alarms are left out of the answer.
+        answer = cloudwatch.describe_alarms(
+            AlarmNames=list(names[start : start + _NAMES_PER_CALL]),
+            AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+            MaxRecords=_NAMES_PER_CALL,
+        )
+        yield from answer.get("MetricAlarms", [])
+        yield from answer.get("CompositeAlarms", [])
+
+
+def _alarm(
+    cloudwatch: Any, name: str, found: Mapping[str, Any] | None, since: datetime | None, flaps_seen: FlapsSeen
+) -> Alarm:
+    if found is None:
+        return Alarm(name, "MISSING")
+    changed_at = found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp")
+    state, reason = found["StateValue"], found.get("StateReason", "")
+    if state == "ALARM" or since is None or changed_at is None or changed_at < since:
+        return Alarm(name, state, reason, changed_at)
+    if (name, changed_at) not in flaps_seen:
+        flaps_seen[name, changed_at] = _last_flap(cloudwatch, name, since)
+    flap = flaps_seen[name, changed_at]
+    return Alarm(name, state, flap[1] if flap else reason, changed_at, flap[0] if flap else None)
+
+
+def _last_flap(cloudwatch: Any, name: str, since: datetime) -> tuple[datetime, str] | None:
+    pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
+        AlarmName=name, AlarmTypes=["MetricAlarm", "CompositeAlarm"], HistoryItemType="StateUpdate", StartDate=since
+    )
+    for page in pages:
+        for item in page["AlarmHistoryItems"]:
+            if item["Timestamp"] >= since and item["HistorySummary"].endswith("to ALARM"):
+                return item["Timestamp"], _reason_of(item)
+    return None
+
+
+def _reason_of(item: Mapping[str, Any]) -> str:
+    """The alarm's reason in a history item, with its figures; else its summary."""
+    try:
+        return str(json.loads(item["HistoryData"])["newState"]["stateReason"])
+    except (KeyError, TypeError, ValueError):
+        return str(item["HistorySummary"])
+
+
+def count_requests(
+    cloudwatch: Any, endpoint_name: str, variant: str, period_seconds: int, start: datetime, end: datetime
+) -> float | None:
+    """Requests that a variant had; ``None``: no data."""
+    query = _stat("requests", endpoint_name, variant, "Invocations", "Sum", period_seconds)
+    values = _values(cloudwatch, query, start, end)
+    return sum(values) if values else None
+
+
+def read_baseline_p99(cloudwatch: Any, endpoint_name: str, variant: str, now: datetime) -> float | None:
+    """The median of a variant's p99 latencies, minute by minute, over the last hour, in microseconds; ``None``: no traffic."""
+    query = _stat("p99", endpoint_name, variant, "ModelLatency", "p99", _BASELINE_PERIOD_SECONDS)
+    values = _values(cloudwatch, query, now - _BASELINE, now)
+    return statistics.median(values) if values else None
+
+
+def put_own_alarms(cloudwatch: Any, rollout: Rollout) -> None:
+    """Make the alarms of :class:`~airflow_sm_rollout.core.rollout.AlarmDefaults` for green's variant; again changes nothing."""
+    defaults = rollout.plan.default_alarms
+    if defaults is None:
+        return
+    cloudwatch.put_metric_alarm(**_error_alarm(rollout, defaults))
+    if rollout.baseline_p99_microseconds is not None:
+        cloudwatch.put_metric_alarm(**_latency_alarm(rollout, defaults, rollout.baseline_p99_microseconds))
+
+
+def delete_alarms(cloudwatch: Any, names: Iterable[str]) -> None:
+    """Delete alarms; those that are not there are no error to AWS."""
+    cloudwatch.delete_alarms(AlarmNames=list(names))
+
+
+def _error_alarm(rollout: Rollout, defaults: AlarmDefaults) -> dict[str, Any]:
+    green, period = rollout.names.variant, rollout.metric_period_seconds
+    metrics = [
+        _stat(name, rollout.endpoint_name, green, metric, "Sum", period)
+        for name, metric in (("requests", "Invocations"), ("e4", "Invocation4XXErrors"), ("e5", "Invocation5XXErrors"))
+    ]
+    # A period below the floor says 0 %. No FILL: it would invent points for periods that are not published yet.
+    percent = f"IF(requests >= {defaults.min_requests}, 100 * (e4 + e5) / requests, 0)"
+    return {
+        "AlarmName": rollout.names.error_alarm,
+        "AlarmDescription": f"Errors (4XX and 5XX) of {green} in percent of its requests, for {rollout.describe_owner()}",
+        "Metrics": [*metrics, {"Id": "error_percent", "Expression": percent, "Label": "errors, %", "ReturnData": True}],
+        "EvaluationPeriods": 3,
+        "DatapointsToAlarm": 2,
+        "Threshold": defaults.max_error_percent,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "missing",
+        "Tags": _tags(rollout),
+    }
+
+
+def _latency_alarm(rollout: Rollout, defaults: AlarmDefaults, baseline: float) -> dict[str, Any]:
+    return {
+        "AlarmName": rollout.names.latency_alarm,
+        "AlarmDescription": f"p99 latency (microseconds) of {rollout.names.variant}; blue had {baseline:.0f} before",
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "ModelLatency",
+        "Dimensions": _dimensions(rollout.endpoint_name, rollout.names.variant),
+        "ExtendedStatistic": "p99",
+        "EvaluateLowSampleCountPercentile": "ignore",
+        "Period": 60,
+        "EvaluationPeriods": 3,
+        "DatapointsToAlarm": 3,
+        "Threshold": max(defaults.latency_factor * baseline, baseline + _JITTER_MICROSECONDS),
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "missing",
+        "Tags": _tags(rollout),
+    }
+
+
+def _values(cloudwatch: Any, query: Mapping[str, Any], start: datetime, end: datetime) -> list[float]:
+    pages = cloudwatch.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=[{**query, "ReturnData": True}], StartTime=start, EndTime=end
+    )
+    return [value for page in pages for result in page["MetricDataResults"] for value in result["Values"]]
+
+
+def _stat(
+    query_id: str, endpoint_name: str, variant: str, metric: str, stat: str, period_seconds: int
+) -> dict[str, Any]:
+    named = {"Namespace": "AWS/SageMaker", "MetricName": metric, "Dimensions": _dimensions(endpoint_name, variant)}
+    return {
+        "Id": query_id,
+        "MetricStat": {"Metric": named, "Period": period_seconds, "Stat": stat},
+        "ReturnData": False,
+    }
+
+
+def _dimensions(endpoint_name: str, variant: str) -> list[dict[str, str]]:
+    return [{"Name": "EndpointName", "Value": endpoint_name}, {"Name": "VariantName", "Value": variant}]
+
+
+def _tags(rollout: Rollout) -> list[dict[str, str]]:
+    return [{"Key": "sm-rollout", "Value": rollout.rollout_id}]

@@ -1,0 +1,141 @@
+"""Does what was decided. Each action is one effect on AWS and safe to repeat: that it is there already, or gone already, is no error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import singledispatch
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from airflow_sm_rollout.aws import cloudwatch
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.errors import Meaning, meaning_of
+from airflow_sm_rollout.aws.record import delete_record, write_record
+from airflow_sm_rollout.core import actions
+from airflow_sm_rollout.core.actions import Action
+from airflow_sm_rollout.core.rollout import Rollout
+
+
+@singledispatch
+def perform(action: Action, clients: Clients) -> None:
+    """Do it.
+
+    :raises botocore.exceptions.ClientError: what AWS refuses, but for "exists" on creating and "not found" on deleting.
+    """
+    raise TypeError(f"no way to perform {action!r}")
+
+
+@perform.register
+def _(action: actions.CreateRecord, clients: Clients) -> None:
+    write_record(clients.ssm, action.rollout, overwrite=False)
+
+
+@perform.register
+def _(action: actions.UpdateRecord, clients: Clients) -> None:
+    write_record(clients.ssm, action.rollout, overwrite=True)
+
+
+@perform.register
+def _(action: actions.DeleteRecord, clients: Clients) -> None:
+    _tolerating(Meaning.MISSING, lambda: delete_record(clients.ssm, action.rollout))
+
+
+@perform.register
+def _(action: actions.CreateModel, clients: Clients) -> None:
+    request = _model_request(action.rollout, clients)
+    _tolerating(Meaning.EXISTS, lambda: clients.sagemaker.create_model(**request))
+
+
+@perform.register
+def _(action: actions.CreateConfig, clients: Clients) -> None:
+    request = {"EndpointConfigName": action.name, **action.config, "Tags": _tag_list(action.tags)}
+    _tolerating(Meaning.EXISTS, lambda: clients.sagemaker.create_endpoint_config(**request))
+
+
+@perform.register
+def _(action: actions.UpdateEndpoint, clients: Clients) -> None:
+    weights = (
+        {} if action.keep_weights else {"ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DesiredWeight"}]}
+    )
+    clients.sagemaker.update_endpoint(
+        EndpointName=action.endpoint_name,
+        EndpointConfigName=action.config_name,
+        RetainAllVariantProperties=True,
+        **weights,
+    )
+
+
+@perform.register
+def _(action: actions.SetCapacity, clients: Clients) -> None:
+    change = {"VariantName": action.variant, "DesiredInstanceCount": action.count}
+    clients.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=action.endpoint_name, DesiredWeightsAndCapacities=[change]
+    )
+
+
+@perform.register
+def _(action: actions.SetWeights, clients: Clients) -> None:
+    changes = [{"VariantName": name, "DesiredWeight": weight} for name, weight in action.weights.items()]
+    clients.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=action.endpoint_name, DesiredWeightsAndCapacities=changes
+    )
+
+
+@perform.register
+def _(action: actions.PutAlarms, clients: Clients) -> None:
+    cloudwatch.put_own_alarms(clients.cloudwatch, action.rollout)
+
+
+@perform.register
+def _(action: actions.DeleteAlarms, clients: Clients) -> None:
+    cloudwatch.delete_alarms(clients.cloudwatch, action.names)
+
+
+@perform.register
+def _(action: actions.DeleteConfig, clients: Clients) -> None:
+    _tolerating(Meaning.MISSING, lambda: clients.sagemaker.delete_endpoint_config(EndpointConfigName=action.name))
+
+
+@perform.register
+def _(action: actions.DeleteModel, clients: Clients) -> None:
+    _tolerating(Meaning.MISSING, lambda: clients.sagemaker.delete_model(ModelName=action.name))
+
+
+def _tolerating(meaning: Meaning, call: Callable[[], Any]) -> None:
+    try:
+        call()
+    except ClientError as error:
+        if meaning_of(error) is not meaning:
+            raise
+
+
+def _model_request(rollout: Rollout, clients: Clients) -> dict[str, Any]:
+    """CreateModel's members: green's image and artifact, and around them what blue's model has (role, environment, network)."""
+    green = rollout.green
+    blue = clients.sagemaker.describe_model(ModelName=rollout.blue.model_name)
+    container: dict[str, Any] = {"Environment": dict(_environment(rollout, blue))}
+    if green.model_package_arn:
+        container["ModelPackageName"] = green.model_package_arn
+    else:
+        container |= {"Image": green.image, "ModelDataUrl": green.model_data_url}
+    request = {
+        "ModelName": rollout.green_model_name,
+        "PrimaryContainer": container,
+        "ExecutionRoleArn": green.execution_role_arn or blue.get("ExecutionRoleArn"),
+        "VpcConfig": blue.get("VpcConfig"),
+        "EnableNetworkIsolation": blue.get("EnableNetworkIsolation"),
+        "Tags": _tag_list(rollout.blue.config_tags),
+    }
+    return {member: value for member, value in request.items() if value}
+
+
+def _environment(rollout: Rollout, blue_model: Mapping[str, Any]) -> Mapping[str, str]:
+    if rollout.green.environment is not None:
+        return rollout.green.environment
+    environment: Mapping[str, str] = blue_model.get("PrimaryContainer", {}).get("Environment", {})
+    return environment
+
+
+def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

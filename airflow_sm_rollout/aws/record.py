@@ -1,0 +1,46 @@
+"""The rollout's record: an SSM parameter beside the endpoint, which is its lock too.
+
+``PutParameter`` with ``Overwrite=False`` is atomic, so of two rollouts that start at the same moment one wins; a tag can't do that, nor
+hold JSON. Versions have no compare-and-set, so only the owner updates it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from airflow_sm_rollout.aws.errors import Meaning, meaning_of
+from airflow_sm_rollout.core.names import record_name
+from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
+
+
+def read_record(ssm: Any, endpoint_name: str) -> Rollout | None:
+    """The rollout that holds the endpoint; ``None``: none does."""
+    try:
+        answer = ssm.get_parameter(Name=record_name(endpoint_name))
+    except ClientError as error:
+        if meaning_of(error) is Meaning.MISSING:
+            return None
+        raise
+    return from_json(answer["Parameter"]["Value"])
+
+
+def write_record(ssm: Any, rollout: Rollout, *, overwrite: bool) -> None:
+    """Write it; with ``overwrite=False`` it must not exist (``ParameterAlreadyExists``)."""
+    # Intelligent-Tiering: a config of more than 4 KB becomes an advanced parameter instead of an error.
+    ssm.put_parameter(
+        Name=rollout.names.record,
+        Value=to_json(rollout),
+        Type="String",
+        Tier="Intelligent-Tiering",
+        Overwrite=overwrite,
+        Description=f"Rollout in progress of endpoint {rollout.endpoint_name}; see sm-rollout status {rollout.endpoint_name}"[
+            :1024
+        ],
+    )
+
+
+def delete_record(ssm: Any, rollout: Rollout) -> None:
+    """Let go of the endpoint."""
+    ssm.delete_parameter(Name=rollout.names.record)

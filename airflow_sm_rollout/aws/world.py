@@ -1,0 +1,126 @@
+"""AWS as the loop's world: reads for each goal just what its decision needs, and does what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from airflow_sm_rollout.aws import cloudwatch
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.errors import Meaning, describe, meaning_of
+from airflow_sm_rollout.aws.perform import perform
+from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.core.actions import Action
+from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.core.converge import needs
+from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.goals import Goal, GreenDeployed
+from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(timezone.utc)
+
+
+class AwsWorld:
+    """One endpoint, its rollout and their surroundings on AWS.
+
+    :param clients: boto3 clients.
+    :param endpoint_name: the endpoint.
+    :param rollout_id: whose rollout it is; another's surroundings are not read.
+    :param now: the clock.
+    """
+
+    def __init__(
+        self, clients: Clients, endpoint_name: str, rollout_id: str, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.clients = clients
+        self.endpoint_name = endpoint_name
+        self.rollout_id = rollout_id
+        self.now = now
+
+    def observe(self, goal: Goal) -> Observation:
+        """See :class:`~airflow_sm_rollout.core.advance.World`."""
+        with translated_errors("could not look"):
+            record = read_record(self.clients.ssm, self.endpoint_name)
+            endpoint = read_endpoint(self.clients.sagemaker, self.endpoint_name)
+            rollout = goal.rollout if record is None and isinstance(goal, GreenDeployed) else record
+            if rollout is None or rollout.rollout_id != self.rollout_id:
+                return Observation(self.now(), endpoint, record)
+            needed = needs(goal, rollout, endpoint)
+            return Observation(
+                at=self.now(),
+                endpoint=endpoint,
+                record=record,
+                configs=self._configs(needed.configs),
+                models=frozenset(name for name in needed.models if self._model_exists(name)),
+                alarms=cloudwatch.read_alarms(self.clients.cloudwatch, needed.alarms, rollout.green_traffic_since),
+            )
+
+    def perform(self, action: Action) -> None:
+        """See :class:`~airflow_sm_rollout.core.advance.World`."""
+        with translated_errors(f"could not {action}"):
+            perform(action, self.clients)
+
+    def _configs(self, names: Iterable[str]) -> dict[str, datetime]:
+        described = {name: self._describe_config(name) for name in names}
+        return {name: config["CreationTime"] for name, config in described.items() if config}
+
+    def _describe_config(self, name: str) -> Any | None:
+        return if_found(lambda: self.clients.sagemaker.describe_endpoint_config(EndpointConfigName=name))
+
+    def _model_exists(self, name: str) -> bool:
+        return if_found(lambda: self.clients.sagemaker.describe_model(ModelName=name)) is not None
+
+
+def read_endpoint(sagemaker: Any, name: str) -> Endpoint | None:
+    """The endpoint; ``None``: there is none."""
+    described = if_found(lambda: sagemaker.describe_endpoint(EndpointName=name))
+    if described is None:
+        return None
+    return Endpoint(
+        name=described["EndpointName"],
+        arn=described["EndpointArn"],
+        status=described["EndpointStatus"],
+        config_name=described["EndpointConfigName"],
+        variants=tuple(_variant(variant) for variant in described.get("ProductionVariants", [])),
+        last_modified=described["LastModifiedTime"],
+        failure_reason=described.get("FailureReason", ""),
+    )
+
+
+def _variant(described: dict[str, Any]) -> Variant:
+    current_weight, current_count = described.get("CurrentWeight", 0.0), described.get("CurrentInstanceCount", 0)
+    return Variant(
+        name=described["VariantName"],
+        current_weight=current_weight,
+        desired_weight=described.get("DesiredWeight", current_weight),
+        current_count=current_count,
+        desired_count=described.get("DesiredInstanceCount", current_count),
+    )
+
+
+def if_found(call: Callable[[], Any]) -> Any | None:
+    """A describe call's answer; ``None``: AWS says there is no such thing."""
+    try:
+        return call()
+    except ClientError as error:
+        if meaning_of(error) is Meaning.MISSING:
+            return None
+        raise
+
+
+@contextmanager
+def translated_errors(what: str) -> Iterator[None]:
+    """AWS's errors as the loop knows them."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        if meaning_of(error) is Meaning.PERMANENT:
+            raise RolloutGaveUp(f"{what}: {describe(error)}") from error
+        raise Passing(f"{what} just now: {describe(error)}") from error
