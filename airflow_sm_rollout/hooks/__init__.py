@@ -1,0 +1,1 @@
+"""Airflow's connection to the AWS clients that a rollout needs."""

@@ -1,0 +1,45 @@
+"""AWS clients by an Airflow connection."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_sm_rollout.aws.clients import Clients
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConnection:
+    """Which connection, as the amazon provider's operators take it; travels with a deferral.
+
+    :param aws_conn_id: Airflow connection; ``None``: boto3's own way to find credentials.
+    :param region_name: by default the connection's.
+    :param verify: TLS verification, see boto3's ``Session.client``.
+    :param botocore_config: members of ``botocore.config.Config``.
+    """
+
+    aws_conn_id: str | None = "aws_default"
+    region_name: str | None = None
+    verify: bool | str | None = None
+    botocore_config: dict[str, Any] | None = None
+
+    def client(self, service_name: str) -> Any:
+        """A boto3 client; an endpoint URL in the connection or in ``AWS_ENDPOINT_URL`` is honoured."""
+        # Imported here: a DAG file that only names operators need not load boto3 (AIRFLOW_FACTS.md section 10).
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+        hook = AwsBaseHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=self.botocore_config,
+            client_type=service_name,
+        )
+        return hook.conn
+
+    def clients(self) -> Clients:
+        return Clients.of(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a trigger's ``serialize``."""
+        return asdict(self)

@@ -1,0 +1,147 @@
+"""The options that say what to roll out and how: shared by the operators that may begin a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.rollout import AlarmDefaults, Green, Plan, Rollout, from_json, to_json
+from airflow_sm_rollout.core.strategy import DurationOption, SharesOption, Strategy, canary
+from airflow_sm_rollout.operators.base import (
+    RolloutOperator,
+    describe_owner,
+    handle_of,
+    is_template,
+    own_names,
+    patiently,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+STRATEGIES = {"canary": canary}
+
+
+class PlanningOperator(RolloutOperator):
+    """Base of the operators that may begin a rollout.
+
+    :param endpoint_name: the endpoint; blue is what it serves now (templated).
+    :param model_name: green as a SageMaker model that exists (templated); or
+    :param model_package_arn: as a model package (templated); or
+    :param image: as a container image (templated), with
+    :param model_data_url: the S3 URL of its model.tar.gz (templated), such as
+        ``{{ ti.xcom_pull('train')['Training']['ModelArtifacts']['S3ModelArtifacts'] }}``.
+    :param execution_role_arn: role of a model that the rollout makes, by default that of blue's model (templated).
+    :param environment: environment variables of its container, by default those of blue's model (templated).
+    :param instance_type: green's instances, by default blue's type (templated).
+    :param strategy: ``"canary"``; ``None``: each shift names its share itself.
+    :param steps: green's shares in percent, see :func:`~airflow_sm_rollout.core.strategy.canary` (templated).
+    :param bake: how long each share is watched (templated).
+    :param alarms: names of your own alarms to watch, metric and composite; a list, or a string with commas (templated).
+    :param default_alarms: the alarms that the rollout makes for green; ``None`` for none.
+    :param delete_blue: after promotion, delete blue's config and model too. They were yours, so by default they stay.
+    """
+
+    template_fields: Sequence[str] = (
+        *RolloutOperator.template_fields,
+        "model_name",
+        "model_package_arn",
+        "image",
+        "model_data_url",
+        "execution_role_arn",
+        "environment",
+        "instance_type",
+        "steps",
+        "bake",
+        "alarms",
+    )
+
+    def __init__(
+        self,
+        *,
+        model_name: str | None = None,
+        model_package_arn: str | None = None,
+        image: str | None = None,
+        model_data_url: str | None = None,
+        execution_role_arn: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        instance_type: str | None = None,
+        strategy: str | None = None,
+        steps: SharesOption = (10, 50, 100),
+        bake: DurationOption | Sequence[DurationOption] = timedelta(minutes=10),
+        alarms: str | Sequence[str] = (),
+        default_alarms: AlarmDefaults | None = AlarmDefaults(),  # noqa: B008 - frozen
+        delete_blue: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if strategy is not None and strategy not in STRATEGIES:
+            raise PlanError("strategy", strategy, f"one of {', '.join(STRATEGIES)}, or None")
+        self.model_name = model_name
+        self.model_package_arn = model_package_arn
+        self.image = image
+        self.model_data_url = model_data_url
+        self.execution_role_arn = execution_role_arn
+        self.environment = environment
+        self.instance_type = instance_type
+        self.strategy = strategy
+        self.steps = steps
+        self.bake = bake
+        self.alarms = alarms
+        self.default_alarms = default_alarms
+        self.delete_blue = delete_blue
+        self._validate_what_is_known()
+
+    def _validate_what_is_known(self) -> None:
+        """A wrong plan fails when the DAG file is read; what is templated, in the first task."""
+        if self.rollout is None:
+            self._green()
+        if not is_template(self.steps) and not is_template(self.bake):
+            self._strategy()
+
+    def plan(self, context: Context) -> Rollout:
+        """Freeze the rollout, from the options or as it was frozen before.
+
+        :raises RolloutError: if it can't begin.
+        """
+        from airflow_sm_rollout.aws.planning import plan_rollout
+        from airflow_sm_rollout.aws.world import utc_now
+
+        if self.rollout:
+            return from_json(self.rollout["frozen"])
+        names = own_names(context, self.endpoint_name or "")
+        plan = Plan(self._strategy(), _parse_alarms(self.alarms), self.default_alarms, self.delete_blue)
+        clients, owner, green = self.connection.clients(), describe_owner(context), self._green()
+        return patiently(lambda: plan_rollout(clients, names, owner, green, plan, utc_now()), self.log.info)
+
+    def _green(self) -> Green:
+        return Green(
+            model_name=self.model_name or None,
+            model_package_arn=self.model_package_arn or None,
+            image=self.image or None,
+            model_data_url=self.model_data_url or None,
+            execution_role_arn=self.execution_role_arn or None,
+            environment=self.environment,
+            instance_type=self.instance_type or None,
+        )
+
+    def _strategy(self) -> Strategy | None:
+        return STRATEGIES[self.strategy](self.steps, self.bake) if self.strategy else None
+
+
+def frozen_handle(rollout: Rollout) -> dict[str, Any]:
+    """A handle that carries the frozen plan to the task that begins it."""
+    return {**handle_of(rollout), "frozen": to_json(rollout)}
+
+
+def _parse_alarms(alarms: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Alarm names; from a string they are split at commas.
+
+    :raises PlanError: for something else.
+    """
+    names = alarms.split(",") if isinstance(alarms, str) else alarms or ()
+    if not all(isinstance(name, str) for name in names):
+        raise PlanError("alarms", alarms, "names of CloudWatch alarms")
+    return tuple(name.strip() for name in names if name.strip())

@@ -1,0 +1,25 @@
+"""Leaves green alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_sm_rollout.core.goals import OnlyGreen
+from airflow_sm_rollout.operators.base import RolloutOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PromoteOperator(RolloutOperator):
+    """Puts the endpoint on a config with green alone, removes what the rollout made on the way, and releases the endpoint.
+
+    Green must have all of the traffic, and no watched alarm may ring.
+    """
+
+    ui_color = "#cdebc5"
+
+    def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
+        done = self.reach(context, OnlyGreen(), deadline)
+        return {"outcome": done.outcome, "state": done.reason}

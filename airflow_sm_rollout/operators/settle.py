@@ -1,0 +1,84 @@
+"""The two tasks that always run at the end of a rollout's task group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_sm_rollout.core.goals import AsBefore, OnlyGreen
+from airflow_sm_rollout.operators.base import RolloutOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SettleOperator(RolloutOperator):
+    """Rolls back, unless green was promoted. A teardown, because only teardowns run when a person marks the run failed.
+
+    :param promote_task_id: the task whose success means promoted.
+    """
+
+    ui_color = "#e6e6e6"
+
+    def __init__(self, *, promote_task_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.promote_task_id = promote_task_id
+
+    def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
+        promoted = _states(context, [self.promote_task_id]).get(self.promote_task_id) == "success"
+        done = self.reach(context, OnlyGreen() if promoted else AsBefore(), deadline)
+        return {"outcome": done.outcome, "state": done.reason}
+
+
+class VerdictOperator(BaseOperator):
+    """Fails the run unless green was promoted, and says why in one sentence. A teardown, too: it gives the run its state.
+
+    :param settle_task_id: the :class:`SettleOperator`.
+    :param watched_task_ids: the rollout's other tasks, in their order; the first that left a reason gives it.
+    """
+
+    ui_color = "#e6e6e6"
+
+    def __init__(self, *, settle_task_id: str, watched_task_ids: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settle_task_id = settle_task_id
+        self.watched_task_ids = list(watched_task_ids)
+
+    def execute(self, context: Context) -> str:
+        settled = context["ti"].xcom_pull(task_ids=self.settle_task_id) or {}
+        if settled.get("outcome") == "promoted":
+            return f"Promoted: {settled['state']}"
+        sentence = f"{self._end(context, settled)} because {self._reason(context)}"
+        context["ti"].xcom_push(key="reason", value=sentence)
+        raise AirflowFailException(sentence)
+
+    def _end(self, context: Context, settled: dict[str, Any]) -> str:
+        if settled:
+            return f"Rolled back ({settled['state']})"
+        failed = context["ti"].xcom_pull(task_ids=self.settle_task_id, key="reason")
+        return f"NOT SETTLED ({failed or 'the settle task did not finish'}; run sm-rollout rollback)"
+
+    def _reason(self, context: Context) -> str:
+        for task_id in self.watched_task_ids:
+            reason = context["ti"].xcom_pull(task_ids=task_id, key="reason")
+            if reason:
+                return f"in {task_id}: {reason}"
+        states = _states(context, self.watched_task_ids)
+        unfinished = [
+            f"{task_id} ended as {states.get(task_id) or 'not run'}"
+            for task_id in self.watched_task_ids
+            if states.get(task_id) != "success"
+        ]
+        return f"{unfinished[0]} (killed, or marked by a person)" if unfinished else "green was not promoted"
+
+
+def _states(context: Context, task_ids: list[str]) -> dict[str, str]:
+    """States of tasks in this run."""
+    ti = context["ti"]
+    found = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id], task_ids=task_ids)
+    states: dict[str, str] = found.get(ti.run_id, {})
+    return states

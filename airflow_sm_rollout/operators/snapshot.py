@@ -1,0 +1,39 @@
+"""Reads blue and freezes the plan."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_sm_rollout.operators.planning import PlanningOperator, frozen_handle
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SnapshotOperator(PlanningOperator):
+    """Reads what the endpoint is now, checks all that can be known to fail, and freezes the plan. Changes nothing.
+
+    It stands first in a rollout's task group, as the setup of the tasks that always run at its end. A DAG file that is edited in the
+    middle of a rollout does not change that rollout.
+
+    Options: see :class:`~.planning.PlanningOperator`.
+
+    :return: the rollout handle, with the frozen plan.
+    """
+
+    def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
+        rollout = self.plan(context)
+        blue, strategy = rollout.blue, rollout.plan.strategy
+        self.log.info(
+            "Blue is config %s, variant %s with weight %g on %d instance(s)",
+            blue.config_name,
+            blue.variant,
+            blue.weight,
+            blue.instance_count,
+        )
+        if strategy:
+            shares = ", ".join(f"{step.share:g} % for {step.bake}" for step in strategy.steps)
+            self.log.info("Plan: %s: %s; at least %s", strategy.name, shares, strategy.minimum_duration)
+        self.log.info("Watched: %s", ", ".join(rollout.watched_alarms) or "no alarm")
+        return frozen_handle(rollout)

@@ -1,0 +1,142 @@
+"""Watches alarms for a while, and fails the moment one rings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_sm_rollout.core.alarms import Bake, Judgement, Verdict
+from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
+from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
+from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason, is_template
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_sm_rollout.aws.cloudwatch import FlapsSeen
+    from airflow_sm_rollout.core.rollout import Rollout
+
+
+class AlarmSensor(RolloutOperator):
+    """Watches alarms through a bake.
+
+    Succeeds when it is over and every alarm was quiet, had data, and green had enough requests; fails the moment one is in ALARM, or was
+    between two looks, or does not exist.
+
+    It is never retried, whatever the DAG's default arguments say: a retry would bake again what has just proven harmful.
+
+    With ``rollout`` it watches that rollout's alarms (yours and its own) for its plan's ``step``; alone it watches ``alarms`` for
+    ``duration``.
+
+    :param alarms: names of alarms, metric and composite (templated).
+    :param duration: how long to watch: a timedelta or seconds (templated).
+    :param step: which step of the frozen plan gives the duration, counted from 0; behind the last one there is nothing to watch.
+    :param min_requests: requests that green must have had, with ``rollout``; by default as the rollout's own alarms have it.
+    :param poke_interval: seconds between two looks; CloudWatch allows nine a second in a region for all of its users.
+    """
+
+    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "alarms", "duration")
+    ui_color = "#eadcf3"
+
+    def __init__(
+        self,
+        *,
+        alarms: Sequence[str] = (),
+        duration: DurationOption | None = None,
+        step: int | None = None,
+        min_requests: int | None = None,
+        poke_interval: float = 15.0,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.get("rollout") is None and kwargs.get("endpoint_name") is None:
+            if not alarms:
+                raise PlanError("alarms", alarms, "names of alarms, or give rollout")
+            kwargs["rollout"] = {}
+        super().__init__(poke_interval=poke_interval, **{**kwargs, "retries": 0})
+        if (duration is None) == (step is None):
+            raise PlanError("duration", duration, "how long to watch, or give step instead of it")
+        if duration is not None and not is_template(duration):
+            parse_duration("duration", duration)
+        self.alarms = alarms
+        self.duration = duration
+        self.step = step
+        self.min_requests = min_requests
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        result: dict[str, Any] | None = failing_with_reason(context, lambda: self._begin(context))
+        return result
+
+    def resume(self, context: Context, event: Any) -> dict[str, Any] | None:
+        """Only in ``dag.test()``, which lets no trigger end its task: judge what the trigger has judged."""
+        return self._watch(context, context["ti"].xcom_pull(task_ids=self.task_id, key="bake"))
+
+    def _begin(self, context: Context) -> dict[str, Any] | None:
+        from airflow_sm_rollout.triggers.bake import BakeTrigger
+        from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
+
+        planned = self.recorded(context) if self.rollout or self.endpoint_name else None
+        if planned is None and (self.rollout or self.endpoint_name):
+            raise RolloutGaveUp(
+                "no rollout is in progress here (it was rolled back or promoted, or never began), so there is nothing to watch"
+            )
+        duration = self._duration(planned)
+        if duration is None:
+            self.log.info("The plan has no step %s: nothing to watch", self.step)
+            return None
+        watch = self._plan_watch(planned, duration)
+        context["ti"].xcom_push(key="bake", value=watch)
+        self.log.info("Watching %s for %s", ", ".join(watch["alarms"]) or "no alarm", duration)
+        if self.deferrable and duration >= SHORTEST_DEFERRAL:
+            trigger = BakeTrigger(**watch, poke_interval=self.poke_interval, connection=self.connection.as_dict())
+            self.defer(trigger=trigger, method_name="resume")
+        return self._watch(context, watch)
+
+    def _duration(self, planned: Rollout | None) -> timedelta | None:
+        if self.duration is not None:
+            return parse_duration("duration", self.duration)
+        step = planned.step(self.step or 0) if planned else None
+        return step.bake if step else None
+
+    def _plan_watch(self, planned: Rollout | None, duration: timedelta) -> dict[str, Any]:
+        """The watch as JSON: what the trigger takes, and a person reads."""
+        from airflow_sm_rollout.aws.world import utc_now
+        from airflow_sm_rollout.triggers.bake import bake_to_dict
+
+        now = utc_now()
+        alarms, counted, since, enough = list(self.alarms), None, None, self.min_requests or 0
+        if planned:
+            alarms += [name for name in planned.watched_alarms if name not in alarms]
+            since = planned.green_traffic_since
+            counted = {
+                "endpoint_name": planned.endpoint_name,
+                "variant": planned.names.variant,
+                "period_seconds": planned.metric_period_seconds,
+            }
+            if self.min_requests is None and planned.plan.default_alarms:
+                enough = planned.plan.default_alarms.min_requests
+        return {"bake": bake_to_dict(Bake(now, now + duration, since, enough)), "alarms": alarms, "counted": counted}
+
+    def _watch(self, context: Context, watch: dict[str, Any]) -> dict[str, Any]:
+        from airflow_sm_rollout.triggers.bake import bake_from_dict, judgement_to_xcoms, look
+
+        clients, bake = self.connection.clients(), bake_from_dict(watch["bake"])
+        flaps_seen: FlapsSeen = {}
+        while (
+            judgement := look(clients, bake, watch["alarms"], watch["counted"], flaps_seen)
+        ).verdict is Verdict.WATCHING:
+            self.log.info("%s: %s", judgement.verdict.value, judgement.reason)
+            time.sleep(self.poke_interval)
+        return self._end(context, judgement, judgement_to_xcoms(judgement))
+
+    def _end(self, context: Context, judgement: Judgement, xcoms: dict[str, Any]) -> dict[str, Any]:
+        self.log.info("%s: %s", judgement.verdict.value, judgement.reason)
+        if judgement.verdict is not Verdict.HEALTHY:
+            for key, value in xcoms.items():
+                context["ti"].xcom_push(key=key, value=value)
+            raise AirflowFailException(judgement.reason)
+        told: dict[str, Any] = xcoms["return_value"]
+        return told

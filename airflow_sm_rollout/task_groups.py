@@ -1,0 +1,137 @@
+"""Whole rollouts as task groups: wiring only.
+
+A rollout's group is::
+
+    snapshot >> deploy_green >> shift_10 >> bake_10 >> ... >> shift_100 >> bake_100 >> promote >> settle >> verdict
+
+``snapshot`` is a setup, ``settle`` and ``verdict`` are its teardowns, and each of these three words is there for a reason that was
+measured (AIRFLOW_FACTS.md section 3):
+
+* A rollback task with ``trigger_rule="one_failed"`` never runs when a person marks the DAG run failed; a teardown does.
+* A rollback that succeeds makes the run green, though the rollout failed. So ``verdict`` fails unless green was promoted, and being a
+  teardown with ``on_failure_fail_dagrun`` it decides the run's state.
+* A teardown runs only if its setup succeeded, and setups should have no effects: so ``snapshot`` only reads.
+
+Tasks that follow the group in your DAG follow ``promote``, since Airflow leaves teardowns out of a group's end: they run only after a
+promotion. A ``dagrun_timeout`` skips teardowns too, so a DAG that has one gets a warning.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from airflow.sdk import TaskGroup
+
+from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.strategy import DurationOption, SharesOption, parse_shares
+from airflow_sm_rollout.operators.base import is_template
+from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
+from airflow_sm_rollout.operators.promote import PromoteOperator
+from airflow_sm_rollout.operators.settle import SettleOperator, VerdictOperator
+from airflow_sm_rollout.operators.shift_weight import ShiftWeightOperator
+from airflow_sm_rollout.operators.snapshot import SnapshotOperator
+from airflow_sm_rollout.sensors.alarm import AlarmSensor
+
+# Every step can be done again, so a killed worker or a falsely failed deferral costs a retry, not the rollout. Errors of the rollout itself
+# are not retried (the operators see to that), nor is a bake.
+_RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=10)}
+_SETTLE_RETRIES = 5
+_LOOP_OPTIONS = (
+    "retries",
+    "retry_delay",
+    "aws_conn_id",
+    "region_name",
+    "verify",
+    "botocore_config",
+    "poke_interval",
+    "deferrable",
+    "timeout",
+)
+
+
+def canary_rollout(
+    *,
+    endpoint_name: str,
+    steps: SharesOption = (10, 50, 100),
+    bake: DurationOption | Sequence[DurationOption] = timedelta(minutes=10),
+    max_steps: int | None = None,
+    group_id: str = "canary",
+    **options: Any,
+) -> TaskGroup:
+    """A canary: a small share first, more while green is healthy, then all; and always back to blue if anything goes wrong.
+
+    :param endpoint_name: the endpoint (templated).
+    :param steps: green's shares in percent, rising, the last one 100 (templated).
+    :param bake: how long each share is watched: a timedelta, seconds, or one for each step (templated).
+    :param max_steps: where ``steps`` is a template, the most steps that a run may ask for; the tasks are then called ``shift_1``,
+        ``bake_1``, ..., and those that a run does not need do nothing.
+    :param group_id: the task group's name.
+    :param options: what to roll out (``model_name``, or ``model_package_arn``, or ``image`` and ``model_data_url``, ...), ``alarms`` and
+        more: see :class:`~airflow_sm_rollout.operators.planning.PlanningOperator`; and how to reach AWS:
+        :class:`~airflow_sm_rollout.operators.base.RolloutOperator`.
+    :raises PlanError: when the DAG file is read, naming the option.
+    """
+    labels = _step_labels(steps, max_steps)
+    loop = {**_RETRIES, **{name: options[name] for name in _LOOP_OPTIONS if name in options}}
+    with TaskGroup(group_id) as group:
+        snapshot = SnapshotOperator(
+            task_id="snapshot",
+            endpoint_name=endpoint_name,
+            strategy="canary",
+            steps=steps,
+            bake=bake,
+            **{**options, **loop},
+        )
+        snapshot.is_setup = True
+        _wire_rollout(snapshot, endpoint_name, labels, loop)
+    _warn_of_dagrun_timeout(group)
+    return group
+
+
+def _wire_rollout(snapshot: Any, endpoint_name: str, labels: Sequence[str], loop: dict[str, Any]) -> None:
+    rollout = snapshot.output
+    deploy = DeployGreenOperator(task_id="deploy_green", rollout=rollout, **loop)
+    steps = [task for index, label in enumerate(labels) for task in _step_tasks(index, label, rollout, loop)]
+    promote = PromoteOperator(task_id="promote", rollout=rollout, **loop)
+    # These two know the rollout by endpoint and run, not by XCom: nothing may have reached XCom when they are needed.
+    settle = SettleOperator(
+        task_id="settle",
+        endpoint_name=endpoint_name,
+        promote_task_id=promote.task_id,
+        **{**loop, "retries": _SETTLE_RETRIES},
+    ).as_teardown(setups=snapshot)
+    watched = [task.task_id for task in (deploy, *steps, promote)]
+    verdict = VerdictOperator(task_id="verdict", settle_task_id=settle.task_id, watched_task_ids=watched, retries=1)
+    verdict.as_teardown(setups=snapshot, on_failure_fail_dagrun=True)
+    chain = [snapshot, deploy, *steps, promote, settle, verdict]
+    for upstream, downstream in pairwise(chain):
+        upstream >> downstream
+
+
+def _step_tasks(index: int, label: str, rollout: Any, loop: dict[str, Any]) -> tuple[Any, Any]:
+    shift = ShiftWeightOperator(task_id=f"shift_{label}", rollout=rollout, step=index, **loop)
+    watch = AlarmSensor(task_id=f"bake_{label}", rollout=rollout, step=index, **loop)
+    return shift, watch
+
+
+def _step_labels(steps: SharesOption, max_steps: int | None) -> list[str]:
+    """Each step's part of its tasks' names: its share, or its number where shares are known only when the DAG runs."""
+    if not is_template(steps):
+        return [f"{share:g}".replace(".", "_") for share in parse_shares(steps)]
+    if max_steps is None or max_steps < 1:
+        raise PlanError("max_steps", max_steps, "how many steps a run may ask for at most, since steps is a template")
+    return [str(number) for number in range(1, max_steps + 1)]
+
+
+def _warn_of_dagrun_timeout(group: TaskGroup) -> None:
+    dag = getattr(group, "dag", None)
+    if dag is not None and getattr(dag, "dagrun_timeout", None):
+        warnings.warn(
+            f"DAG {dag.dag_id} sets dagrun_timeout={dag.dagrun_timeout}: when it strikes, Airflow skips teardowns, so nothing rolls back. "
+            "Leave it out; the operators' timeout bounds each step",
+            stacklevel=3,
+        )
