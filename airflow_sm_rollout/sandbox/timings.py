@@ -11,7 +11,8 @@ class Timings:
 
     :param create_endpoint: CreateEndpoint to InService (recorded 130-390 s).
     :param update_endpoint: UpdateEndpoint to InService, all at once (recorded 134 s).
-    :param failed_update: UpdateEndpoint whose container fails its ping, to InService on the old config (recorded 24 min and more, for a create).
+    :param failed_update: UpdateEndpoint whose container fails its ping, to InService on the old config (recorded 24 min and more, for
+        a create).
     :param change_weights: UpdateEndpointWeightsAndCapacities to InService (recorded 62-63 s).
     :param weights_move: where inside that window the split really moves, 0.0 = at once, 1.0 = at its end. Not recorded anywhere, so
         a caller must be right for both.

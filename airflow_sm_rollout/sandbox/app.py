@@ -1,0 +1,171 @@
+"""The sandbox: every service behind one door.
+
+A request is recognised, checked, hit by a fault if one waits, carried out under the schedule's lock, recorded, and
+answered. Invocations of a model take the lock for their routing only. What is none of ours goes to moto.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore import xform_name
+
+from airflow_sm_rollout.sandbox import faults, wire
+from airflow_sm_rollout.sandbox.clock import Clock, Schedule, SystemClock
+from airflow_sm_rollout.sandbox.cloudwatch import CloudWatch
+from airflow_sm_rollout.sandbox.containers import ContainerHost, FunctionHost
+from airflow_sm_rollout.sandbox.elsewhere import Elsewhere
+from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.parameters import Parameters
+from airflow_sm_rollout.sandbox.process_host import ProcessHost
+from airflow_sm_rollout.sandbox.sagemaker.constraints import validate
+from airflow_sm_rollout.sandbox.sagemaker.hosting import Hosting
+from airflow_sm_rollout.sandbox.sagemaker.region import Region
+from airflow_sm_rollout.sandbox.sagemaker.tags import Tags
+from airflow_sm_rollout.sandbox.sagemaker.training import TrainingJobs
+from airflow_sm_rollout.sandbox.timings import Timings
+
+Operation = Callable[[Mapping[str, Any]], dict[str, Any]]
+AS_RECORDED = Timings()
+TRAINING_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One control-plane call, ours or moto's, as it went.
+
+    :param service: botocore's name of the service for our own, the signing name for moto's.
+    :param operation: AWS's name; for a REST service of moto's, method and path.
+    :param params: the parsed parameters; empty for moto's.
+    :param at: seconds since the epoch.
+    :param error_code: AWS's code if it was refused (the HTTP status for moto's), else ``None``. A call whose answer
+        was lost was not.
+    """
+
+    service: str
+    operation: str
+    params: Mapping[str, Any]
+    at: float
+    error_code: str | None
+
+
+def process_sandbox(timings: Timings = AS_RECORDED) -> Sandbox:
+    """A sandbox on the machine's clock whose containers are real processes, which load their models from its own S3."""
+
+    def fetch(url: str) -> bytes:
+        return sandbox.elsewhere.get_object(url)
+
+    sandbox = Sandbox(timings=timings, host=ProcessHost(fetch))
+    return sandbox
+
+
+class Sandbox:
+    """SageMaker, CloudWatch and Parameter Store on one schedule, and moto for the rest.
+
+    :param clock: the machine's by default; with a :class:`.ManualClock` time passes by :meth:`.Schedule.advance` only.
+    :param timings: how long things take.
+    :param host: where containers run; by default each answers ``{}`` from this process.
+    :param account: twelve digits; moto knows no other than the default.
+    :param seed: of the random routing.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        timings: Timings = AS_RECORDED,
+        host: ContainerHost | None = None,
+        region: str = "us-east-1",
+        account: str = "123456789012",
+        seed: int = 0,
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.timings = timings
+        self.schedule = Schedule(self.clock)
+        self.region = Region(region, account, self.schedule, timings, Tags())
+        self.faults = faults.Faults()
+        self.calls: list[CallRecord] = []
+        self.elsewhere = Elsewhere()
+        self.cloudwatch = CloudWatch(self.schedule)
+        self._host = host or FunctionHost()
+        hosting = Hosting(self.region, self._host, self.faults, self.cloudwatch, random.Random(seed))
+        self.endpoints = hosting.endpoints
+        self.training_jobs = self._training_jobs()
+        self.services: dict[str, list[object]] = {
+            "sagemaker": [*hosting.control, self.training_jobs],
+            "sagemaker-runtime": [hosting.runtime],
+            "cloudwatch": [self.cloudwatch],
+            "ssm": [Parameters(self.region)],
+        }
+
+    def handle(self, request: wire.HttpRequest) -> wire.HttpResponse:
+        """Answer one request. Thread-safe.
+
+        :raises AnswerLost: if a ``lost_answer`` fault hit it: the effect is taken, and the connection is to be closed.
+        """
+        self.schedule.run_due()
+        call = wire.recognise(request)
+        operation = self._operation(call) if call else None
+        fault = self.faults.take_request_fault(call.operation) if call else None
+        if call is not None and fault is not None and fault.kind != "lost_answer":
+            return self._refuse(call, fault)
+        response = self._perform(call, operation) if call and operation else self._pass_on(request, call)
+        if fault is not None:
+            raise wire.AnswerLost
+        return response
+
+    def close(self) -> None:
+        """Stop what runs: training jobs and containers."""
+        self.training_jobs.close()
+        self._host.close()
+
+    def _training_jobs(self) -> TrainingJobs:
+        return TrainingJobs(
+            self.region,
+            put_object=self.elsewhere.put_object,
+            log=lambda stream, line: self.elsewhere.log(TRAINING_LOG_GROUP, stream, line, self.region.now()),
+        )
+
+    def _operation(self, call: wire.Call) -> Operation | None:
+        name = xform_name(call.operation)
+        for service in self.services[call.service]:
+            operation: Operation | None = getattr(service, name, None)
+            if operation is not None:
+                return operation
+        return None
+
+    def _refuse(self, call: wire.Call, fault: faults.Fault) -> wire.HttpResponse:
+        error = faults.refusal(fault, call, self.region)
+        self._record(call, error.code)
+        return wire.encode_error(call, error)
+
+    def _perform(self, call: wire.Call, operation: Operation) -> wire.HttpResponse:
+        try:
+            answer = operation(call.params) if call.service == "sagemaker-runtime" else self._control(call, operation)
+        except AwsError as error:
+            self._record(call, error.code)
+            return wire.encode_error(call, error)
+        self._record(call, None)
+        return wire.encode_answer(call, answer)
+
+    def _control(self, call: wire.Call, operation: Operation) -> dict[str, Any]:
+        if call.service == "sagemaker":
+            validate(call.model.input_shape, call.params)
+        with self.schedule.lock:
+            return operation(call.params)
+
+    def _record(self, call: wire.Call, error_code: str | None) -> None:
+        # Invocations are the data plane: hundreds a second, and counted by their metrics.
+        if call.service != "sagemaker-runtime":
+            self.calls.append(CallRecord(call.service, call.operation, call.params, self.clock.now(), error_code))
+
+    def _pass_on(self, request: wire.HttpRequest, call: wire.Call | None) -> wire.HttpResponse:
+        response = self.elsewhere.handle(request)
+        operation = call.operation if call else wire.named_operation(request) or f"{request.method} {request.path}"
+        error_code = str(response.status) if response.status >= 400 else None
+        service = call.service if call else wire.signing_name(request) or ""
+        self.calls.append(CallRecord(service, operation, {}, self.clock.now(), error_code))
+        return response

@@ -1,0 +1,57 @@
+"""The sandbox's own routes, beside AWS's: plain JSON under ``/_sandbox/``, which is no legal name of an S3 bucket."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from airflow_sm_rollout.sandbox.app import Sandbox
+from airflow_sm_rollout.sandbox.faults import Fault
+from airflow_sm_rollout.sandbox.sagemaker.fleet import shares
+from airflow_sm_rollout.sandbox.wire import HttpRequest, HttpResponse
+
+PREFIX = "/_sandbox/"
+
+
+def answer(sandbox: Sandbox, request: HttpRequest) -> HttpResponse:
+    """Answer a request under ``/_sandbox/``.
+
+    ``GET health``; ``GET``, ``POST`` and ``DELETE faults`` (a fault is the JSON of :class:`.Fault`); ``GET
+    endpoints/<name>``: the shares and instance counts that the data plane has at this moment, which DescribeEndpoint
+    does not tell.
+    """
+    name, _, argument = request.path.removeprefix(PREFIX).partition("/")
+    if (request.method, name) == ("GET", "health"):
+        return _json(200, {"status": "ok", "now": sandbox.clock.now()})
+    if name == "faults":
+        return _faults(sandbox, request)
+    if (request.method, name) == ("GET", "endpoints"):
+        return _endpoint(sandbox, argument)
+    return _json(404, {"error": f"no route for {request.method} {request.path}"})
+
+
+def _faults(sandbox: Sandbox, request: HttpRequest) -> HttpResponse:
+    if request.method == "DELETE":
+        sandbox.faults.clear()
+    elif request.method == "POST":
+        try:
+            sandbox.faults.add(Fault(**json.loads(request.body)))
+        except (TypeError, ValueError) as error:
+            return _json(400, {"error": str(error)})
+    return _json(200, {"faults": [asdict(fault) for fault in sandbox.faults.waiting()]})
+
+
+def _endpoint(sandbox: Sandbox, name: str) -> HttpResponse:
+    sandbox.schedule.run_due()
+    with sandbox.schedule.lock:
+        endpoint = sandbox.endpoints.serving(name)
+        if endpoint is None:
+            return _json(404, {"error": f"no endpoint {name} in service"})
+        share_of = shares(endpoint.variants)
+        variants = {v.name: {"share": share_of[v.name], "instances": len(v.containers)} for v in endpoint.variants}
+        return _json(200, {"status": endpoint.status, "config": endpoint.config.name, "variants": variants})
+
+
+def _json(status: int, content: dict[str, Any]) -> HttpResponse:
+    return HttpResponse(status, {"Content-Type": "application/json"}, json.dumps(content).encode())

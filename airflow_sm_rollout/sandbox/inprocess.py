@@ -1,0 +1,116 @@
+"""Real boto3 clients whose requests go to a sandbox in this process, never to a socket.
+
+Everything of botocore's is at work but the connection: validation, serialising, events, parsing, exceptions. Making a
+client costs milliseconds and a fresh sandbox nothing, so a test that needs thousands of sandboxes keeps one session
+and points it at the next one.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import boto3.session
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError
+
+from airflow_sm_rollout.sandbox.app import Sandbox
+from airflow_sm_rollout.sandbox.wire import AnswerLost, HttpRequest, HttpResponse
+
+Phase = Literal["before", "after"]
+OnCall = Callable[[str, str, Phase], None]
+
+# Plain http to a local name keeps S3 on path-style addresses and its checksums out of chunked trailers.
+ENDPOINT_URL = "http://localhost"
+CONFIG = Config(retries={"total_max_attempts": 1, "mode": "legacy"}, s3={"addressing_style": "path"})
+
+
+def connect(sandbox: Sandbox, on_call: OnCall | None = None) -> InProcessSession:
+    """A session whose clients speak to ``sandbox``. Nothing is retried, nothing sleeps.
+
+    :param on_call: called around each call as ``on_call(service, operation, phase)``, with botocore's name of the
+        service, AWS's name of the operation, and ``before`` or ``after``. What it raises ends the call: an exception
+        of ``BaseException``'s own (a killed process) passes through botocore, botocore's ``ConnectionClosedError`` in
+        ``after`` is a lost answer.
+    """
+    return InProcessSession(sandbox, on_call)
+
+
+class InProcessSession(boto3.session.Session):  # type: ignore[misc]
+    """A boto3 session that keeps its clients, and that can be pointed at another sandbox."""
+
+    def __init__(self, sandbox: Sandbox, on_call: OnCall | None = None) -> None:
+        session = botocore.session.Session()
+        session.register_component("data_loader", _loader())
+        session.get_component("event_emitter").register("before-send", self._send)
+        region = sandbox.region.name
+        super().__init__("sandbox", "sandbox", region_name=region, botocore_session=session)
+        self._clients: dict[tuple[str, str | None], Any] = {}
+        self.point_at(sandbox, on_call)
+
+    def point_at(self, sandbox: Sandbox, on_call: OnCall | None = None) -> None:
+        """Send all further calls, also of clients that exist, to ``sandbox``."""
+        self._sandbox = sandbox
+        self._on_call = on_call
+
+    def client(self, service_name: str, region_name: str | None = None, **options: Any) -> Any:
+        """The client of a service; the same one each time. Options but ``config`` are without meaning here and
+        ignored.
+        """
+        key = (service_name, region_name)
+        if key not in self._clients:
+            config = CONFIG if options.get("config") is None else options["config"].merge(CONFIG)
+            self._clients[key] = super().client(
+                service_name, region_name=region_name, endpoint_url=ENDPOINT_URL, config=config
+            )
+        return self._clients[key]
+
+    def _send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
+        service, operation = event_name.split(".")[1:]
+        if self._on_call:
+            self._on_call(service, operation, "before")
+        try:
+            response = self._sandbox.handle(_received(request))
+        except AnswerLost:
+            raise ConnectionClosedError(endpoint_url=request.url) from None
+        if self._on_call:
+            self._on_call(service, operation, "after")
+        return AWSResponse(request.url, response.status, dict(response.headers), _Raw(response))
+
+
+@cache
+def _loader() -> Any:
+    return botocore.session.Session().get_component("data_loader")
+
+
+def _received(request: AWSPreparedRequest) -> HttpRequest:
+    url = urlsplit(request.url)
+    headers = {
+        name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in request.headers.items()
+    }
+    body = request.body or b""
+    if hasattr(body, "read"):
+        body = body.read()
+    return HttpRequest(
+        request.method,
+        url.path or "/",
+        url.query,
+        headers | {"host": url.netloc},
+        body.encode() if isinstance(body, str) else body,
+    )
+
+
+class _Raw(io.BytesIO):
+    """A response's body as botocore reads it from urllib3."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        super().__init__(response.body)
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()

@@ -1,0 +1,108 @@
+"""Endpoint configurations: immutable descriptions of what an endpoint runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.sagemaker.models import Models
+from airflow_sm_rollout.sandbox.sagemaker.region import Region, timestamp
+from airflow_sm_rollout.sandbox.sagemaker.resources import Resources, page_of
+
+DEFAULT_PERIOD = 60
+MAX_VARIANTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """A configuration as created; ``description`` is the request without its tags, and all of it is described back."""
+
+    name: str
+    arn: str
+    created: float
+    description: Mapping[str, Any]
+
+    @property
+    def production(self) -> list[Mapping[str, Any]]:
+        return list(self.description["ProductionVariants"])
+
+    @property
+    def shadows(self) -> list[Mapping[str, Any]]:
+        return list(self.description.get("ShadowProductionVariants", []))
+
+    @property
+    def metric_period(self) -> int:
+        """Seconds between two publications of the invocation metrics: 60, or what enhanced metrics were asked for."""
+        metrics = self.description.get("MetricsConfig", {})
+        return (
+            int(metrics.get("MetricPublishFrequencyInSeconds", DEFAULT_PERIOD))
+            if metrics.get("EnableEnhancedMetrics")
+            else DEFAULT_PERIOD
+        )
+
+
+class EndpointConfigs:
+    """CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs, DeleteEndpointConfig.
+
+    AWS lets one be deleted that an endpoint still uses (recorded); it is the next UpdateEndpoint that fails then.
+    """
+
+    def __init__(self, region: Region, models: Models) -> None:
+        self._region = region
+        self._models = models
+        self._configs: Resources[EndpointConfig] = Resources(region, "endpoint-config", "endpoint configuration")
+
+    def named(self, name: str) -> EndpointConfig:
+        """:raises AwsError: AWS's ``Could not find endpoint configuration ...``."""
+        return self._configs.named(name)
+
+    def create_endpoint_config(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        name = params["EndpointConfigName"]
+        self._configs.refuse_existing(name)
+        description = {key: value for key, value in params.items() if key != "Tags"}
+        config = EndpointConfig(name, self._configs.arn(name), self._region.now(), description)
+        _validate_variants(config)
+        for variant in config.production + config.shadows:
+            if "ModelName" in variant:
+                self._models.named(variant["ModelName"])
+        self._configs.add(config, params.get("Tags", ()))
+        return {"EndpointConfigArn": config.arn}
+
+    def describe_endpoint_config(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        config = self._configs.named(params["EndpointConfigName"])
+        return {**config.description, **_summary(config)}
+
+    def list_endpoint_configs(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return page_of(self._configs, params, "EndpointConfigs", _summary)
+
+    def delete_endpoint_config(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        self._configs.remove(self._configs.named(params["EndpointConfigName"]))
+        return {}
+
+
+def _summary(config: EndpointConfig) -> dict[str, Any]:
+    return {
+        "EndpointConfigName": config.name,
+        "EndpointConfigArn": config.arn,
+        "CreationTime": timestamp(config.created),
+    }
+
+
+def _validate_variants(config: EndpointConfig) -> None:
+    names = [variant["VariantName"] for variant in config.production + config.shadows]
+    if len(set(names)) < len(names):
+        raise AwsError(
+            "ValidationException", f"Duplicate variant names: {', '.join(sorted(names))}. Variant names must be unique."
+        )
+    if config.shadows and (len(config.production), len(config.shadows)) != (1, 1):
+        raise AwsError(
+            "ValidationException", "A shadow variant needs exactly one production variant and one shadow variant."
+        )
+    for variant in config.production + config.shadows:
+        if "ServerlessConfig" not in variant and "InitialInstanceCount" not in variant:
+            raise AwsError(
+                "ValidationException",
+                f"Variant {variant['VariantName']} needs an InitialInstanceCount and an InstanceType.",
+            )

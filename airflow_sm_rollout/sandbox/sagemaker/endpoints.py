@@ -1,0 +1,217 @@
+"""Endpoints: their operations and their states.
+
+An endpoint that is under change (Creating, Updating, Deleting) refuses every other change. An update builds its whole
+new fleet beside the old one and flips when all of it is healthy; if that never happens the endpoint ends InService on
+its old configuration, as AWS's does, and only EndpointConfigName and FailureReason tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint, describe, summarise
+from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfig, EndpointConfigs
+from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant, new_variant
+from airflow_sm_rollout.sandbox.sagemaker.provisioning import Order, Provisioner
+from airflow_sm_rollout.sandbox.sagemaker.region import Region
+from airflow_sm_rollout.sandbox.sagemaker.resources import Resources, page_of
+
+IN_PROGRESS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+
+
+class Endpoints:
+    """CreateEndpoint, UpdateEndpoint, UpdateEndpointWeightsAndCapacities, DescribeEndpoint, ListEndpoints,
+    DeleteEndpoint.
+
+    :param in_service: called with an endpoint and the time when it first goes into service.
+    """
+
+    def __init__(
+        self,
+        region: Region,
+        configs: EndpointConfigs,
+        provisioner: Provisioner,
+        in_service: Callable[[Endpoint, float], None],
+    ) -> None:
+        self._region = region
+        self._configs = configs
+        self._provisioner = provisioner
+        self._in_service = in_service
+        self._endpoints: Resources[Endpoint] = Resources(region, "endpoint", "endpoint")
+
+    def serving(self, name: str) -> Endpoint | None:
+        """The endpoint of exactly this name that takes requests; ``None`` while it is created, deleted, or after a
+        failed create.
+        """
+        endpoint = self._endpoints.find(name)
+        return endpoint if endpoint is not None and endpoint.name == name and endpoint.is_serving else None
+
+    def describe_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return describe(self._endpoints.named(params["EndpointName"]))
+
+    def list_endpoints(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return page_of(self._endpoints, params, "Endpoints", summarise)
+
+    def create_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _refuse_deployment_config(params)
+        name = params["EndpointName"]
+        self._endpoints.refuse_existing(name)
+        config = self._configs.named(params["EndpointConfigName"])
+        now = self._region.now()
+        endpoint = Endpoint(name, self._endpoints.arn(name), now, config, modified=now)
+        variants, shadows = _fleet(config, {})
+        additions = _all_of(variants + shadows)
+        self._provisioner.refuse_over_quota("CreateEndpoint", additions)
+        self._endpoints.add(endpoint, params.get("Tags", ()))
+
+        def ready(when: float) -> None:
+            endpoint.variants, endpoint.shadows = variants, shadows
+            endpoint.enter("InService", when)
+            self._in_service(endpoint, when)
+
+        def failed(when: float, reason: str) -> None:
+            endpoint.failure_reason = reason
+            endpoint.enter("Failed", when)
+
+        seconds = self._region.timings.create_endpoint
+        self._provisioner.fill(Order("CreateEndpoint", additions, seconds, ready, failed))
+        return {"EndpointArn": endpoint.arn}
+
+    def update_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _refuse_deployment_config(params)
+        endpoint = self._changeable(params["EndpointName"])
+        config = self._configs.named(params["EndpointConfigName"])
+        # AWS reads the old configuration too: one that was deleted while in use fails the update (recorded).
+        self._configs.named(endpoint.config.name)
+        variants, shadows = _fleet(config, _retained(endpoint, params))
+        additions = _all_of(variants + shadows)
+        self._provisioner.refuse_over_quota("UpdateEndpoint", additions)
+
+        def ready(when: float) -> None:
+            outgoing = endpoint.variants + endpoint.shadows
+            endpoint.config, endpoint.variants, endpoint.shadows = config, variants, shadows
+            endpoint.failure_reason = None
+            endpoint.enter("InService", when)
+            for variant in outgoing:
+                variant.drop_containers(keep=0)
+
+        def failed(when: float, reason: str) -> None:
+            endpoint.failure_reason = reason
+            endpoint.enter("InService", when)
+
+        endpoint.enter("Updating", self._region.now())
+        self._provisioner.fill(Order("UpdateEndpoint", additions, self._region.timings.update_endpoint, ready, failed))
+        return {"EndpointArn": endpoint.arn}
+
+    def update_endpoint_weights_and_capacities(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        endpoint = self._changeable(params["EndpointName"])
+        wishes = {wish["VariantName"]: wish for wish in params["DesiredWeightsAndCapacities"]}
+        _refuse_unknown_variants(endpoint, wishes)
+        chosen = [variant for variant in endpoint.variants if variant.name in wishes]
+        counts = {v.name: int(wishes[v.name].get("DesiredInstanceCount", v.desired_count)) for v in chosen}
+        additions = [(v, counts[v.name] - len(v.containers)) for v in chosen if counts[v.name] > len(v.containers)]
+        operation = "UpdateEndpointWeightsAndCapacities"
+        self._provisioner.refuse_over_quota(operation, additions)
+        resizes = any(counts[v.name] != v.desired_count for v in chosen)
+        for variant in chosen:
+            variant.desired_weight = float(wishes[variant.name].get("DesiredWeight", variant.desired_weight))
+            variant.desired_count = counts[variant.name]
+        self._reshape(endpoint, chosen, additions, resizes)
+        return {"EndpointArn": endpoint.arn}
+
+    def _reshape(
+        self, endpoint: Endpoint, chosen: Sequence[Variant], additions: list[tuple[Variant, int]], resizes: bool
+    ) -> None:
+        timings, now = self._region.timings, self._region.now()
+        seconds = timings.change_capacity if resizes else timings.change_weights
+
+        def route(when: float) -> None:
+            for variant in chosen:
+                variant.routed_weight = variant.desired_weight
+
+        def ready(when: float) -> None:
+            for variant in chosen:
+                variant.weight = variant.routed_weight = variant.desired_weight
+                variant.drop_containers(keep=variant.desired_count)
+            endpoint.enter("InService", when)
+
+        def failed(when: float, reason: str) -> None:
+            for variant in chosen:
+                variant.desired_weight = variant.routed_weight = variant.weight
+                variant.desired_count = len(variant.containers)
+            endpoint.failure_reason = reason
+            endpoint.enter("InService", when)
+
+        endpoint.enter("Updating", now)
+        self._region.schedule.at(now + timings.weights_move * seconds, route)
+        order = Order("UpdateEndpointWeightsAndCapacities", additions, seconds, ready, failed)
+        self._provisioner.fill(order)
+
+    def delete_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        endpoint = self._endpoints.named(params["EndpointName"])
+        _refuse_in_progress(endpoint)
+        endpoint.enter("Deleting", self._region.now())
+        for variant in endpoint.variants + endpoint.shadows:
+            variant.drop_containers(keep=0)
+        self._region.schedule.at(
+            self._region.now() + self._region.timings.delete_endpoint, lambda when: self._endpoints.remove(endpoint)
+        )
+        return {}
+
+    def _changeable(self, name: str) -> Endpoint:
+        endpoint = self._endpoints.named(name)
+        _refuse_in_progress(endpoint)
+        if endpoint.status != "InService":
+            raise AwsError(
+                "ValidationException", f'Cannot update endpoint "{endpoint.arn}" with status "{endpoint.status}".'
+            )
+        return endpoint
+
+
+def _refuse_in_progress(endpoint: Endpoint) -> None:
+    if endpoint.status in IN_PROGRESS:
+        raise AwsError("ValidationException", f'Cannot update in-progress endpoint "{endpoint.arn}".')
+
+
+def _refuse_unknown_variants(endpoint: Endpoint, wishes: Mapping[str, Any]) -> None:
+    unknown = [f'"{name}"' for name in wishes if name not in {variant.name for variant in endpoint.variants}]
+    if unknown:
+        text = f"The variant name(s) {', '.join(unknown)} is/are not present within endpoint configuration"
+        raise AwsError("ValidationException", f'{text} "{endpoint.config.name}".')
+
+
+def _refuse_deployment_config(params: Mapping[str, Any]) -> None:
+    if params.get("DeploymentConfig"):
+        raise AwsError(
+            "ValidationException", "DeploymentConfig is not supported by this sandbox; update without it, all at once."
+        )
+
+
+def _fleet(config: EndpointConfig, retained: Mapping[str, Mapping[str, float]]) -> tuple[list[Variant], list[Variant]]:
+    """New production and shadow variants for a configuration, without instances yet."""
+    return (
+        [new_variant(entry, retained.get(entry["VariantName"], {})) for entry in config.production],
+        [new_variant(entry, {}) for entry in config.shadows],
+    )
+
+
+def _all_of(variants: Sequence[Variant]) -> list[tuple[Variant, int]]:
+    return [(variant, variant.desired_count) for variant in variants]
+
+
+def _retained(endpoint: Endpoint, params: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """By variant name, what RetainAllVariantProperties carries over to a variant of the same name."""
+    if not params.get("RetainAllVariantProperties"):
+        return {}
+    excluded = {prop["VariantPropertyType"] for prop in params.get("ExcludeRetainedVariantProperties", ())}
+    kept = {"weight": "DesiredWeight", "count": "DesiredInstanceCount"}.items()
+    return {
+        variant.name: {
+            key: value
+            for (key, prop), value in zip(kept, (variant.desired_weight, variant.desired_count), strict=True)
+            if prop not in excluded
+        }
+        for variant in endpoint.variants
+    }

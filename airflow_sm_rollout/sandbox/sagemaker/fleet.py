@@ -1,0 +1,80 @@
+"""What runs behind an endpoint: variants, their containers, and which of them takes a request."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_sm_rollout.sandbox.containers import Container
+
+DEFAULT_WEIGHT = 1.0
+
+
+@dataclass(eq=False, slots=True)
+class Variant:
+    """A production or shadow variant that has been asked for.
+
+    :param entry: its entry in the endpoint's configuration.
+    :param weight: CurrentWeight, as described.
+    :param desired_weight: DesiredWeight; differs from ``weight`` while a change is under way.
+    :param routed_weight: by what requests are really split. It moves somewhere inside the window of a change, and
+        where is not recorded for AWS; so it is neither of the two above.
+    :param desired_count: DesiredInstanceCount; CurrentInstanceCount is the number of containers.
+    :param image: the image its containers were started from, once there are any, and when it was resolved.
+    :param active_periods: starts of the metric periods, not yet closed, in which it took a request.
+    """
+
+    name: str
+    entry: Mapping[str, Any]
+    weight: float
+    desired_weight: float
+    routed_weight: float
+    desired_count: int
+    image: tuple[str, float] | None = None
+    containers: list[Container] = field(default_factory=list)
+    turn: int = 0
+    active_periods: set[float] = field(default_factory=set)
+
+    @property
+    def model_name(self) -> str | None:
+        name: str | None = self.entry.get("ModelName")
+        return name
+
+    def next_container(self) -> Container | None:
+        """The instance whose turn it is; ``None`` if the variant has none."""
+        if not self.containers:
+            return None
+        self.turn += 1
+        return self.containers[self.turn % len(self.containers)]
+
+    def drop_containers(self, keep: int) -> None:
+        """Stop all containers but the first ``keep``; they still answer what they have."""
+        for container in self.containers[keep:]:
+            container.stop()
+        del self.containers[keep:]
+
+
+def new_variant(entry: Mapping[str, Any], retained: Mapping[str, float]) -> Variant:
+    """A variant without instances yet.
+
+    :param retained: ``weight`` and ``count`` that win over the entry's initial values, if there.
+    """
+    weight = retained.get("weight", entry.get("InitialVariantWeight", DEFAULT_WEIGHT))
+    # A serverless variant has no instances; here one container plays its part.
+    count = int(retained.get("count", entry.get("InitialInstanceCount", 1)))
+    return Variant(entry["VariantName"], entry, weight, weight, weight, count)
+
+
+def shares(variants: Iterable[Variant]) -> dict[str, float]:
+    """By variant name, the share of requests that really goes to it, 0.0 to 1.0."""
+    routed = {variant.name: variant.routed_weight for variant in variants}
+    total = sum(routed.values())
+    return {name: weight / total if total else 0.0 for name, weight in routed.items()}
+
+
+def choose(variants: Iterable[Variant], rng: random.Random) -> Variant | None:
+    """A variant for one request, at random by weight; ``None`` if all weights are zero."""
+    able = [variant for variant in variants if variant.routed_weight > 0]
+    return rng.choices(able, [variant.routed_weight for variant in able])[0] if able else None

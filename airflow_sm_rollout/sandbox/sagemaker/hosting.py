@@ -1,0 +1,36 @@
+"""SageMaker put together: models, configurations, endpoints and their runtime."""
+
+from __future__ import annotations
+
+import random
+
+from airflow_sm_rollout.sandbox.containers import ContainerHost
+from airflow_sm_rollout.sandbox.faults import Faults
+from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfigs
+from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
+from airflow_sm_rollout.sandbox.sagemaker.metrics import InvocationMetrics, Recorder
+from airflow_sm_rollout.sandbox.sagemaker.models import Models
+from airflow_sm_rollout.sandbox.sagemaker.packages import ModelPackages
+from airflow_sm_rollout.sandbox.sagemaker.provisioning import Provisioner
+from airflow_sm_rollout.sandbox.sagemaker.region import Region
+from airflow_sm_rollout.sandbox.sagemaker.runtime import Runtime
+
+
+class Hosting:
+    """SageMaker's hosting side.
+
+    :param host: where containers run.
+    :param recorder: where invocation metrics go.
+    :param rng: splits requests between variants.
+    """
+
+    def __init__(
+        self, region: Region, host: ContainerHost, faults: Faults, recorder: Recorder, rng: random.Random
+    ) -> None:
+        metrics = InvocationMetrics(region, recorder)
+        packages = ModelPackages(region)
+        models = Models(region, packages)
+        configs = EndpointConfigs(region, models)
+        self.endpoints = Endpoints(region, configs, Provisioner(region, host, faults, models), metrics.begin)
+        self.control: list[object] = [self.endpoints, configs, models, packages, region.tags]
+        self.runtime = Runtime(region, self.endpoints, metrics, rng)

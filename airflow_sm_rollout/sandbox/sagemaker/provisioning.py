@@ -1,0 +1,127 @@
+"""Getting instances: containers are started, pinged, and handed over once all of them are healthy, or AWS gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from airflow_sm_rollout.sandbox.containers import Container, ContainerHost, ModelSpec
+from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.faults import Faults
+from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant
+from airflow_sm_rollout.sandbox.sagemaker.models import Models
+from airflow_sm_rollout.sandbox.sagemaker.region import Region
+
+NO_CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
+)
+BAD_PING = (
+    "The primary container for production variant {variant} did not pass the ping health check. "
+    "Please check CloudWatch logs for this endpoint."
+)
+OVER_QUOTA = (
+    "The account-level service limit '{instance} for endpoint usage' is 0 Instances, with current utilization of 0 "
+    "Instances and a request delta of {delta} Instances. Please use AWS Service Quotas to request an increase for this "
+    "quota."
+)
+PINGS_PER_PROVISIONING = 10
+SHORTEST_PING_INTERVAL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A wish for more instances.
+
+    :param operation: the AWS operation that asks, for the faults that wait for it.
+    :param additions: how many containers to add to which variant.
+    :param seconds: how long AWS takes for it, at least.
+    :param ready: called with the time once all are healthy and part of their variants.
+    :param failed: called with the time and the FailureReason; no variant has changed then.
+    """
+
+    operation: str
+    additions: Sequence[tuple[Variant, int]]
+    seconds: float
+    ready: Callable[[float], None]
+    failed: Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Launched:
+    variant: Variant
+    spec: ModelSpec
+    containers: list[Container] = field(default_factory=list)
+    never_healthy: bool = False
+
+
+class Provisioner:
+    """Fills orders on the schedule. An order that cannot be filled fails after the time that AWS takes to give up."""
+
+    def __init__(self, region: Region, host: ContainerHost, faults: Faults, models: Models) -> None:
+        self._region = region
+        self._host = host
+        self._faults = faults
+        self._models = models
+
+    def refuse_over_quota(self, operation: str, additions: Sequence[tuple[Variant, int]]) -> None:
+        """:raises AwsError: ``ResourceLimitExceeded`` if a ``quota`` fault waits for this operation."""
+        delta = sum(count for _, count in additions)
+        if delta and self._faults.take_provisioning_fault("quota", operation):
+            instance = additions[0][0].entry.get("InstanceType", "ml.m5.large")
+            raise AwsError("ResourceLimitExceeded", OVER_QUOTA.format(instance=instance, delta=delta))
+
+    def fill(self, order: Order) -> None:
+        """Begin; exactly one of ``ready`` and ``failed`` is called later."""
+        now = self._region.now()
+        gives_up = now + max(self._region.timings.failed_update, order.seconds)
+        reason = self._doom(order)
+        if reason is not None:
+            self._region.schedule.at(gives_up, lambda when: order.failed(when, reason))
+            return
+        launched = [self._launch(variant, count) for variant, count in order.additions]
+        self._region.schedule.at(now + order.seconds, lambda when: self._check(order, launched, when, gives_up))
+
+    def _doom(self, order: Order) -> str | None:
+        """Why no container of this order can even start, if so."""
+        if not order.additions:
+            return None
+        if self._faults.take_provisioning_fault("no_capacity", order.operation):
+            return NO_CAPACITY
+        try:
+            for variant, _ in order.additions:
+                self._spec(variant)
+        except AwsError as error:
+            # A model that was deleted after its configuration was written: accepted, and fails much later (recorded).
+            return error.message
+        return None
+
+    def _spec(self, variant: Variant) -> ModelSpec:
+        return self._models.named(variant.model_name).spec if variant.model_name else ModelSpec("", "")
+
+    def _launch(self, variant: Variant, count: int) -> _Launched:
+        spec = self._spec(variant)
+        never_healthy = self._faults.take_bad_ping(spec.name) is not None
+        return _Launched(variant, spec, [self._host.start(spec) for _ in range(count)], never_healthy)
+
+    def _check(self, order: Order, launched: Sequence[_Launched], when: float, gives_up: float) -> None:
+        unhealthy = next((one for one in launched if not _is_healthy(one)), None)
+        if unhealthy is None:
+            _hand_over(launched, when)
+            order.ready(when)
+        elif when >= gives_up:
+            for container in (container for one in launched for container in one.containers):
+                container.stop()
+            order.failed(when, BAD_PING.format(variant=unhealthy.variant.name))
+        else:
+            again = min(when + max(order.seconds / PINGS_PER_PROVISIONING, SHORTEST_PING_INTERVAL), gives_up)
+            self._region.schedule.at(again, lambda later: self._check(order, launched, later, gives_up))
+
+
+def _hand_over(launched: Sequence[_Launched], when: float) -> None:
+    for one in launched:
+        one.variant.image = (one.spec.image, when)
+        one.variant.containers += one.containers
+
+
+def _is_healthy(launched: _Launched) -> bool:
+    return not launched.never_healthy and all(container.ping() for container in launched.containers)

@@ -1,0 +1,92 @@
+"""InvokeEndpoint: the way of one request to a container and back."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_sm_rollout.sandbox.containers import Reply
+from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint
+from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
+from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant, choose
+from airflow_sm_rollout.sandbox.sagemaker.metrics import InvocationMetrics, Outcome, Route
+from airflow_sm_rollout.sandbox.sagemaker.region import Region
+
+MAX_BODY_BYTES = 6_291_456
+MAX_ORIGINAL_MESSAGE = 2048
+TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+
+
+class Runtime:
+    """Routes invocations; only the routing holds the schedule's lock, the container answers outside of it."""
+
+    def __init__(self, region: Region, endpoints: Endpoints, metrics: InvocationMetrics, rng: random.Random) -> None:
+        self._region = region
+        self._endpoints = endpoints
+        self._metrics = metrics
+        self._rng = rng
+
+    def invoke_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """One invocation.
+
+        :raises AwsError: ``ValidationError`` for an endpoint or variant that is not there, ``ServiceUnavailable``
+            (503) if the chosen variant has no instance, ``ModelError`` (424) if the container answers with anything
+            but success.
+        """
+        body = params.get("Body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            # AWS's front end refuses it before there is an operation to fail: the code is the bare status.
+            raise AwsError("413", f"Payload of {len(body)} bytes exceeds the limit of {MAX_BODY_BYTES} bytes.", 413)
+        started = time.perf_counter()
+        with self._region.schedule.lock:
+            route = self._route(params["EndpointName"], params.get("TargetVariant"))
+        if route.container is None:
+            self._metrics.count(route, Outcome(status=None))
+            text = f"Variant {route.variant.name} of endpoint {route.endpoint_name} has no instance."
+            raise AwsError("ServiceUnavailable", text, 503)
+        content_type = params.get("ContentType") or "application/octet-stream"
+        reply = route.container.invoke(body, content_type, params.get("Accept") or "*/*")
+        overhead = max(time.perf_counter() - started - reply.seconds, 0.0)
+        self._metrics.count(route, Outcome(reply.status, reply.seconds, overhead))
+        if not 200 <= reply.status < 300:
+            raise self._model_error(route.endpoint_name, reply)
+        return {"Body": reply.body, "ContentType": reply.content_type, "InvokedProductionVariant": route.variant.name}
+
+    def _route(self, name: str, target: str | None) -> Route:
+        endpoint = self._endpoints.serving(name)
+        if endpoint is None:
+            raise AwsError("ValidationError", f"Endpoint {name} of account {self._region.account} not found.")
+        variant = self._targeted(endpoint, target) if target else choose(endpoint.variants, self._rng)
+        if variant is None:
+            raise AwsError("ServiceUnavailable", f"No variant of endpoint {name} has a weight.", 503)
+        return Route(name, endpoint.config, variant, variant.next_container(), len(variant.containers))
+
+    def _targeted(self, endpoint: Endpoint, target: str) -> Variant:
+        """A target overrides the weights, even a weight of zero (documented wording; no record of the latter)."""
+        for variant in endpoint.variants:
+            if variant.name == target:
+                return variant
+        raise AwsError("ValidationError", f"Variant {target} not found for endpoint {endpoint.name}.")
+
+    def _model_error(self, endpoint_name: str, reply: Reply) -> AwsError:
+        region, account = self._region.name, self._region.account
+        group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
+        original = (TIMED_OUT if reply.status == 0 else reply.body.decode(errors="replace"))[:MAX_ORIGINAL_MESSAGE]
+        side = "client" if 400 <= reply.status < 500 else "server"
+        viewer = f"cloudwatch/home?region={region}#logEventViewer:group={group}"
+        text = (
+            f'Received {side} error ({reply.status}) from primary with message "{original}". See '
+            f"https://{region}.console.aws.amazon.com/{viewer} in account {account} for more information."
+        )
+        fields: dict[str, object] = {
+            "OriginalStatusCode": reply.status,
+            "OriginalMessage": original,
+            "LogStreamArn": f"arn:aws:logs:{region}:{account}:log-group:{group}",
+        }
+        return AwsError("ModelError", text, 424, fields)

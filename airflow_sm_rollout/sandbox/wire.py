@@ -1,0 +1,228 @@
+"""HTTP to AWS operation and back, for every protocol that a service's model lists.
+
+Which service a request means is read from its SigV4 credential scope, as AWS does; the signature itself is not
+checked. The shapes come from botocore's service models, and moto's protocol code walks them. Three things are done
+here instead: CBOR (boto3's choice for CloudWatch), which moto does not have; errors, where AWS's codes go beyond the
+modelled ones; and telling SageMaker from its runtime, which sign with one name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+from xml.sax.saxutils import escape
+
+from botocore import parsers
+from botocore.utils import parse_timestamp
+from moto.core.model import OperationModel, ServiceModel
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.serialize import get_serializer_class
+from moto.core.utils import get_service_model
+from werkzeug.datastructures import Headers
+
+from airflow_sm_rollout.sandbox import cbor
+from airflow_sm_rollout.sandbox.errors import AwsError
+
+CBOR = "smithy-rpc-v2-cbor"
+
+_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
+_SERVICES = {"monitoring": "cloudwatch", "ssm": "ssm", "sagemaker": "sagemaker"}
+_CBOR_PATH = re.compile(r"/service/\w+/operation/(\w+)$")
+_INVOCATIONS_PATH = re.compile(r"/endpoints/([^/]+)/invocations$")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request: ``path`` still percent-encoded, header names in lower case."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """One answer, with its whole body."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class AnswerLost(Exception):
+    """The operation has taken effect and the connection is to be closed without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operation of one of our services, as asked for.
+
+    :param service: botocore's name: ``sagemaker``, ``sagemaker-runtime``, ``cloudwatch`` or ``ssm``.
+    :param operation: AWS's name, e.g. ``UpdateEndpoint``.
+    :param protocol: how it came, and how it is to be answered.
+    :param params: parsed by the input shape; times are aware datetimes.
+    """
+
+    service: str
+    operation: str
+    protocol: str
+    params: Mapping[str, Any]
+
+    @property
+    def model(self) -> OperationModel:
+        return operation_model(self.service, self.operation)
+
+
+def recognise(request: HttpRequest) -> Call | None:
+    """The call that a request makes; ``None`` if it is for no operation of our services that their models know."""
+    service = _SERVICES.get(signing_name(request) or "")
+    if service is None:
+        return None
+    if service == "sagemaker" and "x-amz-target" not in request.headers:
+        service = "sagemaker-runtime"
+    operation, protocol = _operation_and_protocol(request)
+    if operation not in service_model(service).operation_names:
+        return None
+    return Call(service, operation, protocol, _parse(operation_model(service, operation), protocol, request))
+
+
+def signing_name(request: HttpRequest) -> str | None:
+    """The service in the credential scope of the Authorization header; ``None`` for an unsigned request."""
+    scope = _SCOPE.search(request.headers.get("authorization", ""))
+    return scope[2] if scope else None
+
+
+def named_operation(request: HttpRequest) -> str:
+    """The operation that a request of any service names in a header, a path or its parameters; empty for a REST
+    service.
+    """
+    return _operation_and_protocol(request)[0]
+
+
+def encode_answer(call: Call, answer: Mapping[str, Any]) -> HttpResponse:
+    """The answer of an operation in the protocol of its call."""
+    if call.protocol == CBOR:
+        return _response(200, _cbor_headers(), cbor.encode(answer))
+    serializer = get_serializer_class(call.service, call.protocol)(call.model)
+    encoded = serializer.serialize(answer)
+    body = encoded["body"]
+    headers = encoded["headers"]
+    if call.protocol == "rest-json":
+        # The serializer takes every body for JSON, but InvokeEndpoint's is whatever the container made.
+        headers["Content-Type"] = answer["ContentType"]
+    return _response(encoded["status_code"], headers, body.encode() if isinstance(body, str) else body)
+
+
+def encode_error(call: Call, error: AwsError) -> HttpResponse:
+    """An error in the protocol of the call that it answers."""
+    name, code, message_key = _error_names(call.service, error.code)
+    fault = "Sender" if error.status < 500 else "Receiver"
+    if call.protocol == "query":
+        return _response(error.status, {"Content-Type": "text/xml"}, _xml_error(code, error.message, fault))
+    members = {"__type": name, message_key: error.message, **error.fields}
+    headers = {"x-amzn-ErrorType": name}
+    if service_model(call.service).is_query_compatible:
+        headers["x-amzn-query-error"] = f"{code};{fault}"
+    if call.protocol == CBOR:
+        return _response(error.status, {**headers, **_cbor_headers()}, cbor.encode(members))
+    headers["Content-Type"] = "application/json" if call.protocol == "rest-json" else "application/x-amz-json-1.1"
+    return _response(error.status, headers, json.dumps(members).encode())
+
+
+@cache
+def service_model(service: str) -> ServiceModel:
+    """botocore's model of a service, loaded once per process."""
+    return get_service_model(service)
+
+
+@cache
+def operation_model(service: str, operation: str) -> OperationModel:
+    """botocore's model of one operation."""
+    model: OperationModel = service_model(service).operation_model(operation)
+    return model
+
+
+def _operation_and_protocol(request: HttpRequest) -> tuple[str, str]:
+    target = request.headers.get("x-amz-target")
+    if target is not None:
+        return target.rpartition(".")[2], "json"
+    if in_path := _CBOR_PATH.search(request.path):
+        return in_path[1], CBOR
+    if _INVOCATIONS_PATH.match(request.path):
+        return "InvokeEndpoint", "rest-json"
+    return _form(request).get("Action", ""), "query"
+
+
+def _parse(model: OperationModel, protocol: str, request: HttpRequest) -> dict[str, Any]:
+    if protocol == CBOR:
+        return _cbor_parse(request.body)
+    in_path = _INVOCATIONS_PATH.match(request.path)
+    parsed: dict[str, Any] = _request_parser(model.service_model.service_name, model.name, protocol).parse(
+        {
+            "body": request.body,
+            "headers": Headers(list(request.headers.items())),
+            "method": request.method,
+            "url_params": {"EndpointName": unquote(in_path[1])} if in_path else {},
+            "url_path": request.path,
+            "values": _form(request) if protocol == "query" else {},
+        }
+    )
+    return parsed
+
+
+@cache
+def _request_parser(service: str, operation: str, protocol: str) -> Any:
+    return PROTOCOL_PARSERS[protocol](operation_model(service, operation), timestamp_parser=_utc)
+
+
+def _utc(value: Any) -> datetime:
+    moment: datetime = parse_timestamp(value)
+    return moment.astimezone(timezone.utc)
+
+
+def _form(request: HttpRequest) -> dict[str, str]:
+    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return dict(parse_qsl(request.body.decode() if is_form else request.query, keep_blank_values=True))
+
+
+def _response(status: int, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    return HttpResponse(status, {"x-amzn-RequestId": str(uuid.uuid4()), **headers}, body)
+
+
+@cache
+def _error_names(service: str, code: str) -> tuple[str, str, str]:
+    """The name of an error's shape, its code in the query protocol, and how it spells ``message``."""
+    shapes = service_model(service).error_shapes
+    # A name wins over a code: CloudWatch's DashboardNotFoundError has the code ResourceNotFound, which names another
+    # shape.
+    for shape in [shape for shape in shapes if shape.name == code] + [
+        shape for shape in shapes if shape.error_code == code
+    ]:
+        return shape.name, str(shape.error_code), "Message" if "Message" in shape.members else "message"
+    return code, code, "message"
+
+
+def _xml_error(code: str, message: str, fault: str) -> bytes:
+    inner = f"<Type>{fault}</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+    return f"<ErrorResponse><Error>{inner}</Error></ErrorResponse>".encode()
+
+
+def _cbor_headers() -> dict[str, str]:
+    return {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
+
+
+def _cbor_parse(body: bytes) -> dict[str, Any]:
+    if not body:
+        return {}
+    parser = parsers.create_parser(CBOR)
+    items: dict[str, Any] = parser.parse_data_item(parser.get_peekable_stream_from_bytes(body))
+    return items
