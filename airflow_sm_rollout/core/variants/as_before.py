@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import wraps
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, Goal
@@ -52,6 +53,7 @@ def _turn_around(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decisio
 def _if_endpoint(rule: Rule) -> Rule:
     """A deleted endpoint needs no restoring, only what was made for it goes."""
 
+    @wraps(rule)
     def guarded(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
         return rule(goal, rollout, seen) if seen.endpoint is not None else None
 

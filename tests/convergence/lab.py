@@ -1,0 +1,202 @@
+"""A production endpoint on a sandbox whose clock stands still, and a rollout driven on it as the operators drive one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from typing import Any
+
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.planning import plan_rollout
+from airflow_sm_rollout.aws.world import AwsWorld
+from airflow_sm_rollout.core.advance import Passing, advance
+from airflow_sm_rollout.core.goals import AsBefore, Done, Goal, GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.names import Names, derive_rollout_id
+from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
+from airflow_sm_rollout.core.strategy import canary
+from airflow_sm_rollout.sandbox.app import Sandbox
+from airflow_sm_rollout.sandbox.clock import ManualClock
+from airflow_sm_rollout.sandbox.inprocess import InProcessSession, connect
+from airflow_sm_rollout.sandbox.sagemaker.fleet import shares
+
+ENDPOINT = "fraud"
+BLUE_CONFIG = "fraud-2024"
+USER_ALARM = "fraud-business"
+ROLE = "arn:aws:iam::123456789012:role/serving"
+BLUE_INSTANCES = 4
+LOOK_SECONDS = 35
+CALL_SECONDS = (
+    0.05  # what a call takes; without it everything on a standing clock happens at one moment, as it never does
+)
+STRATEGY = canary([10, 50, 100], bake=timedelta(minutes=1))
+
+
+class Killed(BaseException):
+    """The process died."""
+
+
+def clients_of(sandbox: Sandbox, on_call: Callable[[str, str, Any], None] | None = None) -> Clients:
+    """Clients of a sandbox; making them is slow, so all tests share them."""
+    session = shared_session()
+    session.point_at(sandbox, on_call)
+    return Clients.of(session)
+
+
+@cache
+def shared_session() -> InProcessSession:
+    return connect(Sandbox(clock=ManualClock()))
+
+
+@dataclass
+class Lab:
+    """A sandbox with blue in production, scaled up since its config was written."""
+
+    sandbox: Sandbox = field(default_factory=lambda: Sandbox(clock=ManualClock()))
+    hook: Callable[[str, str, str], None] | None = None
+    shares: list[float] = field(default_factory=list)
+    under_capacity: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clients = clients_of(self.sandbox, self._on_call)
+        self._put_blue_into_production()
+        self.before = self.describe()
+        self.calls.clear()
+        self.names = Names(ENDPOINT, derive_rollout_id(ENDPOINT, "dag", "run"))
+
+    def _on_call(self, service: str, operation: str, phase: str) -> None:
+        if phase == "before":
+            self.sandbox.schedule.advance(CALL_SECONDS)
+            self.calls.append(f"{service}:{operation}")
+        if self.hook:
+            self.hook(service, operation, phase)
+        if phase == "after":
+            self.watch()
+
+    def watch(self) -> None:
+        """Note what users meet at this moment: green's true share, and a variant with traffic on too few instances."""
+        endpoint = self.sandbox.endpoints.serving(ENDPOINT)
+        if endpoint is None or not hasattr(self, "names"):
+            return
+        share_of = {name: 100.0 * share for name, share in shares(endpoint.variants).items()}
+        self.shares.append(share_of.get(self.names.variant, 0.0))
+        for variant in endpoint.variants:
+            needed = BLUE_INSTANCES * share_of[variant.name] / 100.0
+            if len(variant.containers) < needed:
+                self.under_capacity.append(f"{variant.name}: {share_of[variant.name]:g} % on {len(variant.containers)}")
+
+    def _put_blue_into_production(self) -> None:
+        sagemaker = self.clients.sagemaker
+        container = {"Image": "blue:1", "ModelDataUrl": "s3://models/blue.tar.gz", "Environment": {"LEVEL": "info"}}
+        sagemaker.create_model(ModelName="fraud-v1", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=BLUE_CONFIG,
+            ProductionVariants=[
+                {
+                    "VariantName": "AllTraffic",
+                    "ModelName": "fraud-v1",
+                    "InitialInstanceCount": 1,
+                    "InstanceType": "ml.m5.xlarge",
+                    "InitialVariantWeight": 0.7,
+                }
+            ],
+            DataCaptureConfig={
+                "EnableCapture": True,
+                "InitialSamplingPercentage": 20,
+                "DestinationS3Uri": "s3://capture/fraud",
+                "CaptureOptions": [{"CaptureMode": "Input"}],
+            },
+            KmsKeyId="alias/serving",
+            Tags=[{"Key": "team", "Value": "risk"}],
+        )
+        sagemaker.create_endpoint(
+            EndpointName=ENDPOINT, EndpointConfigName=BLUE_CONFIG, Tags=[{"Key": "cost", "Value": "42"}]
+        )
+        self.pass_time(200)
+        sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=ENDPOINT,
+            DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": BLUE_INSTANCES}],
+        )
+        self.pass_time(200)
+        self.clients.cloudwatch.put_metric_alarm(
+            AlarmName=USER_ALARM,
+            Namespace="Shop",
+            MetricName="Refused",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=5,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+        )
+        self.pass_time(120)
+
+    def pass_time(self, seconds: float) -> None:
+        self.sandbox.schedule.advance(seconds)
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.sandbox.clock.now(), timezone.utc)
+
+    def describe(self) -> dict[str, Any]:
+        """All that a rollback must restore, field by field, and all that exists."""
+        sagemaker, cloudwatch = self.clients.sagemaker, self.clients.cloudwatch
+        hook, self.hook = self.hook, None
+        endpoint = sagemaker.describe_endpoint(EndpointName=ENDPOINT)
+        for moving in ("ResponseMetadata", "LastModifiedTime", "FailureReason"):
+            endpoint.pop(moving, None)
+        for variant in endpoint["ProductionVariants"]:
+            for image in variant.get("DeployedImages", []):
+                image.pop("ResolutionTime")  # when this fleet was launched
+        alarms = cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        world = {
+            "endpoint": endpoint,
+            "endpoint_tags": sagemaker.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"],
+            "configs": sorted(
+                c["EndpointConfigName"] for c in sagemaker.list_endpoint_configs(MaxResults=100)["EndpointConfigs"]
+            ),
+            "models": sorted(m["ModelName"] for m in sagemaker.list_models(MaxResults=100)["Models"]),
+            "alarms": sorted(a["AlarmName"] for a in alarms["MetricAlarms"] + alarms["CompositeAlarms"]),
+            "records": [p["Name"] for p in self.clients.ssm.get_parameters_by_path(Path="/sm-rollout")["Parameters"]],
+        }
+        self.hook = hook
+        return json.loads(json.dumps(world, default=str))
+
+    def plan(self) -> Rollout:
+        green = Green(image="green:2", model_data_url="s3://models/green.tar.gz")
+        plan = Plan(STRATEGY, alarms=(USER_ALARM,))
+        while True:
+            try:
+                return plan_rollout(
+                    self.clients, self.names, {"dag_id": "dag", "run_id": "run"}, green, plan, self.now()
+                )
+            except Passing:
+                self.pass_time(5)
+
+    def reach(self, goal: Goal, patience: timedelta = timedelta(hours=4)) -> Done:
+        """Go on toward a goal as an operator does: advance, wait, look again."""
+        world = AwsWorld(self.clients, ENDPOINT, self.names.rollout_id, self.now)
+        deadline = self.now() + patience
+        while True:
+            step = advance(goal, self.names.rollout_id, world, deadline, lambda line: None)
+            if isinstance(step, Done):
+                return step
+            self.pass_time(LOOK_SECONDS)
+            self.watch()
+
+    def run(self, until: int = 99) -> None:
+        """The whole canary, task by task, up to task number ``until``."""
+        for task in self.tasks()[:until]:
+            task()
+
+    def tasks(self) -> list[Callable[[], object]]:
+        """The tasks of the group, in order; each can be run again."""
+        shifts: list[Callable[[], object]] = []
+        for step in STRATEGY.steps:
+            shifts += [lambda share=step.share: self.reach(GreenShare(share)), lambda: self.pass_time(60)]
+        return [lambda: self.reach(GreenDeployed(self.plan())), *shifts, lambda: self.reach(OnlyGreen())]
+
+    def roll_back(self) -> None:
+        self.reach(AsBefore())
