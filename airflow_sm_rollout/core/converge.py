@@ -5,39 +5,26 @@ Every operator, the command line and the tests drive the same loop::
     observe -> decide -> one action, then again | wait | done | give up
 
 Nothing is remembered between two turns, so a retry, a cleared task or a killed worker is no special case: the next turn reads the world
-and goes on. That holds only if each rule asks what *is*, never what was done. The rules are in :mod:`~airflow_sm_rollout.core.variants`.
+and goes on. That holds only if each rule asks what *is*, never what was done. The rules are in
+:mod:`~airflow_sm_rollout.core.variants` and its siblings, one package for each way to split traffic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from airflow_sm_rollout.core.goals import AsBefore, Decision, Done, GiveUp, Goal, GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.goals import AsBefore, Decision, Done, GiveUp, Goal, GreenDeployed, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants import as_before, green_deployed, green_share, only_green
-from airflow_sm_rollout.core.variants.shared import Needs, Rule
+from airflow_sm_rollout.core.variants.way import VARIANTS
+from airflow_sm_rollout.core.way import Needs, Way
 
-RULES: Mapping[type[Any], tuple[Rule, ...]] = {
-    GreenDeployed: green_deployed.RULES,
-    GreenShare: green_share.RULES,
-    OnlyGreen: only_green.RULES,
-    AsBefore: as_before.RULES,
-}
+WAYS: Mapping[str, Way] = {"variants": VARIANTS}
 
 
 def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
-    """What a decision about a goal has to know, so that just that is read: of an endpoint that is changing, nothing more."""
-    if endpoint is not None and endpoint.is_busy:
-        return Needs()
-    if isinstance(goal, GreenDeployed):
-        return green_deployed.needs(rollout)
-    if isinstance(goal, GreenShare):
-        return green_share.needs(rollout)
-    if isinstance(goal, OnlyGreen):
-        return only_green.needs(rollout)
-    return as_before.needs(rollout, endpoint)
+    """What a decision about a goal has to know, by the rollout's way to split traffic."""
+    return WAYS[rollout.plan.traffic].needs(goal, rollout, endpoint)
 
 
 def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:
@@ -55,7 +42,7 @@ def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:
         return _decide_without_record(goal, rollout_id, seen)
     elif record.rollout_id != rollout_id:
         return _decide_held_by_another(goal, record)
-    answers = (rule(goal, record, seen) for rule in RULES[type(goal)])
+    answers = (rule(goal, record, seen) for rule in WAYS[record.plan.traffic].rules[type(goal)])
     return next(decision for decision in answers if decision is not None)
 
 

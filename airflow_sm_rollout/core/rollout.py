@@ -131,12 +131,14 @@ class Plan:
     :param alarms: names of the user's alarms, metric and composite.
     :param default_alarms: alarms that the rollout makes itself; ``None`` for none.
     :param delete_blue: whether promotion deletes blue's config and model.
+    :param traffic: the way to split traffic, a key of :data:`airflow_sm_rollout.core.converge.WAYS`.
     """
 
     strategy: Strategy | None = None
     alarms: tuple[str, ...] = ()
     default_alarms: AlarmDefaults | None = field(default_factory=AlarmDefaults)
     delete_blue: bool = False
+    traffic: str = "variants"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,7 @@ def _plan_from(stored: Mapping[str, Any]) -> Plan:
         alarms=tuple(stored["alarms"]),
         default_alarms=AlarmDefaults(**alarms) if alarms else None,
         delete_blue=stored["delete_blue"],
+        traffic=stored["traffic"],
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_rollout.core import converge
+from airflow_sm_rollout.core.variants.way import VARIANTS
 from convergence import test_canary, test_exits
 
 
@@ -36,18 +36,18 @@ def named(names: Any, values: Any) -> dict[str, Any]:
 
 
 SCENARIOS = list(scenarios())
-MUTANTS = [(goal, index) for goal, rules in converge.RULES.items() for index in range(len(rules))]
+MUTANTS = [(goal, index) for goal, rules in VARIANTS.rules.items() for index in range(len(rules))]
 
 
 def name_of(goal: type, index: int) -> str:
-    rule = converge.RULES[goal][index]
+    rule = VARIANTS.rules[goal][index]
     return f"{goal.__name__}-{index}-{rule.__name__.strip('_')}"
 
 
 @pytest.mark.parametrize(("goal", "index"), MUTANTS, ids=[name_of(*mutant) for mutant in MUTANTS])
 def test_without_any_one_rule_a_scenario_fails(goal: type, index: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = converge.RULES[goal]
-    monkeypatch.setitem(converge.RULES, goal, rules[:index] + rules[index + 1 :])  # type: ignore[arg-type]
+    rules = VARIANTS.rules[goal]
+    monkeypatch.setitem(VARIANTS.rules, goal, rules[:index] + rules[index + 1 :])  # type: ignore[arg-type]
     for scenario in SCENARIOS:
         try:
             scenario()

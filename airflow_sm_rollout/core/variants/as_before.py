@@ -11,8 +11,6 @@ from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
 from airflow_sm_rollout.core.variants.configs import create_mixed
 from airflow_sm_rollout.core.variants.shared import (
-    Needs,
-    Rule,
     endpoint_of,
     is_in_service,
     on_known_config,
@@ -20,6 +18,7 @@ from airflow_sm_rollout.core.variants.shared import (
     wait_while_busy,
     weights,
 )
+from airflow_sm_rollout.core.way import Needs, Rule
 
 
 def needs(rollout: Rollout, endpoint: Endpoint | None) -> Needs:

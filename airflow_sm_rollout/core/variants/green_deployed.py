@@ -9,8 +9,6 @@ from airflow_sm_rollout.core.observation import Observation, Variant
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.variants.configs import create_mixed
 from airflow_sm_rollout.core.variants.shared import (
-    Needs,
-    Rule,
     endpoint_exists,
     endpoint_of,
     goes_forward,
@@ -20,6 +18,7 @@ from airflow_sm_rollout.core.variants.shared import (
     update_once,
     wait_while_busy,
 )
+from airflow_sm_rollout.core.way import Needs, Rule
 
 
 def needs(rollout: Rollout) -> Needs:

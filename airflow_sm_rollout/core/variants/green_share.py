@@ -9,8 +9,6 @@ from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShare
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
 from airflow_sm_rollout.core.variants.shared import (
-    Needs,
-    Rule,
     capacity_for,
     endpoint_exists,
     endpoint_of,
@@ -24,6 +22,7 @@ from airflow_sm_rollout.core.variants.shared import (
     wait_while_busy,
     weights,
 )
+from airflow_sm_rollout.core.way import Needs, Rule
 
 
 def needs(rollout: Rollout) -> Needs:

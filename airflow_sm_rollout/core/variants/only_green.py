@@ -10,8 +10,6 @@ from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.variants.configs import create_final
 from airflow_sm_rollout.core.variants.shared import (
-    Needs,
-    Rule,
     capacity_for,
     endpoint_exists,
     endpoint_of,
@@ -24,6 +22,7 @@ from airflow_sm_rollout.core.variants.shared import (
     update_once,
     wait_while_busy,
 )
+from airflow_sm_rollout.core.way import Needs, Rule
 
 
 def needs(rollout: Rollout) -> Needs:

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.alarms import describe_harm
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout
+from airflow_sm_rollout.core.way import Rule
 
 UPDATE_TAKES = timedelta(seconds=134)  # recorded: plain UpdateEndpoint, all at once
 WEIGHTS_TAKE = timedelta(seconds=62)  # recorded: UpdateEndpointWeightsAndCapacities
-
-Rule = Callable[[Any, Rollout, Observation], "Decision | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What an observation must hold beyond the endpoint and the record."""
-
-    configs: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    alarms: tuple[str, ...] = ()
 
 
 def endpoint_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:

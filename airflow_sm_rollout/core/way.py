@@ -1,0 +1,34 @@
+"""What a way to split traffic is made of: for each goal its rules, and what they need to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_sm_rollout.core.goals import Decision, Goal
+from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.rollout import Rollout
+
+Rule = Callable[[Any, Rollout, Observation], "Decision | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an observation must hold beyond the endpoint and the record."""
+
+    configs: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to split traffic.
+
+    :param rules: for each type of goal its rules, asked in order; the first that has an answer decides, the last always has one.
+    :param needs: what a decision has to know, so that just that is read.
+    """
+
+    rules: Mapping[type[Any], tuple[Rule, ...]]
+    needs: Callable[[Goal, Rollout, Endpoint | None], Needs]
