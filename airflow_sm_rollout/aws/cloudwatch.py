@@ -133,15 +133,18 @@ def _error_alarm(rollout: Rollout, defaults: AlarmDefaults) -> dict[str, Any]:
 
 
 def _latency_alarm(rollout: Rollout, defaults: AlarmDefaults, baseline: float) -> dict[str, Any]:
+    green, period = rollout.names.variant, rollout.metric_period_seconds
+    metrics = [
+        _stat("requests", rollout.endpoint_name, green, "Invocations", "Sum", period),
+        _stat("p99", rollout.endpoint_name, green, "ModelLatency", "p99", period),
+    ]
+    # An alarm on the percentile itself would either judge a single request, or with EvaluateLowSampleCountPercentile="ignore" say
+    # nothing below 1,000 requests (10 / (1 - 0.99)), which a canary may never get.
+    microseconds = f"IF(requests >= {defaults.min_requests}, p99, 0)"
     return {
         "AlarmName": rollout.names.latency_alarm,
-        "AlarmDescription": f"p99 latency (microseconds) of {rollout.names.variant}; blue had {baseline:.0f} before",
-        "Namespace": "AWS/SageMaker",
-        "MetricName": "ModelLatency",
-        "Dimensions": _dimensions(rollout.endpoint_name, rollout.names.variant),
-        "ExtendedStatistic": "p99",
-        "EvaluateLowSampleCountPercentile": "ignore",
-        "Period": 60,
+        "AlarmDescription": f"p99 latency (microseconds) of {green}; blue had {baseline:.0f} before",
+        "Metrics": [*metrics, {"Id": "latency", "Expression": microseconds, "Label": "p99, us", "ReturnData": True}],
         "EvaluationPeriods": 3,
         "DatapointsToAlarm": 3,
         "Threshold": max(defaults.latency_factor * baseline, baseline + _JITTER_MICROSECONDS),

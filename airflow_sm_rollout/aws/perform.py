@@ -38,7 +38,7 @@ def _(action: actions.UpdateRecord, clients: Clients) -> None:
 
 @perform.register
 def _(action: actions.DeleteRecord, clients: Clients) -> None:
-    _tolerating(Meaning.MISSING, lambda: delete_record(clients.ssm, action.rollout))
+    delete_record(clients.ssm, action.rollout)
 
 
 @perform.register

@@ -42,5 +42,5 @@ def write_record(ssm: Any, rollout: Rollout, *, overwrite: bool) -> None:
 
 
 def delete_record(ssm: Any, rollout: Rollout) -> None:
-    """Let go of the endpoint."""
-    ssm.delete_parameter(Name=rollout.names.record)
+    """Let go of the endpoint, and forget what was wished of the rollout. What is not there is no error to AWS."""
+    ssm.delete_parameters(Names=[rollout.names.control, rollout.names.record])

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_sm_rollout.aws import cloudwatch
 from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.errors import Meaning, describe, meaning_of
 from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.record import read_record
@@ -60,6 +61,7 @@ class AwsWorld:
                 configs=self._configs(needed.configs),
                 models=frozenset(name for name in needed.models if self._model_exists(name)),
                 alarms=cloudwatch.read_alarms(self.clients.cloudwatch, needed.alarms, rollout.green_traffic_since),
+                control=read_control(self.clients.ssm, self.endpoint_name, self.rollout_id) if needed.control else None,
             )
 
     def perform(self, action: Action) -> None:

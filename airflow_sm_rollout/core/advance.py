@@ -9,7 +9,7 @@ from typing import Protocol
 from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutGaveUp, RolloutRefused
-from airflow_sm_rollout.core.goals import Act, Done, GiveUp, Goal, Wait
+from airflow_sm_rollout.core.goals import Act, Done, GiveUp, Goal, Hold, Wait
 from airflow_sm_rollout.core.observation import Observation
 
 SOON = timedelta(seconds=5)  # after an error that passes by itself, or when AWS does not show yet what was done
@@ -38,7 +38,9 @@ class World(Protocol):
         ...
 
 
-def advance(goal: Goal, rollout_id: str, world: World, deadline: datetime, tell: Callable[[str], None]) -> Done | Wait:
+def advance(
+    goal: Goal, rollout_id: str, world: World, deadline: datetime, tell: Callable[[str], None]
+) -> Done | Wait | Hold:
     """Go on toward a goal until it is reached or there is nothing to do but wait.
 
     :param deadline: when to give up.
@@ -54,7 +56,7 @@ def advance(goal: Goal, rollout_id: str, world: World, deadline: datetime, tell:
             decision = decide(goal, rollout_id, seen)
             if isinstance(decision, GiveUp):
                 raise (RolloutRefused if decision.refused else RolloutGaveUp)(decision.reason)
-            if isinstance(decision, Done):
+            if isinstance(decision, (Done, Hold)):
                 return decision
             if seen.at >= deadline:
                 raise DeadlinePassed(_describe_deadline(goal, seen, deadline))

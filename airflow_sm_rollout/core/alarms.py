@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
+from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.observation import Alarm
 
 
@@ -20,6 +21,7 @@ class Verdict(str, Enum):
     HEALTHY = "healthy"
     HARMFUL = "harmful"
     INCONCLUSIVE = "inconclusive"
+    ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +40,55 @@ class Bake:
     :param ends_at: when it is over.
     :param green_traffic_since: when green first had traffic; an alarm that rang before then rang about something else.
     :param min_requests: requests that green must have had by the end; with fewer nobody can tell.
+    :param paused_before: how long the rollout had been paused when the watch began; what it is paused after that, the bake is longer.
     """
 
     started_at: datetime
     ends_at: datetime
     green_traffic_since: datetime | None
     min_requests: int
+    paused_before: timedelta = timedelta()
+
+    def end(self, control: Control | None, now: datetime) -> datetime:
+        """When it is over, with the pauses so far."""
+        return self.ends_at + (control.paused(now) - self.paused_before if control else timedelta())
 
 
-def judge_bake(bake: Bake, alarms: Sequence[Alarm], requests: float | None, now: datetime) -> Judgement:
+def judge_bake(
+    bake: Bake, alarms: Sequence[Alarm], requests: float | None, now: datetime, control: Control | None = None
+) -> Judgement:
     """Judge green from its alarms, at any moment of a bake.
 
     :param alarms: the watched alarms, with flaps since green had traffic.
     :param requests: green's requests in this bake; ``None``: not read, which is enough before the end.
+    :param control: what a person last wished of the rollout.
     """
     harm = describe_harm(alarms, bake.green_traffic_since or bake.started_at)
     if harm:
         return Judgement(Verdict.HARMFUL, harm)
-    if now < bake.ends_at:
-        left = int((bake.ends_at - now).total_seconds())
-        return Judgement(Verdict.WATCHING, f"{_names(alarms)} quiet, {left} s of the bake left")
+    wished = _judge_wish(control, alarms) if control else None
+    return wished or _judge_quiet(bake, alarms, requests, now, bake.end(control, now))
+
+
+def _judge_wish(control: Control, alarms: Sequence[Alarm]) -> Judgement | None:
+    if control.wish is Wish.ABORT:
+        return Judgement(Verdict.ABORTED, f"the rollout was {control.describe()}")
+    if control.wish is Wish.PROMOTE:
+        return Judgement(Verdict.HEALTHY, f"{_names(alarms)} quiet so far, and the rollout was {control.describe()}")
+    if control.is_paused:
+        return Judgement(
+            Verdict.WATCHING, f"{_names(alarms)} quiet; the rollout was {control.describe()}, the share is held"
+        )
+    return None
+
+
+def _judge_quiet(
+    bake: Bake, alarms: Sequence[Alarm], requests: float | None, now: datetime, end: datetime
+) -> Judgement:
+    if now < end:
+        return Judgement(
+            Verdict.WATCHING, f"{_names(alarms)} quiet, {int((end - now).total_seconds())} s of the bake left"
+        )
     blind = [alarm for alarm in alarms if alarm.state == "INSUFFICIENT_DATA"]
     if blind:
         return Judgement(Verdict.INCONCLUSIVE, f"{_names(blind)} had too little data to tell: {blind[0].reason}")

@@ -67,6 +67,13 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A person has paused the rollout. It waits for as long as that lasts: no deadline counts meanwhile."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The goal is reached.
 
@@ -88,4 +95,4 @@ class GiveUp:
     refused: bool = False
 
 
-Decision = Act | Wait | Done | GiveUp
+Decision = Act | Wait | Hold | Done | GiveUp

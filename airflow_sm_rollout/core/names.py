@@ -80,6 +80,11 @@ class Names:
         """The record's SSM parameter."""
         return record_name(self.endpoint)
 
+    @property
+    def control(self) -> str:
+        """The SSM parameter of a person's wish."""
+        return control_name(self.endpoint)
+
     def _fitted(self, suffix: str) -> str:
         tail = f"-{self.rollout_id}{suffix}"
         return self.endpoint[: _MAX_NAME - len(tail)].rstrip("-") + tail
@@ -91,3 +96,8 @@ RECORD_PREFIX = "/sm-rollout"
 def record_name(endpoint_name: str) -> str:
     """The SSM parameter that is an endpoint's rollout record and lock."""
     return f"{RECORD_PREFIX}/{endpoint_name}"
+
+
+def control_name(endpoint_name: str) -> str:
+    """The SSM parameter that holds a person's wish about an endpoint's rollout."""
+    return f"{record_name(endpoint_name)}/control"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.rollout import Rollout
 
 # Statuses (botocore's SageMaker model, EndpointStatus) in which AWS refuses every other change of the endpoint.
@@ -92,6 +93,7 @@ class Observation:
     :param at: when it was read.
     :param endpoint: ``None``: there is no such endpoint.
     :param record: the rollout that holds the endpoint; ``None``: none does.
+    :param control: what a person last wished of it; ``None``: nothing.
     :param configs: creation time by name, for those endpoint configs asked for that exist.
     :param models: names of those models asked for that exist.
     :param alarms: the alarms asked for.
@@ -103,6 +105,7 @@ class Observation:
     configs: Mapping[str, datetime] = field(default_factory=dict)
     models: frozenset[str] = frozenset()
     alarms: tuple[Alarm, ...] = ()
+    control: Control | None = None
 
 
 def _percent(weights: Mapping[str, float], name: str) -> float:

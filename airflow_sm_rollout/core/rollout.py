@@ -195,6 +195,21 @@ class Rollout:
         steps = self.plan.strategy.steps if self.plan.strategy else ()
         return steps[index] if index < len(steps) else None
 
+    def bake_end(self, index: int, now: datetime, paused: timedelta) -> datetime:
+        """When a step's bake that begins now is to end.
+
+        Paced by the clock, a step that comes late is watched for half its time at least: the plan slips rather than the watch.
+
+        :param paused: how long the rollout has been paused so far.
+        """
+        step, since = self.step(index), self.green_traffic_since
+        if step is None or self.plan.strategy is None:
+            return now
+        if since is None or not self.plan.strategy.paced_by_clock:
+            return now + step.bake
+        planned = since + sum((each.bake for each in self.plan.strategy.steps[: index + 1]), timedelta()) + paused
+        return max(planned, now + step.bake / 2)
+
     def describe_owner(self) -> str:
         """Who drives it, in a few words."""
         owner = ", ".join(f"{key} {value}" for key, value in self.owner.items()) or "somebody"
@@ -280,4 +295,4 @@ def _plan_from(stored: Mapping[str, Any]) -> Plan:
 
 def _strategy_from(stored: Mapping[str, Any]) -> Strategy:
     steps = tuple(Step(step["share"], timedelta(seconds=step["bake"])) for step in stored["steps"])
-    return Strategy(stored["name"], steps)
+    return Strategy(stored["name"], steps, stored["paced_by_clock"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,10 +29,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """A named list of steps with rising shares, the last of which is 100 %."""
+    """A named list of steps with rising shares, the last of which is 100 %.
+
+    :param name: the strategy's name.
+    :param steps: in their order.
+    :param paced_by_clock: steps come at their planned times, counted from the first shift, so that what each takes besides its bake is
+        not added up; otherwise each bake has its full length, counted from the end of its shift.
+    """
 
     name: str
     steps: tuple[Step, ...]
+    paced_by_clock: bool = False
 
     @property
     def minimum_duration(self) -> timedelta:
@@ -51,6 +59,41 @@ def canary(
     shares = parse_shares(steps)
     bakes = _parse_bakes(bake, len(shares))
     return Strategy("canary", tuple(Step(share, wait) for share, wait in zip(shares, bakes, strict=True)))
+
+
+def linear(step: float | str = 10, interval: DurationOption = timedelta(minutes=15)) -> Strategy:
+    """The same share more at fixed intervals, the last step whatever is left.
+
+    The tenth step of a 15-minute plan comes 2 h 15 min after the first.
+
+    :param step: how much more green gets each time, in percent.
+    :param interval: between two steps: a timedelta or seconds.
+    :raises PlanError: naming the option and the value.
+    """
+    size = _parse_percent("step", step)
+    wait = parse_duration("interval", interval)
+    count = math.ceil(100 / size)
+    return Strategy("linear", tuple(Step(min(size * n, 100.0), wait) for n in range(1, count + 1)), paced_by_clock=True)
+
+
+def blue_green(bake: DurationOption = timedelta(minutes=30)) -> Strategy:
+    """All traffic at once, blue at full capacity until the bake is over.
+
+    :param bake: how long green is watched before blue goes: a timedelta or seconds.
+    :raises PlanError: naming the option and the value.
+    """
+    return Strategy("blue_green", (Step(100.0, parse_duration("bake", bake)),))
+
+
+def _parse_percent(option: str, value: float | str) -> float:
+    allowed = "a percentage from 1 to 100"
+    try:
+        percent = float(value)
+    except (TypeError, ValueError):
+        raise PlanError(option, value, allowed) from None
+    if not 1 <= percent <= 100:
+        raise PlanError(option, value, allowed)
+    return percent
 
 
 def parse_shares(steps: SharesOption) -> tuple[float, ...]:

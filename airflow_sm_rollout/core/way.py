@@ -20,6 +20,7 @@ class Needs:
     configs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
+    control: bool = False
 
 
 @dataclass(frozen=True, slots=True)

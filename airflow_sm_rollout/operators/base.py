@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_sm_rollout.core.advance import SOON, Passing, advance
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
-from airflow_sm_rollout.core.goals import Done, Goal
+from airflow_sm_rollout.core.goals import Done, Goal, Hold
 from airflow_sm_rollout.core.names import Names, derive_rollout_id, validate_endpoint_name
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
@@ -99,8 +99,10 @@ class RolloutOperator(BaseOperator):
             if isinstance(step, Done):
                 self.log.info("Reached: %s", step.reason)
                 return step
+            if isinstance(step, Hold):
+                deadline = world.now() + self.timeout  # a pause does not count
             self.log.info("Waiting: %s", step.reason)
-            self._wait(names.endpoint, deadline)
+            self._wait(names, deadline)
 
     def resume(self, context: Context, event: dict[str, Any]) -> Any:
         """After a deferral: look again and go on, with the deadline of before."""
@@ -149,27 +151,35 @@ class RolloutOperator(BaseOperator):
 
     def _read_record(self, clients: Clients, endpoint_name: str) -> Rollout | None:
         from airflow_sm_rollout.aws.record import read_record
+
+        return self.read_patiently(
+            "could not read the rollout's record", lambda: read_record(clients.ssm, endpoint_name)
+        )
+
+    def read_patiently(self, what: str, read: Callable[[], _T]) -> _T:
+        """Read from AWS outside the loop; see :func:`patiently`."""
         from airflow_sm_rollout.aws.world import translated_errors
 
-        def read() -> Rollout | None:
-            with translated_errors("could not read the rollout's record"):
-                return read_record(clients.ssm, endpoint_name)
+        def translated() -> _T:
+            with translated_errors(what):
+                return read()
 
-        return patiently(read, self.log.info)
+        return patiently(translated, self.log.info)
 
-    def _wait(self, endpoint_name: str, deadline: datetime) -> None:
+    def _wait(self, names: Names, deadline: datetime) -> None:
         from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
 
         if not self.deferrable or self.poke_interval < SHORTEST_DEFERRAL.total_seconds():
             time.sleep(self.poke_interval)
             return
-        self._defer(endpoint_name, deadline)
+        self._defer(names, deadline)
 
-    def _defer(self, endpoint_name: str, deadline: datetime) -> NoReturn:
+    def _defer(self, names: Names, deadline: datetime) -> NoReturn:
         from airflow_sm_rollout.triggers.endpoint import EndpointSettledTrigger
 
         trigger = EndpointSettledTrigger(
-            endpoint_name=endpoint_name,
+            endpoint_name=names.endpoint,
+            rollout_id=names.rollout_id,
             deadline=deadline.isoformat(),
             poke_interval=self.poke_interval,
             connection=self.connection.as_dict(),

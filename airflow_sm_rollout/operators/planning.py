@@ -98,6 +98,8 @@ class PlanningOperator(RolloutOperator):
         """A wrong plan fails when the DAG file is read; what is templated, in the first task."""
         if self.rollout is None:
             self._green()
+        if not is_template(self.alarms):
+            parse_alarms(self.alarms)
         if not is_template(self.steps) and not is_template(self.bake):
             self._strategy()
 
@@ -112,7 +114,7 @@ class PlanningOperator(RolloutOperator):
         if self.rollout:
             return from_json(self.rollout["frozen"])
         names = own_names(context, self.endpoint_name or "")
-        plan = Plan(self._strategy(), _parse_alarms(self.alarms), self.default_alarms, self.delete_blue)
+        plan = Plan(self._strategy(), parse_alarms(self.alarms), self.default_alarms, self.delete_blue)
         clients, owner, green = self.connection.clients(), describe_owner(context), self._green()
         return patiently(lambda: plan_rollout(clients, names, owner, green, plan, utc_now()), self.log.info)
 
@@ -136,7 +138,7 @@ def frozen_handle(rollout: Rollout) -> dict[str, Any]:
     return {**handle_of(rollout), "frozen": to_json(rollout)}
 
 
-def _parse_alarms(alarms: str | Sequence[str] | None) -> tuple[str, ...]:
+def parse_alarms(alarms: str | Sequence[str] | None) -> tuple[str, ...]:
     """Alarm names; from a string they are split at commas.
 
     :raises PlanError: for something else.

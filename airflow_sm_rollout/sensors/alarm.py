@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -13,11 +13,13 @@ from airflow_sm_rollout.core.alarms import Bake, Judgement, Verdict
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason, is_template
+from airflow_sm_rollout.operators.planning import parse_alarms
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sm_rollout.aws.cloudwatch import FlapsSeen
+    from airflow_sm_rollout.core.control import Control
     from airflow_sm_rollout.core.rollout import Rollout
 
 
@@ -32,7 +34,7 @@ class AlarmSensor(RolloutOperator):
     With ``rollout`` it watches that rollout's alarms (yours and its own) for its plan's ``step``; alone it watches ``alarms`` for
     ``duration``.
 
-    :param alarms: names of alarms, metric and composite (templated).
+    :param alarms: names of alarms, metric and composite; a list, or a string with commas (templated).
     :param duration: how long to watch: a timedelta or seconds (templated).
     :param step: which step of the frozen plan gives the duration, counted from 0; behind the last one there is nothing to watch.
     :param min_requests: requests that green must have had, with ``rollout``; by default as the rollout's own alarms have it.
@@ -45,7 +47,7 @@ class AlarmSensor(RolloutOperator):
     def __init__(
         self,
         *,
-        alarms: Sequence[str] = (),
+        alarms: str | Sequence[str] = (),
         duration: DurationOption | None = None,
         step: int | None = None,
         min_requests: int | None = None,
@@ -107,18 +109,32 @@ class AlarmSensor(RolloutOperator):
         from airflow_sm_rollout.triggers.bake import bake_to_dict
 
         now = utc_now()
-        alarms, counted, since, enough = list(self.alarms), None, None, self.min_requests or 0
-        if planned:
-            alarms += [name for name in planned.watched_alarms if name not in alarms]
-            since = planned.green_traffic_since
-            counted = {
-                "endpoint_name": planned.endpoint_name,
-                "variant": planned.names.variant,
-                "period_seconds": planned.metric_period_seconds,
-            }
-            if self.min_requests is None and planned.plan.default_alarms:
-                enough = planned.plan.default_alarms.min_requests
-        return {"bake": bake_to_dict(Bake(now, now + duration, since, enough)), "alarms": alarms, "counted": counted}
+        alarms = list(parse_alarms(self.alarms))
+        if planned is None:
+            if not alarms:
+                raise PlanError("alarms", self.alarms, "names of alarms: nobody would be watching")
+            bake = Bake(now, now + duration, None, self.min_requests or 0)
+            return {"bake": bake_to_dict(bake), "alarms": alarms, "watched": None}
+        alarms += [name for name in planned.watched_alarms if name not in alarms]
+        return {
+            "bake": bake_to_dict(self._bake(planned, duration, now)),
+            "alarms": alarms,
+            "watched": _watched(planned),
+        }
+
+    def _bake(self, planned: Rollout, duration: timedelta, now: datetime) -> Bake:
+        from airflow_sm_rollout.aws.control import read_control
+
+        def read() -> Control | None:
+            return read_control(self.connection.clients().ssm, planned.endpoint_name, planned.rollout_id)
+
+        control = self.read_patiently("could not read what is wished of the rollout", read)
+        paused = control.paused(now) if control else timedelta()
+        ends_at = now + duration if self.step is None else planned.bake_end(self.step, now, paused)
+        enough = self.min_requests
+        if enough is None:
+            enough = planned.plan.default_alarms.min_requests if planned.plan.default_alarms else 0
+        return Bake(now, ends_at, planned.green_traffic_since, enough, paused)
 
     def _watch(self, context: Context, watch: dict[str, Any]) -> dict[str, Any]:
         from airflow_sm_rollout.triggers.bake import bake_from_dict, judgement_to_xcoms, look
@@ -126,7 +142,7 @@ class AlarmSensor(RolloutOperator):
         clients, bake = self.connection.clients(), bake_from_dict(watch["bake"])
         flaps_seen: FlapsSeen = {}
         while (
-            judgement := look(clients, bake, watch["alarms"], watch["counted"], flaps_seen)
+            judgement := look(clients, bake, watch["alarms"], watch["watched"], flaps_seen)
         ).verdict is Verdict.WATCHING:
             self.log.info("%s: %s", judgement.verdict.value, judgement.reason)
             time.sleep(self.poke_interval)
@@ -140,3 +156,12 @@ class AlarmSensor(RolloutOperator):
             raise AirflowFailException(judgement.reason)
         told: dict[str, Any] = xcoms["return_value"]
         return told
+
+
+def _watched(planned: Rollout) -> dict[str, Any]:
+    return {
+        "endpoint_name": planned.endpoint_name,
+        "variant": planned.names.variant,
+        "period_seconds": planned.metric_period_seconds,
+        "rollout_id": planned.rollout_id,
+    }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
-from airflow_sm_rollout.aws.bake import Counted, look_at_bake
+from airflow_sm_rollout.aws.bake import Watched, look_at_bake
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import FlapsSeen
 from airflow_sm_rollout.aws.world import translated_errors, utc_now
@@ -28,7 +28,7 @@ class BakeTrigger(BaseTrigger):
 
     :param bake: see :func:`bake_to_dict`; its times are absolute, since a trigger starts anew after its triggerer was killed.
     :param alarms: names of the alarms.
-    :param counted: whose requests are counted; members of :class:`~airflow_sm_rollout.aws.bake.Counted`.
+    :param watched: whose wishes are heeded and requests counted; members of :class:`~airflow_sm_rollout.aws.bake.Watched`.
     :param poke_interval: seconds between two looks.
     :param connection: see :class:`~airflow_sm_rollout.hooks.rollout.AwsConnection`.
     """
@@ -38,14 +38,14 @@ class BakeTrigger(BaseTrigger):
         *,
         bake: dict[str, Any],
         alarms: list[str],
-        counted: dict[str, Any] | None,
+        watched: dict[str, Any] | None,
         poke_interval: float,
         connection: dict[str, Any],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.bake = bake
         self.alarms = alarms
-        self.counted = counted
+        self.watched = watched
         self.poke_interval = poke_interval
         self.connection = connection
 
@@ -55,7 +55,7 @@ class BakeTrigger(BaseTrigger):
             {
                 "bake": self.bake,
                 "alarms": self.alarms,
-                "counted": self.counted,
+                "watched": self.watched,
                 "poke_interval": self.poke_interval,
                 "connection": self.connection,
             },
@@ -75,20 +75,20 @@ class BakeTrigger(BaseTrigger):
             yield TaskFailedEvent(xcoms=xcoms)
 
     def _look(self, clients: Clients, flaps_seen: FlapsSeen) -> Judgement:
-        judgement = look(clients, bake_from_dict(self.bake), self.alarms, self.counted, flaps_seen)
+        judgement = look(clients, bake_from_dict(self.bake), self.alarms, self.watched, flaps_seen)
         self.log.info("%s: %s", judgement.verdict.value, judgement.reason)
         return judgement
 
 
 def look(
-    clients: Clients, bake: Bake, alarms: list[str], counted: dict[str, Any] | None, flaps_seen: FlapsSeen
+    clients: Clients, bake: Bake, alarms: list[str], watched: dict[str, Any] | None, flaps_seen: FlapsSeen
 ) -> Judgement:
     """One look, with errors of AWS as judgements: one that passes leaves the watch on, until the bake is over; then, and for one that does
     not pass, nobody can tell.
     """
     try:
         with translated_errors("could not look at the alarms"):
-            return look_at_bake(clients, bake, alarms, Counted(**counted) if counted else None, utc_now(), flaps_seen)
+            return look_at_bake(clients, bake, alarms, Watched(**watched) if watched else None, utc_now(), flaps_seen)
     except Passing as error:
         over = utc_now() >= bake.ends_at + SHORTEST_DEFERRAL
         return Judgement(Verdict.INCONCLUSIVE if over else Verdict.WATCHING, str(error))
@@ -104,6 +104,7 @@ def bake_to_dict(bake: Bake) -> dict[str, Any]:
         "ends_at": bake.ends_at.isoformat(),
         "green_traffic_since": since.isoformat() if since else None,
         "min_requests": bake.min_requests,
+        "paused_before": bake.paused_before.total_seconds(),
     }
 
 
@@ -115,6 +116,7 @@ def bake_from_dict(stored: dict[str, Any]) -> Bake:
         ends_at=datetime.fromisoformat(stored["ends_at"]),
         green_traffic_since=datetime.fromisoformat(since) if since else None,
         min_requests=stored["min_requests"],
+        paused_before=timedelta(seconds=stored["paused_before"]),
     )
 
 

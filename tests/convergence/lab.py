@@ -159,7 +159,10 @@ class Lab:
             ),
             "models": sorted(m["ModelName"] for m in sagemaker.list_models(MaxResults=100)["Models"]),
             "alarms": sorted(a["AlarmName"] for a in alarms["MetricAlarms"] + alarms["CompositeAlarms"]),
-            "records": [p["Name"] for p in self.clients.ssm.get_parameters_by_path(Path="/sm-rollout")["Parameters"]],
+            "records": [
+                p["Name"]
+                for p in self.clients.ssm.get_parameters_by_path(Path="/sm-rollout", Recursive=True)["Parameters"]
+            ],
         }
         self.hook = hook
         return json.loads(json.dumps(world, default=str))

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_rollout.aws.control import read_control, write_control
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.aws.record import read_record, write_record
 from airflow_sm_rollout.aws.world import AwsWorld
+from airflow_sm_rollout.core.advance import advance
+from airflow_sm_rollout.core.control import Control, Wish, next_control
 from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutError, RolloutGaveUp, RolloutRefused
-from airflow_sm_rollout.core.goals import AsBefore, GiveUp, Goal, GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.goals import AsBefore, GiveUp, Goal, GreenDeployed, GreenShare, Hold, OnlyGreen
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Green, Phase, Plan
@@ -62,7 +65,7 @@ def test_the_record_is_there_before_the_first_effect_and_gone_after_the_last() -
     lab.run()
     effects = [call for call in lab.calls if not call.split(":")[1].startswith(("Describe", "Get", "List"))]
     assert effects[0] == "ssm:PutParameter"
-    assert effects[-1] == "ssm:DeleteParameter"
+    assert effects[-1] == "ssm:DeleteParameters"
 
 
 @pytest.mark.parametrize("tasks_done", [2, 3, 4, 5])
@@ -440,6 +443,58 @@ def test_a_step_cleared_while_green_is_promoted_says_so(number: int) -> None:
     decision = decide(goal, lab.names.rollout_id, promoted)
     assert isinstance(decision, GiveUp)
     assert "promoted already" in decision.reason
+
+
+def wish(lab: Lab, kind: Wish) -> None:
+    before = read_control(lab.clients.ssm, ENDPOINT, lab.names.rollout_id)
+    wished = next_control(before, Control(lab.names.rollout_id, kind, lab.now(), by="alice"))
+    write_control(lab.clients.ssm, ENDPOINT, wished)
+
+
+@pytest.mark.parametrize(("tasks_done", "goal"), [(3, GreenShare(50)), (7, OnlyGreen())])
+def test_a_paused_rollout_holds_its_share_for_as_long_as_the_pause_lasts(tasks_done: int, goal: Goal) -> None:
+    lab = Lab()
+    lab.run(until=tasks_done)
+    share = green_share(lab)
+    wish(lab, Wish.PAUSE)
+    world = AwsWorld(lab.clients, ENDPOINT, lab.names.rollout_id, lab.now)
+    for hours in (0, 100):
+        lab.pass_time(3600 * hours)
+        held = advance(goal, lab.names.rollout_id, world, lab.now() - timedelta(hours=1), lambda line: None)
+        assert isinstance(held, Hold)
+        assert "paused by alice" in held.reason
+    assert green_share(lab) == share
+    wish(lab, Wish.GO_ON)
+    lab.reach(goal)
+
+
+@pytest.mark.parametrize(("tasks_done", "goal"), [(3, GreenShare(50)), (7, OnlyGreen())])
+def test_an_aborted_rollout_goes_no_further_and_its_rollback_forgets_the_wish(tasks_done: int, goal: Goal) -> None:
+    lab = Lab()
+    lab.run(until=tasks_done)
+    wish(lab, Wish.ABORT)
+    with pytest.raises(RolloutGaveUp, match="aborted by alice"):
+        lab.reach(goal)
+    lab.roll_back()
+    assert lab.describe() == lab.before
+
+
+def test_a_rollout_aborted_before_green_is_there_deploys_nothing() -> None:
+    lab = Lab()
+    rollout = lab.plan()
+    write_record(lab.clients.ssm, rollout, overwrite=False)
+    wish(lab, Wish.ABORT)
+    with pytest.raises(RolloutGaveUp, match="aborted by alice"):
+        lab.reach(GreenDeployed(rollout))
+    lab.roll_back()
+    assert lab.describe() == lab.before
+
+
+def test_a_wish_about_an_earlier_rollout_is_none() -> None:
+    lab = Lab()
+    write_control(lab.clients.ssm, ENDPOINT, Control("ffffffff", Wish.ABORT, lab.now()))
+    lab.run()
+    assert lab.describe()["records"] == []
 
 
 def two_variants(config: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.rollout import AlarmDefaults, Blue, Green, Phase, Plan, Rollout, from_json, to_json
-from airflow_sm_rollout.core.strategy import canary
+from airflow_sm_rollout.core.strategy import Strategy, canary, linear
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001 - bounds are naive by contract
 JSON = st.recursive(
@@ -38,7 +40,7 @@ GREENS = st.one_of(
 )
 PLANS = st.builds(
     Plan,
-    strategy=st.sampled_from([None, canary([1, 2.5, 100], bake=7.5)]),
+    strategy=st.sampled_from([None, canary([1, 2.5, 100], bake=7.5), linear(30, 60)]),
     alarms=st.lists(st.text()).map(tuple),
     default_alarms=st.none() | st.builds(AlarmDefaults, st.floats(0.1, 99), st.integers(1, 9), st.floats(1.01, 9)),
     delete_blue=st.booleans(),
@@ -101,3 +103,29 @@ def test_an_image_needs_its_artifact() -> None:
 def test_alarm_defaults_that_could_never_ring_or_never_be_quiet_are_refused(option: str, value: float) -> None:
     with pytest.raises(PlanError, match=f"{option}="):
         AlarmDefaults(**{option: value})  # type: ignore[arg-type]
+
+
+def planned(strategy: Strategy, since: datetime | None) -> Rollout:
+    blue = Blue("config", {}, "AllTraffic", 1.0, 1)
+    return Rollout("fraud", "id", {}, START, blue, Green(model_name="m"), Plan(strategy), green_traffic_since=since)
+
+
+@given(st.integers(0, 3), st.integers(0, 400))
+def test_a_canary_is_watched_for_the_whole_bake_however_late_it_begins(index: int, late: int) -> None:
+    now = START + timedelta(seconds=late)
+    rollout = planned(canary([1, 2, 3, 100], bake=60), START)
+    assert rollout.bake_end(index, now, timedelta()) == now + timedelta(seconds=60)
+
+
+def test_linear_steps_come_at_their_planned_times_whatever_shifting_takes() -> None:
+    rollout = planned(linear(10, interval=900), START)
+    for index in range(10):
+        begins = START + timedelta(seconds=900 * index + 70)
+        assert rollout.bake_end(index, begins, timedelta()) == START + timedelta(seconds=900 * (index + 1))
+    paused = timedelta(hours=1)
+    assert rollout.bake_end(0, START + timedelta(seconds=70), paused) == START + timedelta(seconds=900) + paused
+
+
+def test_a_linear_step_that_comes_late_is_watched_for_half_its_time_at_least() -> None:
+    late = START + timedelta(seconds=800)
+    assert planned(linear(10, interval=900), START).bake_end(0, late, timedelta()) == late + timedelta(seconds=450)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.strategy import canary
+from airflow_sm_rollout.core.strategy import blue_green, canary, linear
 
 RISING = st.sets(st.integers(1, 99), max_size=6).map(lambda shares: [*sorted(shares), 100])
 
@@ -58,3 +58,31 @@ def test_wrong_steps_are_refused_by_name_and_value(steps: object) -> None:
 def test_wrong_bakes_are_refused_by_name(bake: object) -> None:
     with pytest.raises(PlanError, match="bake="):
         canary([10, 50, 100], bake=bake)  # type: ignore[arg-type]
+
+
+@given(st.floats(1, 100))
+def test_linear_steps_are_equal_but_for_the_last_which_is_what_is_left(size: float) -> None:
+    shares = [step.share for step in linear(size).steps]
+    assert shares[-1] == 100
+    rises = [high - low for low, high in zip([0.0, *shares], shares, strict=False)]
+    assert all(rise == pytest.approx(size) for rise in rises[:-1])
+    assert 0 < rises[-1] <= size + 1e-9
+
+
+def test_the_tenth_step_of_a_fifteen_minute_plan_comes_after_two_hours_and_a_quarter() -> None:
+    strategy = linear(10, interval=timedelta(minutes=15))
+    assert sum((step.bake for step in strategy.steps[:9]), timedelta()) == timedelta(hours=2, minutes=15)
+    assert strategy.paced_by_clock
+
+
+@pytest.mark.parametrize("step", [0, -1, 101, "much", None, float("nan")])
+def test_wrong_linear_steps_are_refused_by_name(step: object) -> None:
+    with pytest.raises(PlanError, match="step="):
+        linear(step)  # type: ignore[arg-type]
+
+
+def test_blue_green_is_one_step() -> None:
+    strategy = blue_green(bake=60)
+    assert [(step.share, step.bake) for step in strategy.steps] == [(100.0, timedelta(minutes=1))]
+    with pytest.raises(PlanError, match="bake="):
+        blue_green(bake=-1)

@@ -12,6 +12,7 @@ from airflow_sm_rollout.core.variants.shared import (
     endpoint_exists,
     endpoint_of,
     goes_forward,
+    heed_wish,
     is_in_service,
     not_promoted_yet,
     on_known_config,
@@ -23,7 +24,7 @@ from airflow_sm_rollout.core.way import Needs, Rule
 
 def needs(rollout: Rollout) -> Needs:
     """The alarms, and what is made on the way."""
-    return Needs((rollout.names.mixed_config,), (rollout.green_model_name,), rollout.watched_alarms)
+    return Needs((rollout.names.mixed_config,), (rollout.green_model_name,), rollout.watched_alarms, control=True)
 
 
 def _blue_as_planned(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -104,6 +105,7 @@ RULES: tuple[Rule, ...] = (
     _given_alarms_are_quiet,
     _record_first,
     on_known_config("blue", "mixed"),
+    heed_wish,
     _model_exists,
     _mixed_config_exists,
     _update_to_mixed,

@@ -14,6 +14,7 @@ from airflow_sm_rollout.core.variants.shared import (
     endpoint_of,
     goes_forward,
     green_of,
+    heed_wish,
     instances_for,
     is_in_service,
     no_harm,
@@ -26,8 +27,8 @@ from airflow_sm_rollout.core.way import Needs, Rule
 
 
 def needs(rollout: Rollout) -> Needs:
-    """The alarms: a share is never raised past one that rings."""
-    return Needs(alarms=rollout.watched_alarms)
+    """The alarms and the wish: a share is never raised past one that rings, nor while a person holds it."""
+    return Needs(alarms=rollout.watched_alarms, control=True)
 
 
 def _share_reached(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -69,6 +70,7 @@ RULES: tuple[Rule, ...] = (
     _share_reached,
     _less_needs_no_capacity,
     no_harm,
+    heed_wish,
     _capacity_first,
     _note_green_traffic,
     _shift,

@@ -15,6 +15,7 @@ from airflow_sm_rollout.core.variants.shared import (
     endpoint_of,
     goes_forward,
     green_of,
+    heed_wish,
     is_in_service,
     no_harm,
     on_known_config,
@@ -29,7 +30,7 @@ def needs(rollout: Rollout) -> Needs:
     """The alarms, and what is made and tidied on the way."""
     names, blue = rollout.names, rollout.blue
     old = ((blue.config_name,), (blue.model_name,)) if rollout.plan.delete_blue else ((), ())
-    return Needs((names.mixed_config, names.final_config, *old[0]), old[1], rollout.watched_alarms)
+    return Needs((names.mixed_config, names.final_config, *old[0]), old[1], rollout.watched_alarms, control=True)
 
 
 def _all_traffic_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -42,6 +43,10 @@ def _all_traffic_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) 
 
 def _no_harm_before_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     return None if endpoint_of(seen).config_name == rollout.names.final_config else no_harm(goal, rollout, seen)
+
+
+def _heed_wish_before_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return None if endpoint_of(seen).config_name == rollout.names.final_config else heed_wish(goal, rollout, seen)
 
 
 def _capacity_before_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -80,6 +85,7 @@ RULES: tuple[Rule, ...] = (
     on_known_config("mixed", "final"),
     _all_traffic_on_green,
     _no_harm_before_promotion,
+    _heed_wish_before_promotion,
     _capacity_before_promotion,
     _final_config_exists,
     _update_to_final,

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.alarms import describe_harm
-from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Wait
+from airflow_sm_rollout.core.control import Wish
+from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Hold, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.way import Rule
@@ -85,6 +86,15 @@ def no_harm(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Give up where a watched alarm rings, or has rung since green had traffic."""
     harm = describe_harm(seen.alarms, rollout.green_traffic_since)
     return GiveUp(harm) if harm else None
+
+
+def heed_wish(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Hold where a person has paused the rollout, give up where one has aborted it."""
+    if seen.control is None:
+        return None
+    if seen.control.wish is Wish.ABORT:
+        return GiveUp(f"the rollout was {seen.control.describe()}")
+    return Hold(f"the rollout was {seen.control.describe()}") if seen.control.is_paused else None
 
 
 def capacity_for(share: float, rollout: Rollout, seen: Observation) -> Decision | None:

@@ -1,0 +1,28 @@
+"""A person's wish about a rollout, as an SSM parameter beside the record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from airflow_sm_rollout.aws.errors import Meaning, meaning_of
+from airflow_sm_rollout.core.control import Control, control_from_json, control_to_json
+from airflow_sm_rollout.core.names import control_name
+
+
+def read_control(ssm: Any, endpoint_name: str, rollout_id: str) -> Control | None:
+    """The last wish about this rollout; ``None``: nobody wished anything."""
+    try:
+        answer = ssm.get_parameter(Name=control_name(endpoint_name))
+    except ClientError as error:
+        if meaning_of(error) is Meaning.MISSING:
+            return None
+        raise
+    control = control_from_json(answer["Parameter"]["Value"])
+    return control if control.rollout_id == rollout_id else None
+
+
+def write_control(ssm: Any, endpoint_name: str, control: Control) -> None:
+    """Wish something."""
+    ssm.put_parameter(Name=control_name(endpoint_name), Value=control_to_json(control), Type="String", Overwrite=True)
