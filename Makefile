@@ -1,0 +1,44 @@
+# Needs Python 3.11 (or another one by PYTHON=python3.12) with pip and venv, and make. Everything else goes into .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Without bytecode Airflow starts 2.5 times slower, again in every process.
+unexport PYTHONDONTWRITEBYTECODE
+# The tests and the demo talk to the sandbox, never to somebody's account.
+unexport AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint wheel clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## Roll out a good and a bad model on this machine (DEMO="--keep" leaves it running)
+	$(BIN)/sm-rollout demo $(DEMO)
+
+test: $(INSTALLED) ## Run all tests, lint and type checks included (TESTS="-k alarm" for some)
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(INSTALLED) ## Format, then lint and check types
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/mypy
+
+wheel: $(INSTALLED) ## Build the wheel into dist/
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## Remove .venv and everything that was built or cached
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .sm-rollout
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is made last: an installation that broke off starts again.
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no python3.11 or python3 found: set PYTHON=" >&2; exit 1; }
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: set PYTHON=")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[sandbox,test]'
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
+	touch $@

@@ -1,0 +1,192 @@
+"""What holds the house together: lint, types, sizes, and which layer may import which."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import airflow_sm_rollout
+from airflow_sm_rollout.provider_info import get_provider_info
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "airflow_sm_rollout"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+AIRFLOW_LAYERS = {"hooks", "operators", "sensors", "triggers", "task_groups", "plugin"}
+PROGRAMS = {"cli", "demo"}
+
+IMPURE = {"asyncio", "os", "random", "secrets", "socket", "subprocess", "threading", "time", "uuid"}
+CLOCK_READS = {"now", "today", "utcnow"}
+
+FUNCTION_LINES = 30
+FILE_LINES = 400
+
+
+def run(*command: str) -> None:
+    outcome = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, f"{' '.join(command)}:\n{outcome.stdout[-6000:]}{outcome.stderr[-2000:]}"
+
+
+def test_ruff_finds_nothing_to_improve() -> None:
+    run("ruff", "check", ".")
+
+
+def test_the_code_is_formatted() -> None:
+    run("ruff", "format", "--check", ".")
+
+
+def test_the_package_passes_strict_type_checks() -> None:
+    run("mypy")
+
+
+def layer_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(tree: ast.AST, module: Path) -> Iterator[str]:
+    """Absolute dotted names of all that is imported anywhere in the module, ``from a import b`` as ``a.b``."""
+    package = module.relative_to(ROOT).parent.parts
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) + "." if node.level else ""
+            yield from (f"{base}{node.module or ''}.{alias.name}".replace("..", ".") for alias in node.names)
+
+
+def forbidden(layer: str, name: str) -> bool:
+    """Whether a module of ``layer`` must not import ``name``."""
+    top, _, rest = name.partition(".")
+    ours = rest.partition(".")[0] if top == "airflow_sm_rollout" else None
+    if layer == "core":
+        return ours != "core" if ours is not None else top in IMPURE or top not in sys.stdlib_module_names
+    if layer == "aws":
+        return ours not in {None, "core", "aws"} or top == "airflow"
+    if layer == "sandbox":
+        # The sandbox shares no code with what it is the test of, or it would share its mistakes.
+        return ours not in {None, "sandbox"}
+    if layer in PROGRAMS:
+        return False
+    return ours in {"sandbox", *PROGRAMS} or (layer in AIRFLOW_LAYERS and top in {"boto3", "botocore", "moto"})
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT)))
+def test_imports_point_inward_only(module: Path) -> None:
+    found = [name for name in imports_of(ast.parse(module.read_text()), module) if forbidden(layer_of(module), name)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "name", "refused"),
+    [
+        ("core", "dataclasses.dataclass", False),
+        ("core", "airflow_sm_rollout.core.names.green_name", False),
+        ("core", "airflow_sm_rollout.aws.endpoint", True),
+        ("core", "time", True),
+        ("core", "os.environ", True),
+        ("core", "boto3", True),
+        ("aws", "botocore.exceptions.ClientError", False),
+        ("aws", "airflow.sdk.BaseHook", True),
+        ("aws", "airflow_sm_rollout.hooks.rollout", True),
+        ("operators", "airflow_sm_rollout.core.converge.decide", False),
+        ("operators", "boto3", True),
+        ("task_groups", "airflow_sm_rollout.sandbox.serve", True),
+        ("sandbox", "airflow_sm_rollout.core.names", True),
+        ("sandbox", "moto.core", False),
+        ("cli", "airflow_sm_rollout.sandbox.serve", False),
+        ("demo", "airflow_sm_rollout.sandbox.traffic", False),
+        ("operators", "airflow_sm_rollout.demo.run", True),
+        ("provider_info", "airflow_sm_rollout.__version__", False),
+        ("provider_info", "airflow_sm_rollout.sandbox.serve", True),
+    ],
+)
+def test_the_import_rule_tells_right_from_wrong(layer: str, name: str, refused: bool) -> None:
+    assert forbidden(layer, name) is refused
+
+
+def test_relative_imports_are_seen_as_what_they_import() -> None:
+    tree = ast.parse("from ..aws import endpoint\nfrom . import names")
+    assert list(imports_of(tree, PACKAGE / "core/example.py")) == [
+        "airflow_sm_rollout.aws.endpoint",
+        "airflow_sm_rollout.core.names",
+    ]
+
+
+@pytest.mark.parametrize("module", sorted((PACKAGE / "core").rglob("*.py")), ids=lambda module: module.name)
+def test_core_reads_no_clock(module: Path) -> None:
+    calls = (node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Call))
+    reads = [
+        ast.unparse(call) for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in CLOCK_READS
+    ]
+    assert reads == []
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Length of a function without its docstring."""
+    first = function.body[0]
+    has_docstring = ast.get_docstring(function) is not None
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if has_docstring else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+def test_functions_are_short() -> None:
+    long = [
+        f"{module.relative_to(ROOT)}:{node.lineno} {node.name} has {lines_of(node)} lines"
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and lines_of(node) > FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def test_files_are_short() -> None:
+    lengths = {str(module.relative_to(ROOT)): len(module.read_text().splitlines()) for module in MODULES}
+    assert {name: length for name, length in lengths.items() if length > FILE_LINES} == {}
+
+
+def test_importing_the_package_imports_neither_airflow_nor_boto3() -> None:
+    program = (
+        "import sys, airflow_sm_rollout\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'airflow', 'boto3', 'botocore', 'moto', 'sklearn'}))"
+    )
+    outcome = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert outcome.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", airflow_sm_rollout.__all__)
+def test_every_public_name_can_be_imported(name: str) -> None:
+    assert getattr(airflow_sm_rollout, name) is not None
+
+
+def test_what_is_no_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = airflow_sm_rollout.no_such_name
+
+
+def test_the_entry_points_of_the_wheel_lead_to_functions_that_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for target in (project["entry-points"]["apache_airflow_provider"]["provider_info"], *project["scripts"].values()):
+        module, _, function = target.partition(":")
+        assert callable(getattr(importlib.import_module(module), function)), target
+
+
+def test_the_provider_tells_airflow_its_name_and_version() -> None:
+    described = get_provider_info()
+    assert described["package-name"] == "airflow-sm-rollout"
+    assert described["versions"] == [airflow_sm_rollout.__version__]
+
+
+def test_every_directory_with_modules_is_a_package() -> None:
+    directories = {module.parent for module in MODULES}
+    assert [str(directory) for directory in directories if not (directory / "__init__.py").exists()] == []
