@@ -23,8 +23,9 @@ _HOMES = {
     "RolloutRefused": "core.errors",
     "ShiftWeightOperator": "operators.shift_weight",
     "SnapshotOperator": "operators.snapshot",
-    "canary": "core.strategy",
+    "blue_green_rollout": "task_groups",
     "canary_rollout": "task_groups",
+    "linear_rollout": "task_groups",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 - the names are strings, from the table above

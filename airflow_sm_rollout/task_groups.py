@@ -27,7 +27,7 @@ from typing import Any
 from airflow.sdk import TaskGroup
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.strategy import DurationOption, SharesOption, parse_shares
+from airflow_sm_rollout.core.strategy import DurationOption, SharesOption, expand_strategy
 from airflow_sm_rollout.operators.base import is_template
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
 from airflow_sm_rollout.operators.promote import PromoteOperator
@@ -75,17 +75,58 @@ def canary_rollout(
         :class:`~airflow_sm_rollout.operators.base.RolloutOperator`.
     :raises PlanError: when the DAG file is read, naming the option.
     """
-    labels = _step_labels(steps, max_steps)
+    strategy = {"name": "canary", "steps": steps, "bake": bake}
+    return _rollout(group_id, endpoint_name, strategy, _step_labels("steps", steps, strategy, max_steps), options)
+
+
+def linear_rollout(
+    *,
+    endpoint_name: str,
+    step: float | str = 10,
+    interval: DurationOption = timedelta(minutes=15),
+    max_steps: int | None = None,
+    group_id: str = "linear",
+    **options: Any,
+) -> TaskGroup:
+    """The same share more at fixed intervals, by the clock; a person may pause it, and let it go on, at any moment.
+
+    :param endpoint_name: the endpoint (templated).
+    :param step: how much more green gets each time, in percent (templated).
+    :param interval: between two steps: a timedelta or seconds (templated).
+    :param max_steps: where ``step`` is a template, the most steps that a run may need.
+    :param group_id: the task group's name.
+    :param options: as for :func:`canary_rollout`.
+    :raises PlanError: when the DAG file is read, naming the option.
+    """
+    strategy = {"name": "linear", "step": step, "interval": interval}
+    return _rollout(group_id, endpoint_name, strategy, _step_labels("step", step, strategy, max_steps), options)
+
+
+def blue_green_rollout(
+    *,
+    endpoint_name: str,
+    bake: DurationOption = timedelta(minutes=30),
+    group_id: str = "blue_green",
+    **options: Any,
+) -> TaskGroup:
+    """Green beside blue, then all traffic at once; blue stays at full capacity through the bake, and the way back is one change.
+
+    :param endpoint_name: the endpoint (templated).
+    :param bake: how long green is watched before blue goes: a timedelta or seconds (templated).
+    :param group_id: the task group's name.
+    :param options: as for :func:`canary_rollout`.
+    :raises PlanError: when the DAG file is read, naming the option.
+    """
+    return _rollout(group_id, endpoint_name, {"name": "blue_green", "bake": bake}, ["100"], options)
+
+
+def _rollout(
+    group_id: str, endpoint_name: str, strategy: dict[str, Any], labels: Sequence[str], options: dict[str, Any]
+) -> TaskGroup:
     loop = {**_RETRIES, **{name: options[name] for name in _LOOP_OPTIONS if name in options}}
     with TaskGroup(group_id) as group:
-        snapshot = SnapshotOperator(
-            task_id="snapshot",
-            endpoint_name=endpoint_name,
-            strategy="canary",
-            steps=steps,
-            bake=bake,
-            **{**options, **loop},
-        )
+        planning = {**options, **loop, "strategy": strategy}
+        snapshot = SnapshotOperator(task_id="snapshot", endpoint_name=endpoint_name, **planning)
         snapshot.is_setup = True
         _wire_rollout(snapshot, endpoint_name, labels, loop)
     _warn_of_dagrun_timeout(group)
@@ -118,12 +159,18 @@ def _step_tasks(index: int, label: str, rollout: Any, loop: dict[str, Any]) -> t
     return shift, watch
 
 
-def _step_labels(steps: SharesOption, max_steps: int | None) -> list[str]:
-    """Each step's part of its tasks' names: its share, or its number where shares are known only when the DAG runs."""
-    if not is_template(steps):
-        return [f"{share:g}".replace(".", "_") for share in parse_shares(steps)]
+def _step_labels(option: str, value: object, strategy: dict[str, Any], max_steps: int | None) -> list[str]:
+    """Each step's part of its tasks' names: its share, or its number where shares are known only when the DAG runs.
+
+    :param option: the option that the shares follow from, with its ``value``.
+    """
+    if not is_template(value):
+        known = {name: each for name, each in strategy.items() if not is_template(each)}
+        return [f"{step.share:g}".replace(".", "_") for step in expand_strategy(known).steps]
     if max_steps is None or max_steps < 1:
-        raise PlanError("max_steps", max_steps, "how many steps a run may ask for at most, since steps is a template")
+        raise PlanError(
+            "max_steps", max_steps, f"how many steps a run may ask for at most, since {option} is a template"
+        )
     return [str(number) for number in range(1, max_steps + 1)]
 
 
@@ -133,5 +180,5 @@ def _warn_of_dagrun_timeout(group: TaskGroup) -> None:
         warnings.warn(
             f"DAG {dag.dag_id} sets dagrun_timeout={dag.dagrun_timeout}: when it strikes, Airflow skips teardowns, so nothing rolls back. "
             "Leave it out; the operators' timeout bounds each step",
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -83,6 +84,26 @@ def blue_green(bake: DurationOption = timedelta(minutes=30)) -> Strategy:
     :raises PlanError: naming the option and the value.
     """
     return Strategy("blue_green", (Step(100.0, parse_duration("bake", bake)),))
+
+
+STRATEGIES: Mapping[str, Callable[..., Strategy]] = {"canary": canary, "linear": linear, "blue_green": blue_green}
+
+
+def expand_strategy(options: Mapping[str, Any]) -> Strategy:
+    """The steps of a strategy that is given by its name and options.
+
+    :param options: ``name``, a key of :data:`STRATEGIES`, and that function's arguments.
+    :raises PlanError: naming the option and the value.
+    """
+    given = dict(options) if isinstance(options, Mapping) else {}
+    expand = STRATEGIES.get(given.pop("name", ""))
+    if expand is None:
+        raise PlanError("strategy", options, f"a name, one of {', '.join(STRATEGIES)}, and that strategy's options")
+    known = inspect.signature(expand).parameters
+    for option, value in given.items():
+        if option not in known:
+            raise PlanError(option, value, f"no option of this strategy, which has {', '.join(known)}")
+    return expand(**given)
 
 
 def _parse_percent(option: str, value: float | str) -> float:

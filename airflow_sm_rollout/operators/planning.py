@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_sm_rollout.core.converge import WAYS
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.rollout import AlarmDefaults, Green, Plan, Rollout, from_json, to_json
-from airflow_sm_rollout.core.strategy import DurationOption, SharesOption, Strategy, canary
+from airflow_sm_rollout.core.strategy import Strategy, expand_strategy
 from airflow_sm_rollout.operators.base import (
     RolloutOperator,
     describe_owner,
@@ -20,8 +20,6 @@ from airflow_sm_rollout.operators.base import (
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-STRATEGIES = {"canary": canary}
 
 
 class PlanningOperator(RolloutOperator):
@@ -36,9 +34,9 @@ class PlanningOperator(RolloutOperator):
     :param execution_role_arn: role of a model that the rollout makes, by default that of blue's model (templated).
     :param environment: environment variables of its container, by default those of blue's model (templated).
     :param instance_type: green's instances, by default blue's type (templated).
-    :param strategy: ``"canary"``; ``None``: each shift names its share itself.
-    :param steps: green's shares in percent, see :func:`~airflow_sm_rollout.core.strategy.canary` (templated).
-    :param bake: how long each share is watched (templated).
+    :param strategy: which one, and its options, such as ``{"name": "canary", "steps": [10, 100], "bake": 600}`` (templated); see
+        :mod:`~airflow_sm_rollout.core.strategy`. ``None``: each shift names its share itself.
+    :param traffic: the way to split traffic.
     :param alarms: names of your own alarms to watch, metric and composite; a list, or a string with commas (templated).
     :param default_alarms: the alarms that the rollout makes for green; ``None`` for none.
     :param delete_blue: after promotion, delete blue's config and model too. They were yours, so by default they stay.
@@ -53,8 +51,7 @@ class PlanningOperator(RolloutOperator):
         "execution_role_arn",
         "environment",
         "instance_type",
-        "steps",
-        "bake",
+        "strategy",
         "alarms",
     )
 
@@ -68,17 +65,14 @@ class PlanningOperator(RolloutOperator):
         execution_role_arn: str | None = None,
         environment: Mapping[str, str] | None = None,
         instance_type: str | None = None,
-        strategy: str | None = None,
-        steps: SharesOption = (10, 50, 100),
-        bake: DurationOption | Sequence[DurationOption] = timedelta(minutes=10),
+        strategy: Mapping[str, Any] | None = None,
+        traffic: str = "variants",
         alarms: str | Sequence[str] = (),
         default_alarms: AlarmDefaults | None = AlarmDefaults(),  # noqa: B008 - frozen
         delete_blue: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if strategy is not None and strategy not in STRATEGIES:
-            raise PlanError("strategy", strategy, f"one of {', '.join(STRATEGIES)}, or None")
         self.model_name = model_name
         self.model_package_arn = model_package_arn
         self.image = image
@@ -87,8 +81,7 @@ class PlanningOperator(RolloutOperator):
         self.environment = environment
         self.instance_type = instance_type
         self.strategy = strategy
-        self.steps = steps
-        self.bake = bake
+        self.traffic = traffic
         self.alarms = alarms
         self.default_alarms = default_alarms
         self.delete_blue = delete_blue
@@ -100,7 +93,9 @@ class PlanningOperator(RolloutOperator):
             self._green()
         if not is_template(self.alarms):
             parse_alarms(self.alarms)
-        if not is_template(self.steps) and not is_template(self.bake):
+        if self.traffic not in WAYS:
+            raise PlanError("traffic", self.traffic, f"one of {', '.join(WAYS)}")
+        if not is_template(self.strategy):
             self._strategy()
 
     def plan(self, context: Context) -> Rollout:
@@ -114,7 +109,7 @@ class PlanningOperator(RolloutOperator):
         if self.rollout:
             return from_json(self.rollout["frozen"])
         names = own_names(context, self.endpoint_name or "")
-        plan = Plan(self._strategy(), parse_alarms(self.alarms), self.default_alarms, self.delete_blue)
+        plan = Plan(self._strategy(), parse_alarms(self.alarms), self.default_alarms, self.delete_blue, self.traffic)
         clients, owner, green = self.connection.clients(), describe_owner(context), self._green()
         return patiently(lambda: plan_rollout(clients, names, owner, green, plan, utc_now()), self.log.info)
 
@@ -130,7 +125,7 @@ class PlanningOperator(RolloutOperator):
         )
 
     def _strategy(self) -> Strategy | None:
-        return STRATEGIES[self.strategy](self.steps, self.bake) if self.strategy else None
+        return expand_strategy(self.strategy) if self.strategy is not None else None
 
 
 def frozen_handle(rollout: Rollout) -> dict[str, Any]:

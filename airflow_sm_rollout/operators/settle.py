@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ class VerdictOperator(BaseOperator):
 
     def _reason(self, context: Context) -> str:
         for task_id in self.watched_task_ids:
-            reason = context["ti"].xcom_pull(task_ids=task_id, key="reason")
+            reason = _text(context["ti"].xcom_pull(task_ids=task_id, key="reason"))
             if reason:
                 return f"in {task_id}: {reason}"
         states = _states(context, self.watched_task_ids)
@@ -74,6 +75,11 @@ class VerdictOperator(BaseOperator):
             if states.get(task_id) != "success"
         ]
         return f"{unfinished[0]} (killed, or marked by a person)" if unfinished else "green was not promoted"
+
+
+def _text(reason: str | None) -> str:
+    """A reason as it was meant: what a trigger's event leaves in XCom comes back as JSON (Airflow 3.3.2 encodes it once more)."""
+    return str(json.loads(reason)) if reason and reason.startswith('"') else reason or ""
 
 
 def _states(context: Context, task_ids: list[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.strategy import blue_green, canary, linear
+from airflow_sm_rollout.core.strategy import blue_green, canary, expand_strategy, linear
 
 RISING = st.sets(st.integers(1, 99), max_size=6).map(lambda shares: [*sorted(shares), 100])
 
@@ -86,3 +86,19 @@ def test_blue_green_is_one_step() -> None:
     assert [(step.share, step.bake) for step in strategy.steps] == [(100.0, timedelta(minutes=1))]
     with pytest.raises(PlanError, match="bake="):
         blue_green(bake=-1)
+
+
+def test_a_strategy_is_given_by_its_name_and_options() -> None:
+    assert expand_strategy({"name": "canary", "steps": "10,100", "bake": 5}) == canary([10, 100], bake=5)
+    assert expand_strategy({"name": "linear", "step": "25", "interval": 60}) == linear(25, interval=60)
+
+
+@pytest.mark.parametrize("options", [{}, {"name": "yolo"}, {"steps": [100]}, "canary", None])
+def test_an_unknown_strategy_is_refused_with_those_there_are(options: object) -> None:
+    with pytest.raises(PlanError, match="canary, linear, blue_green"):
+        expand_strategy(options)  # type: ignore[arg-type]
+
+
+def test_an_option_of_another_strategy_is_refused_by_name() -> None:
+    with pytest.raises(PlanError, match="interval=60"):
+        expand_strategy({"name": "canary", "interval": 60})
