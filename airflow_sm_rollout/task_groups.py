@@ -40,6 +40,9 @@ from airflow_sm_rollout.sensors.alarm import AlarmSensor
 # are not retried (the operators see to that), nor is a bake.
 _RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=10)}
 _SETTLE_RETRIES = 5
+_SAGEMAKERS_SHIFT = timedelta(
+    hours=9
+)  # it may take up to 8 h (botocore: MaximumExecutionTimeoutInSeconds), and can't be interrupted
 _LOOP_OPTIONS = (
     "retries",
     "retry_delay",
@@ -123,12 +126,15 @@ def blue_green_rollout(
 def _rollout(
     group_id: str, endpoint_name: str, strategy: dict[str, Any], labels: Sequence[str], options: dict[str, Any]
 ) -> TaskGroup:
-    loop = {**_RETRIES, **{name: options[name] for name in _LOOP_OPTIONS if name in options}}
+    by_sagemaker = options.get("traffic") == "guardrails"
+    defaults = {**_RETRIES, "timeout": _SAGEMAKERS_SHIFT} if by_sagemaker else _RETRIES
+    loop = {**defaults, **{name: options[name] for name in _LOOP_OPTIONS if name in options}}
     with TaskGroup(group_id) as group:
         planning = {**options, **loop, "strategy": strategy}
         snapshot = SnapshotOperator(task_id="snapshot", endpoint_name=endpoint_name, **planning)
         snapshot.is_setup = True
-        _wire_rollout(snapshot, endpoint_name, labels, loop)
+        # With guardrails SageMaker takes the steps itself, inside the promotion.
+        _wire_rollout(snapshot, endpoint_name, [] if by_sagemaker else labels, loop)
     _warn_of_dagrun_timeout(group)
     return group
 
@@ -151,6 +157,9 @@ def _wire_rollout(snapshot: Any, endpoint_name: str, labels: Sequence[str], loop
     chain = [snapshot, deploy, *steps, promote, settle, verdict]
     for upstream, downstream in pairwise(chain):
         upstream >> downstream
+    # Airflow passes a failure on by one task per scheduler loop, which is a second each by default. With every step's failure reaching
+    # promote at once, settle starts two loops later, not one for each remaining task.
+    [deploy, *steps] >> promote
 
 
 def _step_tasks(index: int, label: str, rollout: Any, loop: dict[str, Any]) -> tuple[Any, Any]:

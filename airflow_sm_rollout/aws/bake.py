@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,12 +16,13 @@ from airflow_sm_rollout.core.alarms import Bake, Judgement, judge_bake
 class Watched:
     """Whose wishes are heeded in a bake, and whose requests are counted at its end.
 
+    :param dimensions: of green's metrics.
     :param period_seconds: how often its metrics are published.
     :param rollout_id: the rollout whose wishes count.
     """
 
     endpoint_name: str
-    variant: str
+    dimensions: Mapping[str, str]
     period_seconds: int
     rollout_id: str
 
@@ -35,8 +36,6 @@ def look_at_bake(
     requests = None
     if watched is not None and now >= bake.end(control, now):
         # No data of a variant that had traffic is no requests; both are too few to tell.
-        found = count_requests(
-            clients.cloudwatch, watched.endpoint_name, watched.variant, watched.period_seconds, bake.started_at, now
-        )
+        found = count_requests(clients.cloudwatch, watched.dimensions, watched.period_seconds, bake.started_at, now)
         requests = found or 0.0
     return judge_bake(bake, states, requests, now, control)

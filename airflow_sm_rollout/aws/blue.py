@@ -24,16 +24,20 @@ def read_blue(sagemaker: Any, endpoint: Endpoint) -> Blue:
     config, config_arn = read_config(sagemaker, endpoint.config_name)
     refuse_unsuitable(endpoint.name, config)
     variant = endpoint.variants[0]
-    tags = sagemaker.list_tags(ResourceArn=config_arn, MaxResults=50)["Tags"]
     return Blue(
         config_name=endpoint.config_name,
         config=config,
         variant=variant.name,
         weight=variant.desired_weight,
         instance_count=variant.desired_count,
-        # Tags that AWS set itself can't be set by anybody else.
-        config_tags={tag["Key"]: tag["Value"] for tag in tags if not tag["Key"].startswith("aws:")},
+        config_tags=read_tags(sagemaker, config_arn),
     )
+
+
+def read_tags(sagemaker: Any, arn: str) -> dict[str, str]:
+    """A resource's tags, but for those that AWS set itself, which nobody else can set."""
+    tags = sagemaker.list_tags(ResourceArn=arn, MaxResults=50)["Tags"]
+    return {tag["Key"]: tag["Value"] for tag in tags if not tag["Key"].startswith("aws:")}
 
 
 def read_config(sagemaker: Any, name: str) -> tuple[dict[str, Any], str]:

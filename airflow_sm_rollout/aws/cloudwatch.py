@@ -81,17 +81,17 @@ def _reason_of(item: Mapping[str, Any]) -> str:
 
 
 def count_requests(
-    cloudwatch: Any, endpoint_name: str, variant: str, period_seconds: int, start: datetime, end: datetime
+    cloudwatch: Any, dimensions: Mapping[str, str], period_seconds: int, start: datetime, end: datetime
 ) -> float | None:
-    """Requests that a variant had; ``None``: no data."""
-    query = _stat("requests", endpoint_name, variant, "Invocations", "Sum", period_seconds)
+    """Requests that a variant had, by the dimensions of its metrics; ``None``: no data."""
+    query = _stat("requests", dimensions, "Invocations", "Sum", period_seconds)
     values = _values(cloudwatch, query, start, end)
     return sum(values) if values else None
 
 
 def read_baseline_p99(cloudwatch: Any, endpoint_name: str, variant: str, now: datetime) -> float | None:
     """The median of a variant's p99 latencies, minute by minute, over the last hour, in microseconds; ``None``: no traffic."""
-    query = _stat("p99", endpoint_name, variant, "ModelLatency", "p99", _BASELINE_PERIOD_SECONDS)
+    query = _stat("p99", _variant(endpoint_name, variant), "ModelLatency", "p99", _BASELINE_PERIOD_SECONDS)
     values = _values(cloudwatch, query, now - _BASELINE, now)
     return statistics.median(values) if values else None
 
@@ -112,16 +112,16 @@ def delete_alarms(cloudwatch: Any, names: Iterable[str]) -> None:
 
 
 def _error_alarm(rollout: Rollout, defaults: AlarmDefaults) -> dict[str, Any]:
-    green, period = rollout.names.variant, rollout.metric_period_seconds
+    green, period = rollout.green_dimensions, rollout.metric_period_seconds
     metrics = [
-        _stat(name, rollout.endpoint_name, green, metric, "Sum", period)
+        _stat(name, green, metric, "Sum", period)
         for name, metric in (("requests", "Invocations"), ("e4", "Invocation4XXErrors"), ("e5", "Invocation5XXErrors"))
     ]
     # A period below the floor says 0 %. No FILL: it would invent points for periods that are not published yet.
     percent = f"IF(requests >= {defaults.min_requests}, 100 * (e4 + e5) / requests, 0)"
     return {
         "AlarmName": rollout.names.error_alarm,
-        "AlarmDescription": f"Errors (4XX and 5XX) of {green} in percent of its requests, for {rollout.describe_owner()}",
+        "AlarmDescription": f"Errors (4XX and 5XX) of {_describe(green)} in percent of its requests, for {rollout.describe_owner()}",
         "Metrics": [*metrics, {"Id": "error_percent", "Expression": percent, "Label": "errors, %", "ReturnData": True}],
         "EvaluationPeriods": 3,
         "DatapointsToAlarm": 2,
@@ -133,17 +133,17 @@ def _error_alarm(rollout: Rollout, defaults: AlarmDefaults) -> dict[str, Any]:
 
 
 def _latency_alarm(rollout: Rollout, defaults: AlarmDefaults, baseline: float) -> dict[str, Any]:
-    green, period = rollout.names.variant, rollout.metric_period_seconds
+    green, period = rollout.green_dimensions, rollout.metric_period_seconds
     metrics = [
-        _stat("requests", rollout.endpoint_name, green, "Invocations", "Sum", period),
-        _stat("p99", rollout.endpoint_name, green, "ModelLatency", "p99", period),
+        _stat("requests", green, "Invocations", "Sum", period),
+        _stat("p99", green, "ModelLatency", "p99", period),
     ]
     # An alarm on the percentile itself would either judge a single request, or with EvaluateLowSampleCountPercentile="ignore" say
     # nothing below 1,000 requests (10 / (1 - 0.99)), which a canary may never get.
     microseconds = f"IF(requests >= {defaults.min_requests}, p99, 0)"
     return {
         "AlarmName": rollout.names.latency_alarm,
-        "AlarmDescription": f"p99 latency (microseconds) of {green}; blue had {baseline:.0f} before",
+        "AlarmDescription": f"p99 latency (microseconds) of {_describe(green)}; blue had {baseline:.0f} before",
         "Metrics": [*metrics, {"Id": "latency", "Expression": microseconds, "Label": "p99, us", "ReturnData": True}],
         "EvaluationPeriods": 3,
         "DatapointsToAlarm": 3,
@@ -161,10 +161,9 @@ def _values(cloudwatch: Any, query: Mapping[str, Any], start: datetime, end: dat
     return [value for page in pages for result in page["MetricDataResults"] for value in result["Values"]]
 
 
-def _stat(
-    query_id: str, endpoint_name: str, variant: str, metric: str, stat: str, period_seconds: int
-) -> dict[str, Any]:
-    named = {"Namespace": "AWS/SageMaker", "MetricName": metric, "Dimensions": _dimensions(endpoint_name, variant)}
+def _stat(query_id: str, dimensions: Mapping[str, str], metric: str, stat: str, period_seconds: int) -> dict[str, Any]:
+    listed = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    named = {"Namespace": "AWS/SageMaker", "MetricName": metric, "Dimensions": listed}
     return {
         "Id": query_id,
         "MetricStat": {"Metric": named, "Period": period_seconds, "Stat": stat},
@@ -172,8 +171,13 @@ def _stat(
     }
 
 
-def _dimensions(endpoint_name: str, variant: str) -> list[dict[str, str]]:
-    return [{"Name": "EndpointName", "Value": endpoint_name}, {"Name": "VariantName", "Value": variant}]
+def _variant(endpoint_name: str, variant: str) -> dict[str, str]:
+    return {"EndpointName": endpoint_name, "VariantName": variant}
+
+
+def _describe(dimensions: Mapping[str, str]) -> str:
+    """Whose metrics these are, for people."""
+    return " ".join(dimensions.values())
 
 
 def _tags(rollout: Rollout) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws import cloudwatch
+from airflow_sm_rollout.aws import cloudwatch, live
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.errors import Meaning, meaning_of
 from airflow_sm_rollout.aws.record import delete_record, write_record
@@ -63,6 +63,7 @@ def _(action: actions.UpdateEndpoint, clients: Clients) -> None:
         EndpointConfigName=action.config_name,
         RetainAllVariantProperties=True,
         **weights,
+        **({"DeploymentConfig": action.deployment} if action.deployment else {}),
     )
 
 
@@ -90,6 +91,27 @@ def _(action: actions.PutAlarms, clients: Clients) -> None:
 @perform.register
 def _(action: actions.DeleteAlarms, clients: Clients) -> None:
     cloudwatch.delete_alarms(clients.cloudwatch, action.names)
+
+
+@perform.register
+def _(action: actions.CreateEndpoint, clients: Clients) -> None:
+    request = {"EndpointName": action.name, "EndpointConfigName": action.config_name, "Tags": _tag_list(action.tags)}
+    _tolerating(Meaning.EXISTS, lambda: clients.sagemaker.create_endpoint(**request))
+
+
+@perform.register
+def _(action: actions.DeleteEndpoint, clients: Clients) -> None:
+    _tolerating(Meaning.MISSING, lambda: clients.sagemaker.delete_endpoint(EndpointName=action.name))
+
+
+@perform.register
+def _(action: actions.PutPointer, clients: Clients) -> None:
+    live.write_pointer(clients.ssm, action)
+
+
+@perform.register
+def _(action: actions.DeletePointer, clients: Clients) -> None:
+    live.delete_pointer(clients.ssm, action.name)
 
 
 @perform.register

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from airflow_sm_rollout.aws.blue import metric_period_seconds, read_blue
+from airflow_sm_rollout.aws.blue import metric_period_seconds, read_blue, read_tags
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import read_alarms, read_baseline_p99
+from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.world import if_found, read_endpoint, translated_errors
 from airflow_sm_rollout.core.alarms import describe_harm
+from airflow_sm_rollout.core.converge import validate_plan, why_unsuited
+from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.names import Names
-from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
+from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 
 
 def plan_rollout(
@@ -22,7 +27,9 @@ def plan_rollout(
     """A rollout ready to begin; or, if it has begun already (a retry, a cleared task), as it was recorded then.
 
     :raises RolloutRefused: if it can't begin, with the reason; nothing was changed.
+    :raises PlanError: if its way to split traffic can't do what is planned.
     """
+    validate_plan(plan)
     with translated_errors("could not plan the rollout, nothing was changed"):
         record = read_record(clients.ssm, names.endpoint)
         if record is not None and record.rollout_id == names.rollout_id:
@@ -40,17 +47,15 @@ def plan_rollout(
 def _read_rollout(
     clients: Clients, names: Names, owner: Mapping[str, str], green: Green, plan: Plan, now: datetime
 ) -> Rollout:
-    endpoint = read_endpoint(clients.sagemaker, names.endpoint)
-    if endpoint is None:
-        raise RolloutRefused(
-            f"endpoint_name={names.endpoint!r}: there is no such endpoint. "
-            "A rollout replaces a model that serves; create the first one yourself"
-        )
+    pointer = read_pointer(clients.ssm, names.endpoint)
+    endpoint = _read_live_endpoint(clients, names, plan, pointer)
     if endpoint.config_name == names.final_config:
         raise RolloutRefused(
             f"this DAG run has promoted its model already: {endpoint.describe()}. Start a new rollout with a new DAG run"
         )
     blue = read_blue(clients.sagemaker, endpoint)
+    if plan.traffic == "endpoints":
+        blue = _with_pointer(blue, clients, endpoint, pointer)
     return Rollout(
         endpoint_name=names.endpoint,
         rollout_id=names.rollout_id,
@@ -59,13 +64,47 @@ def _read_rollout(
         blue=blue,
         green=green,
         plan=plan,
-        baseline_p99_microseconds=read_baseline_p99(clients.cloudwatch, names.endpoint, blue.variant, now),
+        baseline_p99_microseconds=read_baseline_p99(clients.cloudwatch, endpoint.name, blue.variant, now),
         metric_period_seconds=metric_period_seconds(blue.config),
+    )
+
+
+def _read_live_endpoint(clients: Clients, names: Names, plan: Plan, pointer: Pointer | None) -> Endpoint:
+    """The endpoint that clients call by this name: the one of that name, unless a live pointer names another."""
+    live = pointer.endpoint_name if pointer else names.endpoint
+    if live is None:
+        raise RolloutRefused(
+            f"the live pointer {names.pointer} is not readable: it names no endpoint. Nothing was changed"
+        )
+    if live != names.endpoint and plan.traffic != "endpoints":
+        raise RolloutRefused(
+            f"traffic={plan.traffic!r}: {names.endpoint} is a logical name, the live pointer {names.pointer} names endpoint {live}. "
+            f"Use traffic='endpoints', or endpoint_name={live!r}. Nothing was changed"
+        )
+    endpoint = read_endpoint(clients.sagemaker, live)
+    if endpoint is None:
+        raise RolloutRefused(
+            f"endpoint_name={live!r}: there is no such endpoint. "
+            "A rollout replaces a model that serves; create the first one yourself"
+        )
+    return endpoint
+
+
+def _with_pointer(blue: Blue, clients: Clients, endpoint: Endpoint, pointer: Pointer | None) -> Blue:
+    return replace(
+        blue,
+        endpoint_name=endpoint.name,
+        endpoint_tags=read_tags(clients.sagemaker, endpoint.arn),
+        pointer=pointer.text if pointer else None,
+        pointer_version=pointer.version if pointer else 0,
     )
 
 
 def _refuse_unready(clients: Clients, rollout: Rollout) -> None:
     """What can be known to fail is refused before the first effect; deploying asks again right before it."""
+    unsuited = why_unsuited(rollout)
+    if unsuited:
+        raise RolloutRefused(f"traffic={rollout.plan.traffic!r}: {unsuited}. Nothing was changed")
     name = rollout.green.model_name
     if name and if_found(lambda: clients.sagemaker.describe_model(ModelName=name)) is None:
         raise RolloutRefused(f"model_name={name!r}: there is no such SageMaker model. Nothing was changed")

@@ -13,14 +13,17 @@ from airflow_sm_rollout.aws import cloudwatch
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.errors import Meaning, describe, meaning_of
+from airflow_sm_rollout.aws.live import read_live_name, read_pointer
 from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.advance import Passing
-from airflow_sm_rollout.core.converge import needs
+from airflow_sm_rollout.core.converge import has_pointer, is_decided_by_pointer, needs
+from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.goals import Goal, GreenDeployed
-from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
+from airflow_sm_rollout.core.observation import Endpoint, Observation, Pending, Variant
+from airflow_sm_rollout.core.rollout import Rollout
 
 
 def utc_now() -> datetime:
@@ -49,20 +52,33 @@ class AwsWorld:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         with translated_errors("could not look"):
             record = read_record(self.clients.ssm, self.endpoint_name)
-            endpoint = read_endpoint(self.clients.sagemaker, self.endpoint_name)
             rollout = goal.rollout if record is None and isinstance(goal, GreenDeployed) else record
             if rollout is None or rollout.rollout_id != self.rollout_id:
-                return Observation(self.now(), endpoint, record)
-            needed = needs(goal, rollout, endpoint)
-            return Observation(
-                at=self.now(),
-                endpoint=endpoint,
-                record=record,
-                configs=self._configs(needed.configs),
-                models=frozenset(name for name in needed.models if self._model_exists(name)),
-                alarms=cloudwatch.read_alarms(self.clients.cloudwatch, needed.alarms, rollout.green_traffic_since),
-                control=read_control(self.clients.ssm, self.endpoint_name, self.rollout_id) if needed.control else None,
-            )
+                name = read_live_name(self.clients.ssm, self.endpoint_name)
+                return Observation(self.now(), read_endpoint(self.clients.sagemaker, name), record)
+            pointer = read_pointer(self.clients.ssm, self.endpoint_name) if has_pointer(rollout) else None
+            if is_decided_by_pointer(goal, rollout, pointer):
+                return Observation(self.now(), None, record, pointer=pointer)
+            return self._observe_needed(goal, rollout, record, pointer)
+
+    def _observe_needed(
+        self, goal: Goal, rollout: Rollout, record: Rollout | None, pointer: Pointer | None
+    ) -> Observation:
+        sagemaker, two = self.clients.sagemaker, has_pointer(rollout)
+        endpoint = read_endpoint(sagemaker, rollout.blue_endpoint_name)
+        green_endpoint = read_endpoint(sagemaker, rollout.green_endpoint_name) if two else None
+        needed = needs(goal, rollout, green_endpoint if two else endpoint)
+        return Observation(
+            at=self.now(),
+            endpoint=endpoint,
+            record=record,
+            configs=self._configs(needed.configs),
+            models=frozenset(name for name in needed.models if self._model_exists(name)),
+            alarms=cloudwatch.read_alarms(self.clients.cloudwatch, needed.alarms, rollout.green_traffic_since),
+            control=read_control(self.clients.ssm, self.endpoint_name, self.rollout_id) if needed.control else None,
+            pointer=pointer,
+            green_endpoint=green_endpoint,
+        )
 
     def perform(self, action: Action) -> None:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
@@ -93,7 +109,17 @@ def read_endpoint(sagemaker: Any, name: str) -> Endpoint | None:
         variants=tuple(_variant(variant) for variant in described.get("ProductionVariants", [])),
         last_modified=described["LastModifiedTime"],
         failure_reason=described.get("FailureReason", ""),
+        pending=_pending(described.get("PendingDeploymentSummary")),
     )
+
+
+def _pending(summary: dict[str, Any] | None) -> Pending | None:
+    if summary is None or "StartTime" not in summary:
+        return None
+    variants = summary.get("ProductionVariants", [])
+    statuses = [status for variant in variants for status in variant.get("VariantStatus", [])]
+    stages = [status.get("StatusMessage") or status["Status"] for status in statuses]
+    return Pending(summary["EndpointConfigName"], " ".join(stages), summary["StartTime"])
 
 
 def _variant(described: dict[str, Any]) -> Variant:

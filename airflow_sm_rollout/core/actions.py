@@ -68,11 +68,14 @@ class UpdateEndpoint:
 
     Instance counts of variants that stay are kept as they are now: UpdateEndpoint's default would reset them to the config's
     (CASES.md: sagemaker-python-sdk#3126). ``keep_weights`` says whether weights are kept too, or become the config's.
+
+    :param deployment: AWS's DeploymentConfig, by which SageMaker shifts traffic; ``None``: all at once.
     """
 
     endpoint_name: str
     config_name: str
     keep_weights: bool
+    deployment: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
         return f"update endpoint {self.endpoint_name} to config {self.config_name}"
@@ -122,6 +125,57 @@ class DeleteAlarms:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateEndpoint:
+    """Make an endpoint."""
+
+    name: str
+    config_name: str
+    tags: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"create endpoint {self.name} on config {self.config_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEndpoint:
+    """Delete an endpoint."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"delete endpoint {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PutPointer:
+    """Write a live pointer.
+
+    :param name: the logical name that clients resolve.
+    :param target: the endpoint that they are to call.
+    :param text: the pointer's JSON.
+    :param replaces: the version that was seen; 0: there was none, and none must be there.
+    """
+
+    name: str
+    target: str
+    text: str
+    replaces: int
+
+    def __str__(self) -> str:
+        return f"point {self.name} at endpoint {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePointer:
+    """Delete a live pointer, so that clients call the endpoint of the logical name itself."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"delete the live pointer of {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteConfig:
     """Delete an endpoint config."""
 
@@ -152,6 +206,10 @@ Action = (
     | SetWeights
     | PutAlarms
     | DeleteAlarms
+    | CreateEndpoint
+    | DeleteEndpoint
+    | PutPointer
+    | DeletePointer
     | DeleteConfig
     | DeleteModel
 )

@@ -76,5 +76,4 @@ def _do(decision: Act, world: World, tell: Callable[[str], None]) -> Action:
 
 
 def _describe_deadline(goal: Goal, seen: Observation, deadline: datetime) -> str:
-    state = seen.endpoint.describe() if seen.endpoint else "there is no such endpoint"
-    return f"not reached by {deadline.isoformat(timespec='seconds')}: {goal}; {state}"
+    return f"not reached by {deadline.isoformat(timespec='seconds')}: {goal}; {seen.describe()}"

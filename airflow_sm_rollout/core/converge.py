@@ -13,18 +13,54 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from airflow_sm_rollout.core.endpoints.pointer import Pointer
+from airflow_sm_rollout.core.endpoints.way import ENDPOINTS
+from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.goals import AsBefore, Decision, Done, GiveUp, Goal, GreenDeployed, OnlyGreen
+from airflow_sm_rollout.core.guardrails.way import GUARDRAILS
 from airflow_sm_rollout.core.observation import Endpoint, Observation
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rollout import Plan, Rollout
 from airflow_sm_rollout.core.variants.way import VARIANTS
 from airflow_sm_rollout.core.way import Needs, Way
 
-WAYS: Mapping[str, Way] = {"variants": VARIANTS}
+WAYS: Mapping[str, Way] = {"variants": VARIANTS, "endpoints": ENDPOINTS, "guardrails": GUARDRAILS}
+
+
+def validate_plan(plan: Plan) -> None:
+    """Check that the plan's way to split traffic can do what is planned.
+
+    :raises PlanError: naming the option and what it may be.
+    """
+    if plan.traffic not in WAYS:
+        raise PlanError("traffic", plan.traffic, f"one of {', '.join(WAYS)}")
+    validate = WAYS[plan.traffic].validate
+    if validate is not None:
+        validate(plan)
+
+
+def why_unsuited(rollout: Rollout) -> str:
+    """Why the rollout's way to split traffic can't do it with this blue; empty if it can."""
+    ask = WAYS[rollout.plan.traffic].why_unsuited
+    return ask(rollout) if ask is not None else ""
 
 
 def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
-    """What a decision about a goal has to know, by the rollout's way to split traffic."""
+    """What a decision about a goal has to know, by the rollout's way to split traffic.
+
+    :param endpoint: the endpoint where green is: its own, or blue's.
+    """
     return WAYS[rollout.plan.traffic].needs(goal, rollout, endpoint)
+
+
+def has_pointer(rollout: Rollout) -> bool:
+    """Whether the rollout's way to split traffic is a live pointer."""
+    return WAYS[rollout.plan.traffic].is_decided_by_pointer is not None
+
+
+def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether the live pointer is all that a decision has to know."""
+    ask = WAYS[rollout.plan.traffic].is_decided_by_pointer
+    return ask is not None and ask(goal, rollout, pointer)
 
 
 def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:

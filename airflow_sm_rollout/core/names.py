@@ -66,6 +66,11 @@ class Names:
         return self._fitted("")
 
     @property
+    def green_endpoint(self) -> str:
+        """Green's endpoint, where it has one of its own."""
+        return self._fitted("")
+
+    @property
     def error_alarm(self) -> str:
         """The alarm on green's errors."""
         return f"sm-rollout-{self.endpoint}-{self.rollout_id}-errors"
@@ -79,6 +84,11 @@ class Names:
     def record(self) -> str:
         """The record's SSM parameter."""
         return record_name(self.endpoint)
+
+    @property
+    def pointer(self) -> str:
+        """The SSM parameter that names the endpoint which serves under this logical name."""
+        return pointer_name(self.endpoint)
 
     @property
     def control(self) -> str:
@@ -101,3 +111,11 @@ def record_name(endpoint_name: str) -> str:
 def control_name(endpoint_name: str) -> str:
     """The SSM parameter that holds a person's wish about an endpoint's rollout."""
     return f"{record_name(endpoint_name)}/control"
+
+
+LIVE_PREFIX = "/sm-rollout-live"
+
+
+def pointer_name(name: str) -> str:
+    """The SSM parameter that is a logical name's live pointer."""
+    return f"{LIVE_PREFIX}/{name}"

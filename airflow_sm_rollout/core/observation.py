@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_sm_rollout.core.control import Control
+from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 
 # Statuses (botocore's SageMaker model, EndpointStatus) in which AWS refuses every other change of the endpoint.
@@ -25,8 +26,25 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A deployment that SageMaker runs, as DescribeEndpoint's PendingDeploymentSummary has it.
+
+    :param config_name: the config that it leads to.
+    :param stage: AWS's sentence on what it is doing; empty if there is none yet.
+    """
+
+    config_name: str
+    stage: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint as DescribeEndpoint has it."""
+    """An endpoint as DescribeEndpoint has it.
+
+    :param config_name: the config that it is on; while a change is in progress, the one from before.
+    :param pending: the deployment in progress, if SageMaker runs one.
+    """
 
     name: str
     arn: str
@@ -35,6 +53,7 @@ class Endpoint:
     variants: tuple[Variant, ...]
     last_modified: datetime
     failure_reason: str = ""
+    pending: Pending | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -97,6 +116,8 @@ class Observation:
     :param configs: creation time by name, for those endpoint configs asked for that exist.
     :param models: names of those models asked for that exist.
     :param alarms: the alarms asked for.
+    :param pointer: the live pointer, for the way to split traffic that has one; ``None``: there is none.
+    :param green_endpoint: green's own endpoint, where it has one; ``endpoint`` is blue's then.
     """
 
     at: datetime
@@ -106,6 +127,13 @@ class Observation:
     models: frozenset[str] = frozenset()
     alarms: tuple[Alarm, ...] = ()
     control: Control | None = None
+    pointer: Pointer | None = None
+    green_endpoint: Endpoint | None = None
+
+    def describe(self) -> str:
+        """The endpoints' state in a few words, for messages."""
+        described = [endpoint.describe() for endpoint in (self.endpoint, self.green_endpoint) if endpoint]
+        return "; ".join(described) or "there is no such endpoint"
 
 
 def _percent(weights: Mapping[str, float], name: str) -> float:

@@ -21,10 +21,15 @@ RECORD_VERSION = 1
 
 
 class Phase(str, Enum):
-    """Which way the rollout is going. It turns once, and never back."""
+    """Which way the rollout is going. It turns once, and never back.
+
+    ``PROMOTED`` is for the ways whose promotion shows in nothing else: with two endpoints clients call green already, and SageMaker has
+    put the endpoint on green's config before anyone has looked at the alarms once more.
+    """
 
     FORWARD = "forward"
     ROLLING_BACK = "rolling_back"
+    PROMOTED = "promoted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,10 @@ class Blue:
     :param weight: its weight as it was set.
     :param instance_count: its instances as they were set, which may differ from the config's.
     :param config_tags: the config's tags; what green's configs get too.
+    :param endpoint_name: its endpoint, where that is not the rollout's: the one that a live pointer names. With it go
+    :param endpoint_tags: the endpoint's tags; what green's endpoint gets too.
+    :param pointer: the live pointer's text; ``None``: there was none.
+    :param pointer_version: SSM's version of it; 0: there was none.
     """
 
     config_name: str
@@ -83,6 +92,10 @@ class Blue:
     weight: float
     instance_count: int
     config_tags: Mapping[str, str] = field(default_factory=dict)
+    endpoint_name: str | None = None
+    endpoint_tags: Mapping[str, str] = field(default_factory=dict)
+    pointer: str | None = None
+    pointer_version: int = 0
 
     @property
     def variant_config(self) -> Mapping[str, Any]:
@@ -130,8 +143,10 @@ class Plan:
     :param strategy: the steps; ``None`` for single operators, where each shift names its share.
     :param alarms: names of the user's alarms, metric and composite.
     :param default_alarms: alarms that the rollout makes itself; ``None`` for none.
-    :param delete_blue: whether promotion deletes blue's config and model.
+    :param delete_blue: whether promotion deletes blue's config and model, and its endpoint where that is its own.
     :param traffic: the way to split traffic, a key of :data:`airflow_sm_rollout.core.converge.WAYS`.
+    :param drain: how long an endpoint is kept after the live pointer has left it, before it is deleted: longer than clients hold its
+        name (``live_endpoint``'s ``max_age``) and a request may take (60 s, AWS's limit).
     """
 
     strategy: Strategy | None = None
@@ -139,6 +154,7 @@ class Plan:
     default_alarms: AlarmDefaults | None = field(default_factory=AlarmDefaults)
     delete_blue: bool = False
     traffic: str = "variants"
+    drain: timedelta = timedelta(seconds=65)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +166,7 @@ class Rollout:
     :param owner: who drives it, for people and for finding it again, e.g. ``{"dag_id": ..., "run_id": ...}``.
     :param started_at: when it was recorded.
     :param green_traffic_since: when green was first about to get traffic; what an alarm said before is not about green.
+    :param endpoint_modified: where SageMaker shifts traffic by its guardrails, the endpoint's LastModifiedTime before it was asked to.
     :param baseline_p99_microseconds: blue's p99 latency before, if it had traffic.
     :param metric_period_seconds: how often the endpoint publishes its metrics.
     """
@@ -163,6 +180,7 @@ class Rollout:
     plan: Plan
     phase: Phase = Phase.FORWARD
     green_traffic_since: datetime | None = None
+    endpoint_modified: datetime | None = None
     baseline_p99_microseconds: float | None = None
     metric_period_seconds: int = 60
 
@@ -175,6 +193,30 @@ class Rollout:
     def green_model_name(self) -> str:
         """Green's SageMaker model, given or made."""
         return self.green.model_name or self.names.model
+
+    @property
+    def blue_endpoint_name(self) -> str:
+        """The endpoint that blue serves from."""
+        return self.blue.endpoint_name or self.endpoint_name
+
+    @property
+    def green_endpoint_name(self) -> str:
+        """The endpoint that green serves from, and under which its metrics are published."""
+        return self.names.green_endpoint if self.plan.traffic == "endpoints" else self.endpoint_name
+
+    @property
+    def green_variant(self) -> str:
+        """Green's variant. On an endpoint of its own it has blue's name, as everything there is like blue's; and where SageMaker shifts
+        traffic by its guardrails, since it demands that.
+        """
+        return self.names.variant if self.plan.traffic == "variants" else self.blue.variant
+
+    @property
+    def green_dimensions(self) -> Mapping[str, str]:
+        """The CloudWatch dimensions that are green's alone."""
+        named = {"EndpointName": self.green_endpoint_name, "VariantName": self.green_variant}
+        # One endpoint, one variant name: SageMaker publishes each fleet's metrics by its config too (AWS_FACTS.md section 5).
+        return named | ({"EndpointConfigName": self.names.final_config} if self.plan.traffic == "guardrails" else {})
 
     @property
     def own_alarms(self) -> tuple[str, ...]:
@@ -248,6 +290,11 @@ def with_green_traffic(rollout: Rollout, since: datetime) -> Rollout:
     return replace(rollout, green_traffic_since=since)
 
 
+def with_endpoint_modified(rollout: Rollout, last_modified: datetime) -> Rollout:
+    """The rollout, with SageMaker being asked to shift traffic."""
+    return replace(rollout, endpoint_modified=last_modified)
+
+
 def _plain(value: Any) -> Any:
     """Dataclasses, datetimes and durations as JSON has them; what is at its default of None is left out."""
     if hasattr(value, "__dataclass_fields__"):
@@ -265,7 +312,7 @@ def _plain(value: Any) -> Any:
 
 
 def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
-    since = stored.get("green_traffic_since")
+    since, modified = stored.get("green_traffic_since"), stored.get("endpoint_modified")
     return Rollout(
         endpoint_name=stored["endpoint_name"],
         rollout_id=stored["rollout_id"],
@@ -276,6 +323,7 @@ def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
         plan=_plan_from(stored["plan"]),
         phase=Phase(stored["phase"]),
         green_traffic_since=datetime.fromisoformat(since) if since else None,
+        endpoint_modified=datetime.fromisoformat(modified) if modified else None,
         baseline_p99_microseconds=stored.get("baseline_p99_microseconds"),
         metric_period_seconds=stored["metric_period_seconds"],
     )
@@ -290,6 +338,7 @@ def _plan_from(stored: Mapping[str, Any]) -> Plan:
         default_alarms=AlarmDefaults(**alarms) if alarms else None,
         delete_blue=stored["delete_blue"],
         traffic=stored["traffic"],
+        drain=timedelta(seconds=stored["drain"]),
     )
 
 

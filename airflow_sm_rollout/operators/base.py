@@ -102,7 +102,7 @@ class RolloutOperator(BaseOperator):
             if isinstance(step, Hold):
                 deadline = world.now() + self.timeout  # a pause does not count
             self.log.info("Waiting: %s", step.reason)
-            self._wait(names, deadline)
+            self._wait(names, goal, deadline)
 
     def resume(self, context: Context, event: dict[str, Any]) -> Any:
         """After a deferral: look again and go on, with the deadline of before."""
@@ -166,20 +166,21 @@ class RolloutOperator(BaseOperator):
 
         return patiently(translated, self.log.info)
 
-    def _wait(self, names: Names, deadline: datetime) -> None:
+    def _wait(self, names: Names, goal: Goal, deadline: datetime) -> None:
         from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
 
         if not self.deferrable or self.poke_interval < SHORTEST_DEFERRAL.total_seconds():
             time.sleep(self.poke_interval)
             return
-        self._defer(names, deadline)
+        self._defer(names, goal, deadline)
 
-    def _defer(self, names: Names, deadline: datetime) -> NoReturn:
-        from airflow_sm_rollout.triggers.endpoint import EndpointSettledTrigger
+    def _defer(self, names: Names, goal: Goal, deadline: datetime) -> NoReturn:
+        from airflow_sm_rollout.triggers.converge import ConvergeTrigger, goal_to_dict
 
-        trigger = EndpointSettledTrigger(
+        trigger = ConvergeTrigger(
             endpoint_name=names.endpoint,
             rollout_id=names.rollout_id,
+            goal=goal_to_dict(goal),
             deadline=deadline.isoformat(),
             poke_interval=self.poke_interval,
             connection=self.connection.as_dict(),
@@ -235,7 +236,7 @@ def handle_of(rollout: Rollout) -> dict[str, Any]:
         "version": HANDLE_VERSION,
         "endpoint_name": rollout.endpoint_name,
         "rollout_id": rollout.rollout_id,
-        "green_variant": rollout.names.variant,
+        "green_variant": rollout.green_variant,
         "green_model": rollout.green_model_name,
         "blue_config": rollout.blue.config_name,
         "alarms": list(rollout.watched_alarms),

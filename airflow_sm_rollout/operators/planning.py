@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_rollout.core.converge import WAYS
+from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.rollout import AlarmDefaults, Green, Plan, Rollout, from_json, to_json
-from airflow_sm_rollout.core.strategy import Strategy, expand_strategy
+from airflow_sm_rollout.core.strategy import expand_strategy
 from airflow_sm_rollout.operators.base import (
     RolloutOperator,
     describe_owner,
@@ -36,7 +36,8 @@ class PlanningOperator(RolloutOperator):
     :param instance_type: green's instances, by default blue's type (templated).
     :param strategy: which one, and its options, such as ``{"name": "canary", "steps": [10, 100], "bake": 600}`` (templated); see
         :mod:`~airflow_sm_rollout.core.strategy`. ``None``: each shift names its share itself.
-    :param traffic: the way to split traffic.
+    :param traffic: the way to split traffic: ``variants`` (two production variants, any share), ``endpoints`` (two endpoints and a live
+        pointer, 0 or 100 %) or ``guardrails`` (SageMaker shifts by itself).
     :param alarms: names of your own alarms to watch, metric and composite; a list, or a string with commas (templated).
     :param default_alarms: the alarms that the rollout makes for green; ``None`` for none.
     :param delete_blue: after promotion, delete blue's config and model too. They were yours, so by default they stay.
@@ -75,8 +76,7 @@ class PlanningOperator(RolloutOperator):
         super().__init__(**kwargs)
         self.model_name = model_name
         self.model_package_arn = model_package_arn
-        self.image = image
-        self.model_data_url = model_data_url
+        self.image, self.model_data_url = image, model_data_url
         self.execution_role_arn = execution_role_arn
         self.environment = environment
         self.instance_type = instance_type
@@ -93,10 +93,8 @@ class PlanningOperator(RolloutOperator):
             self._green()
         if not is_template(self.alarms):
             parse_alarms(self.alarms)
-        if self.traffic not in WAYS:
-            raise PlanError("traffic", self.traffic, f"one of {', '.join(WAYS)}")
-        if not is_template(self.strategy):
-            self._strategy()
+        if not is_template(self.strategy) and not is_template(self.alarms):
+            validate_plan(self._plan())
 
     def plan(self, context: Context) -> Rollout:
         """Freeze the rollout, from the options or as it was frozen before.
@@ -109,7 +107,7 @@ class PlanningOperator(RolloutOperator):
         if self.rollout:
             return from_json(self.rollout["frozen"])
         names = own_names(context, self.endpoint_name or "")
-        plan = Plan(self._strategy(), parse_alarms(self.alarms), self.default_alarms, self.delete_blue, self.traffic)
+        plan = self._plan()
         clients, owner, green = self.connection.clients(), describe_owner(context), self._green()
         return patiently(lambda: plan_rollout(clients, names, owner, green, plan, utc_now()), self.log.info)
 
@@ -124,8 +122,14 @@ class PlanningOperator(RolloutOperator):
             instance_type=self.instance_type or None,
         )
 
-    def _strategy(self) -> Strategy | None:
-        return expand_strategy(self.strategy) if self.strategy is not None else None
+    def _plan(self) -> Plan:
+        return Plan(
+            strategy=expand_strategy(self.strategy) if self.strategy is not None else None,
+            alarms=parse_alarms(self.alarms),
+            default_alarms=self.default_alarms,
+            delete_blue=self.delete_blue,
+            traffic=self.traffic,
+        )
 
 
 def frozen_handle(rollout: Rollout) -> dict[str, Any]:

@@ -20,6 +20,14 @@ class Timings:
     :param delete_endpoint: DeleteEndpoint to gone.
     :param metric_first_visible: end of a period to its first points being readable (recorded: absent at 20 s).
     :param metric_final: end of a period to all of its points being readable (recorded: complete at 60 s).
+    :param deployment_summary: UpdateEndpoint with a DeploymentConfig to the first PendingDeploymentSummary (recorded 3 s).
+    :param launch_fleet: the same to the green fleet's first traffic being activated. Recorded together with the next two: users meet
+        green 190 s after the call.
+    :param activate_traffic: how long ActivatingTraffic is reported before Baking is. It counts toward the wait, so that a canary of a
+        300 s wait has its traffic for 280 s (recorded 275-280 s).
+    :param traffic_moves: Baking reported to the traffic really moving (recorded about 20 s).
+    :param act_on_alarm: a rollback alarm's ALARM to SageMaker acting on it (recorded 22-25 s).
+    :param traffic_back: that to blue having all of its traffic again, and the endpoint being InService (recorded 28 s).
     :param training_start: CreateTrainingJob to the start of the container.
     """
 
@@ -32,6 +40,12 @@ class Timings:
     delete_endpoint: float = 30.0
     metric_first_visible: float = 30.0
     metric_final: float = 60.0
+    deployment_summary: float = 3.0
+    launch_fleet: float = 150.0
+    activate_traffic: float = 20.0
+    traffic_moves: float = 20.0
+    act_on_alarm: float = 22.0
+    traffic_back: float = 28.0
     training_start: float = 60.0
 
     def hurried(self, factor: float) -> Timings:

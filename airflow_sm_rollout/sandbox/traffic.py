@@ -39,6 +39,7 @@ from airflow_sm_rollout.sandbox.process_host import start_python
 from airflow_sm_rollout.sandbox.train_model import LATE_COLUMNS, load_rows
 
 Outcome = Literal["answered", "failed", "dropped"]
+OUTCOMES: Mapping[int, Outcome] = {200: "answered", 424: "failed"}
 
 COMPLETE_PERCENT = 40.0
 """Share of requests whose row has every column; the others come from clients that don't know :data:`.LATE_COLUMNS`."""
@@ -87,7 +88,7 @@ class Counts:
 
 def classify(status: int) -> Outcome:
     """What an HTTP status of InvokeEndpoint means for the client; see :class:`Record`."""
-    return {200: "answered", 424: "failed"}.get(status, "dropped")  # type: ignore[return-value]
+    return OUTCOMES.get(status, "dropped")
 
 
 def count(records: Iterable[Record]) -> Counts:

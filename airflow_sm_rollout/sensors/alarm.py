@@ -161,7 +161,7 @@ class AlarmSensor(RolloutOperator):
 def _watched(planned: Rollout) -> dict[str, Any]:
     return {
         "endpoint_name": planned.endpoint_name,
-        "variant": planned.names.variant,
+        "dimensions": dict(planned.green_dimensions),
         "period_seconds": planned.metric_period_seconds,
         "rollout_id": planned.rollout_id,
     }

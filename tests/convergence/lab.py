@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.planning import plan_rollout
@@ -16,11 +16,10 @@ from airflow_sm_rollout.core.advance import Passing, advance
 from airflow_sm_rollout.core.goals import AsBefore, Done, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.names import Names, derive_rollout_id
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
-from airflow_sm_rollout.core.strategy import canary
+from airflow_sm_rollout.core.strategy import Strategy, canary
 from airflow_sm_rollout.sandbox.app import Sandbox
 from airflow_sm_rollout.sandbox.clock import ManualClock
 from airflow_sm_rollout.sandbox.inprocess import InProcessSession, connect
-from airflow_sm_rollout.sandbox.sagemaker.fleet import shares
 
 ENDPOINT = "fraud"
 BLUE_CONFIG = "fraud-2024"
@@ -54,6 +53,8 @@ def shared_session() -> InProcessSession:
 class Lab:
     """A sandbox with blue in production, scaled up since its config was written."""
 
+    traffic: ClassVar[str] = "variants"
+    strategy: ClassVar[Strategy] = STRATEGY
     sandbox: Sandbox = field(default_factory=lambda: Sandbox(clock=ManualClock()))
     hook: Callable[[str, str, str], None] | None = None
     shares: list[float] = field(default_factory=list)
@@ -81,12 +82,17 @@ class Lab:
         endpoint = self.sandbox.endpoints.serving(ENDPOINT)
         if endpoint is None or not hasattr(self, "names"):
             return
-        share_of = {name: 100.0 * share for name, share in shares(endpoint.variants).items()}
-        self.shares.append(share_of.get(self.names.variant, 0.0))
-        for variant in endpoint.variants:
-            needed = BLUE_INSTANCES * share_of[variant.name] / 100.0
-            if len(variant.containers) < needed:
-                self.under_capacity.append(f"{variant.name}: {share_of[variant.name]:g} % on {len(variant.containers)}")
+        green = 0.0
+        for fleet in endpoint.fleets:
+            share_of = {name: 100.0 * share for name, share in fleet.shares().items()}
+            for variant in fleet.variants:
+                if variant.name == self.names.variant or fleet.config.name == self.names.final_config:
+                    green += share_of[variant.name]
+                if variant.active_count < BLUE_INSTANCES * share_of[variant.name] / 100.0 - 1e-9:
+                    self.under_capacity.append(
+                        f"{fleet.config.name}, {variant.name}: {share_of[variant.name]:g} % on {variant.active_count}"
+                    )
+        self.shares.append(green)
 
     def _put_blue_into_production(self) -> None:
         sagemaker = self.clients.sagemaker
@@ -144,12 +150,7 @@ class Lab:
         """All that a rollback must restore, field by field, and all that exists."""
         sagemaker, cloudwatch = self.clients.sagemaker, self.clients.cloudwatch
         hook, self.hook = self.hook, None
-        endpoint = sagemaker.describe_endpoint(EndpointName=ENDPOINT)
-        for moving in ("ResponseMetadata", "LastModifiedTime", "FailureReason"):
-            endpoint.pop(moving, None)
-        for variant in endpoint["ProductionVariants"]:
-            for image in variant.get("DeployedImages", []):
-                image.pop("ResolutionTime")  # when this fleet was launched
+        endpoint = self.describe_endpoint(ENDPOINT)
         alarms = cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
         world = {
             "endpoint": endpoint,
@@ -167,9 +168,32 @@ class Lab:
         self.hook = hook
         return json.loads(json.dumps(world, default=str))
 
+    def describe_endpoint(self, name: str) -> dict[str, Any]:
+        """An endpoint, but for what no rollback can restore."""
+        endpoint = self.clients.sagemaker.describe_endpoint(EndpointName=name)
+        for moving in ("ResponseMetadata", "LastModifiedTime", "FailureReason", "LastDeploymentConfig"):
+            endpoint.pop(moving, None)
+        for variant in endpoint["ProductionVariants"]:
+            for image in variant.get("DeployedImages", []):
+                image.pop("ResolutionTime")  # when this fleet was launched
+        return endpoint
+
+    @property
+    def planned_shares(self) -> set[float]:
+        return {0.0, *(step.share for step in self.strategy.steps)}
+
+    def is_promoted(self, after: dict[str, Any]) -> bool:
+        """Whether the rollout ended with green; if so, that nothing else of it is left."""
+        if after["endpoint"]["EndpointConfigName"] != self.names.final_config:
+            return False
+        assert after["configs"] == sorted([*self.before["configs"], self.names.final_config])
+        assert after["alarms"] == self.before["alarms"]
+        assert after["records"] == []
+        return True
+
     def plan(self) -> Rollout:
         green = Green(image="green:2", model_data_url="s3://models/green.tar.gz")
-        plan = Plan(STRATEGY, alarms=(USER_ALARM,))
+        plan = Plan(self.strategy, alarms=(USER_ALARM,), traffic=self.traffic)
         while True:
             try:
                 return plan_rollout(
@@ -186,8 +210,12 @@ class Lab:
             step = advance(goal, self.names.rollout_id, world, deadline, lambda line: None)
             if isinstance(step, Done):
                 return step
-            self.pass_time(LOOK_SECONDS)
-            self.watch()
+            self.look_away()
+
+    def look_away(self) -> None:
+        """What goes on between two looks."""
+        self.pass_time(LOOK_SECONDS)
+        self.watch()
 
     def run(self, until: int = 99) -> None:
         """The whole canary, task by task, up to task number ``until``."""
@@ -197,7 +225,7 @@ class Lab:
     def tasks(self) -> list[Callable[[], object]]:
         """The tasks of the group, in order; each can be run again."""
         shifts: list[Callable[[], object]] = []
-        for step in STRATEGY.steps:
+        for step in self.strategy.steps:
             shifts += [lambda share=step.share: self.reach(GreenShare(share)), lambda: self.pass_time(60)]
         return [lambda: self.reach(GreenDeployed(self.plan())), *shifts, lambda: self.reach(OnlyGreen())]
 

@@ -7,17 +7,23 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from airflow_sm_rollout.core.variants.way import VARIANTS
-from convergence import test_canary, test_exits
+from airflow_sm_rollout.core.converge import WAYS
+from convergence import test_canary, test_exits, test_guardrails
+
+SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
+    "variants": (test_canary, test_exits),
+    "guardrails": (test_guardrails,),
+}
 
 
-def scenarios() -> Iterator[Callable[[], object]]:
-    """The tests of this folder that walk a rollout, once for each of their parameters."""
-    for module in (test_canary, test_exits):
+def scenarios(traffic: str) -> Iterator[Callable[[], object]]:
+    """The tests of this folder that walk a rollout by that way, once for each of their parameters."""
+    for module in SCENARIO_MODULES[traffic]:
         for name, test in inspect.getmembers(module, inspect.isfunction):
             if name.startswith("test_"):
                 yield from expand(test)
@@ -35,20 +41,27 @@ def named(names: Any, values: Any) -> dict[str, Any]:
     return dict(zip(split, values if isinstance(names, tuple) else (values,), strict=True))
 
 
-SCENARIOS = list(scenarios())
-MUTANTS = [(goal, index) for goal, rules in VARIANTS.rules.items() for index in range(len(rules))]
+SCENARIOS = {traffic: list(scenarios(traffic)) for traffic in SCENARIO_MODULES}
+MUTANTS = [
+    (traffic, goal, index)
+    for traffic in SCENARIO_MODULES
+    for goal, rules in WAYS[traffic].rules.items()
+    for index in range(len(rules))
+]
 
 
-def name_of(goal: type, index: int) -> str:
-    rule = VARIANTS.rules[goal][index]
-    return f"{goal.__name__}-{index}-{rule.__name__.strip('_')}"
+def name_of(traffic: str, goal: type, index: int) -> str:
+    rule = WAYS[traffic].rules[goal][index]
+    return f"{traffic}-{goal.__name__}-{index}-{rule.__name__.strip('_')}"
 
 
-@pytest.mark.parametrize(("goal", "index"), MUTANTS, ids=[name_of(*mutant) for mutant in MUTANTS])
-def test_without_any_one_rule_a_scenario_fails(goal: type, index: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = VARIANTS.rules[goal]
-    monkeypatch.setitem(VARIANTS.rules, goal, rules[:index] + rules[index + 1 :])  # type: ignore[arg-type]
-    for scenario in SCENARIOS:
+@pytest.mark.parametrize(("traffic", "goal", "index"), MUTANTS, ids=[name_of(*mutant) for mutant in MUTANTS])
+def test_without_any_one_rule_a_scenario_fails(
+    traffic: str, goal: type, index: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = WAYS[traffic].rules[goal]
+    monkeypatch.setitem(WAYS[traffic].rules, goal, rules[:index] + rules[index + 1 :])  # type: ignore[arg-type]
+    for scenario in SCENARIOS[traffic]:
         try:
             scenario()
         except (Exception, pytest.fail.Exception):  # noqa: BLE001 - whatever it is, it was noticed

@@ -227,21 +227,6 @@ def test_a_model_that_is_gone_fails_an_update_late_and_on_the_old_config(
     assert described["FailureReason"] == f'Could not find model "{ARN}:model/green".'
 
 
-def test_a_deployment_config_is_refused_for_now(sagemaker: Any, deploy: Deploy, refused: Refused) -> None:
-    deploy("orders", blue=(1, 1))
-    policy = {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}}
-    code, text, _ = refused(
-        lambda: sagemaker.update_endpoint(
-            EndpointName="orders",
-            EndpointConfigName="orders-1",
-            DeploymentConfig={"BlueGreenUpdatePolicy": policy},
-        )
-    )
-    assert code == "ValidationException"
-    assert "DeploymentConfig" in text
-    assert sagemaker.describe_endpoint(EndpointName="orders")["EndpointStatus"] == "InService"
-
-
 def test_a_deleted_endpoint_is_gone_after_a_while_and_its_tags_with_it(
     sandbox: Sandbox, sagemaker: Any, deploy: Deploy, refused: Refused
 ) -> None:

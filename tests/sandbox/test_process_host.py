@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -261,7 +262,9 @@ def test_the_containers_end_with_the_process_that_started_them(
         starter.stdin.close()
         starter.wait(30)
     eventually(lambda: not is_running(int(pid)))
+    # Nobody is left who could remove the files of a killed one.
     assert Path(directory).exists() == (end == "is killed")
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def tar_with(member: tarfile.TarInfo) -> bytes:

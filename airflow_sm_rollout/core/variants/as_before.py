@@ -42,14 +42,14 @@ def _traffic_back_first(goal: AsBefore, rollout: Rollout, seen: Observation) -> 
     return Act(weights(0.0, rollout))
 
 
-def _turn_around(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+def turn_around(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
     """From here on no step of this rollout, cleared or delayed, gives green anything."""
     if rollout.phase is Phase.ROLLING_BACK:
         return None
     return Act(actions.UpdateRecord(with_phase(rollout, Phase.ROLLING_BACK), "rolling back"))
 
 
-def _if_endpoint(rule: Rule) -> Rule:
+def if_endpoint(rule: Rule) -> Rule:
     """A deleted endpoint needs no restoring, only what was made for it goes."""
 
     @wraps(rule)
@@ -74,7 +74,8 @@ def _back_to_blue_config(goal: AsBefore, rollout: Rollout, seen: Observation) ->
     return Act(actions.UpdateEndpoint(rollout.endpoint_name, rollout.names.mixed_config, keep_weights=False))
 
 
-def _blue_count_and_weight(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+def blue_count_and_weight(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Blue has the weight and the instances that it had."""
     blue = rollout.blue
     variant = endpoint_of(seen).variant(blue.variant)
     if variant is None:
@@ -103,12 +104,12 @@ def _config_has_blues_count(rollout: Rollout) -> bool:
 
 RULES: tuple[Rule, ...] = (
     _traffic_back_first,
-    _turn_around,
-    _if_endpoint(wait_while_busy),
-    _if_endpoint(is_in_service),
-    _if_endpoint(on_known_config("blue", "mixed", "final")),
-    _if_endpoint(_back_to_blue_config),
-    _if_endpoint(_blue_count_and_weight),
+    turn_around,
+    if_endpoint(wait_while_busy),
+    if_endpoint(is_in_service),
+    if_endpoint(on_known_config("blue", "mixed", "final")),
+    if_endpoint(_back_to_blue_config),
+    if_endpoint(blue_count_and_weight),
     _tidy_after_rollback,
     _rolled_back,
 )

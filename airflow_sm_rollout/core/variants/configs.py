@@ -35,7 +35,7 @@ def create_final(rollout: Rollout, count: int) -> CreateConfig:
 def _green_variant(rollout: Rollout, count: int, weight: float) -> dict[str, Any]:
     """Green's entry: blue's, but for what makes it green."""
     changed = {
-        "VariantName": rollout.names.variant,
+        "VariantName": rollout.green_variant,
         "ModelName": rollout.green_model_name,
         "InitialInstanceCount": count,
         "InitialVariantWeight": weight,

@@ -27,7 +27,7 @@ def needs(rollout: Rollout) -> Needs:
     return Needs((rollout.names.mixed_config,), (rollout.green_model_name,), rollout.watched_alarms, control=True)
 
 
-def _blue_as_planned(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def blue_as_planned(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
     """Between planning and starting, blue may have been changed: then the plan is about something else."""
     endpoint = endpoint_of(seen)
     if seen.record is not None:
@@ -42,7 +42,8 @@ def _blue_as_planned(goal: GreenDeployed, rollout: Rollout, seen: Observation) -
     )
 
 
-def _given_model_exists(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def given_model_exists(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+    """A SageMaker model given by name is there."""
     if rollout.green.is_made_by_rollout or rollout.green_model_name in seen.models:
         return None
     return GiveUp(
@@ -50,7 +51,7 @@ def _given_model_exists(goal: GreenDeployed, rollout: Rollout, seen: Observation
     )
 
 
-def _given_alarms_are_quiet(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def given_alarms_are_quiet(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
     """An alarm that rings before the rollout can't tell anything about green, one that is not there even less."""
     if seen.record is not None:
         return None
@@ -61,11 +62,13 @@ def _given_alarms_are_quiet(goal: GreenDeployed, rollout: Rollout, seen: Observa
     return None
 
 
-def _record_first(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def record_first(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+    """The record comes before every effect."""
     return Act(actions.CreateRecord(rollout)) if seen.record is None else None
 
 
-def _model_exists(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def model_exists(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Green's model is there, given or made."""
     return None if rollout.green_model_name in seen.models else Act(actions.CreateModel(rollout))
 
 
@@ -79,7 +82,7 @@ def _update_to_mixed(goal: GreenDeployed, rollout: Rollout, seen: Observation) -
     return update_once(rollout, seen, rollout.names.mixed_config, keep_weights=True)
 
 
-def _own_alarms_exist(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def own_alarms_exist(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
     """They are made before green has traffic, so that they have watched all of it."""
     missing = {alarm.name for alarm in seen.alarms if alarm.state == "MISSING"} & set(rollout.own_alarms)
     return Act(actions.PutAlarms(rollout)) if missing else None
@@ -100,15 +103,15 @@ RULES: tuple[Rule, ...] = (
     not_promoted_yet,
     wait_while_busy,
     is_in_service,
-    _blue_as_planned,
-    _given_model_exists,
-    _given_alarms_are_quiet,
-    _record_first,
+    blue_as_planned,
+    given_model_exists,
+    given_alarms_are_quiet,
+    record_first,
     on_known_config("blue", "mixed"),
     heed_wish,
-    _model_exists,
+    model_exists,
     _mixed_config_exists,
     _update_to_mixed,
-    _own_alarms_exist,
+    own_alarms_exist,
     _deployed,
 )

@@ -26,7 +26,7 @@ def endpoint_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decision
 
 def goes_forward(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Give up where the rollout has turned around: a cleared or delayed step must not give green anything then."""
-    if rollout.phase is Phase.FORWARD:
+    if rollout.phase is not Phase.ROLLING_BACK:
         return None
     return GiveUp(f"rollout {rollout.rollout_id} is being rolled back, so nothing more goes to green")
 

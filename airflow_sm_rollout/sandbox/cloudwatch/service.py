@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from airflow_sm_rollout.sandbox.clock import Schedule
 from airflow_sm_rollout.sandbox.cloudwatch.alarm_operations import AlarmOperations
+from airflow_sm_rollout.sandbox.cloudwatch.alarms import State
 from airflow_sm_rollout.sandbox.cloudwatch.metric_operations import MetricOperations
 from airflow_sm_rollout.sandbox.cloudwatch.store import Entry, MetricStore, make_key
 
@@ -13,9 +14,9 @@ from airflow_sm_rollout.sandbox.cloudwatch.store import Entry, MetricStore, make
 class CloudWatch(MetricOperations, AlarmOperations):
     """Metrics and alarms of one account and region.
 
-    Public methods, :meth:`record` apart, are AWS's operations in snake case: parameters and answer in botocore's shapes,
-    errors as :class:`~airflow_sm_rollout.sandbox.errors.AwsError`. Alarms are evaluated on ``schedule``; their actions
-    are kept and never run.
+    Public methods, :meth:`record` and :meth:`ringing_since` apart, are AWS's operations in snake case: parameters and
+    answer in botocore's shapes, errors as :class:`~airflow_sm_rollout.sandbox.errors.AwsError`. Alarms are evaluated on
+    ``schedule``; their actions are kept and never run.
 
     :param schedule: gives the time, and runs evaluations when they are due.
     :param region: for ARNs.
@@ -26,6 +27,11 @@ class CloudWatch(MetricOperations, AlarmOperations):
         store = MetricStore()
         MetricOperations.__init__(self, store, schedule.clock.now)
         AlarmOperations.__init__(self, store, schedule, f"arn:aws:cloudwatch:{region}:{account}:alarm:")
+
+    def ringing_since(self, name: str) -> float | None:
+        """Since when an alarm, metric or composite, is in ALARM, in seconds since the epoch; ``None`` if it is not, or not there."""
+        alarm = self._book.alarms.get(name)
+        return alarm.transitioned if alarm is not None and alarm.state is State.ALARM else None
 
     def record(
         self,

@@ -2,21 +2,25 @@
 
 An endpoint that is under change (Creating, Updating, Deleting) refuses every other change. An update builds its whole
 new fleet beside the old one and flips when all of it is healthy; if that never happens the endpoint ends InService on
-its old configuration, as AWS's does, and only EndpointConfigName and FailureReason tell.
+its old configuration, as AWS's does, and only EndpointConfigName and FailureReason tell. An update with a DeploymentConfig
+is :mod:`.shifting`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from airflow_sm_rollout.sandbox.errors import AwsError
-from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint, describe, summarise
+from airflow_sm_rollout.sandbox.sagemaker.deployment import Policy, is_excluded, read_policy, refuse_other_names
+from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint, Incoming, describe, summarise
 from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfig, EndpointConfigs
 from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant, new_variant
 from airflow_sm_rollout.sandbox.sagemaker.provisioning import Order, Provisioner
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 from airflow_sm_rollout.sandbox.sagemaker.resources import Resources, page_of
+from airflow_sm_rollout.sandbox.sagemaker.shifting import Alarms, Shift
 
 IN_PROGRESS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
@@ -25,6 +29,7 @@ class Endpoints:
     """CreateEndpoint, UpdateEndpoint, UpdateEndpointWeightsAndCapacities, DescribeEndpoint, ListEndpoints,
     DeleteEndpoint.
 
+    :param alarms: what tells whether a rollback alarm rings.
     :param in_service: called with an endpoint and the time when it first goes into service.
     """
 
@@ -33,11 +38,13 @@ class Endpoints:
         region: Region,
         configs: EndpointConfigs,
         provisioner: Provisioner,
+        alarms: Alarms,
         in_service: Callable[[Endpoint, float], None],
     ) -> None:
         self._region = region
         self._configs = configs
         self._provisioner = provisioner
+        self._alarms = alarms
         self._in_service = in_service
         self._endpoints: Resources[Endpoint] = Resources(region, "endpoint", "endpoint")
 
@@ -55,7 +62,6 @@ class Endpoints:
         return page_of(self._endpoints, params, "Endpoints", summarise)
 
     def create_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        _refuse_deployment_config(params)
         name = params["EndpointName"]
         self._endpoints.refuse_existing(name)
         config = self._configs.named(params["EndpointConfigName"])
@@ -64,6 +70,7 @@ class Endpoints:
         variants, shadows = _fleet(config, {})
         additions = _all_of(variants + shadows)
         self._provisioner.refuse_over_quota("CreateEndpoint", additions)
+        endpoint.last_deployment = params.get("DeploymentConfig")
         self._endpoints.add(endpoint, params.get("Tags", ()))
 
         def ready(when: float) -> None:
@@ -80,30 +87,34 @@ class Endpoints:
         return {"EndpointArn": endpoint.arn}
 
     def update_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        _refuse_deployment_config(params)
         endpoint = self._changeable(params["EndpointName"])
         config = self._configs.named(params["EndpointConfigName"])
         # AWS reads the old configuration too: one that was deleted while in use fails the update (recorded).
         self._configs.named(endpoint.config.name)
         variants, shadows = _fleet(config, _retained(endpoint, params))
-        additions = _all_of(variants + shadows)
-        self._provisioner.refuse_over_quota("UpdateEndpoint", additions)
+        incoming = Incoming(config, variants, shadows, self._region.now() + self._region.timings.deployment_summary)
+        deployment = _deployment(endpoint, params)
+        policy = _policy(endpoint, incoming, deployment)
+        self._provisioner.refuse_over_quota("UpdateEndpoint", _all_of(variants + shadows))
+        endpoint.last_deployment = deployment or endpoint.last_deployment
+        if policy is None:
+            self._update_at_once(endpoint, incoming)
+        else:
+            Shift(self._region, self._provisioner, self._alarms, endpoint, policy).begin(incoming)
+        return {"EndpointArn": endpoint.arn}
 
-        def ready(when: float) -> None:
-            outgoing = endpoint.variants + endpoint.shadows
-            endpoint.config, endpoint.variants, endpoint.shadows = config, variants, shadows
-            endpoint.failure_reason = None
-            endpoint.enter("InService", when)
-            for variant in outgoing:
-                variant.drop_containers(keep=0)
+    def _update_at_once(self, endpoint: Endpoint, incoming: Incoming) -> None:
+        """The plain update: all traffic moves when the new fleet is ready."""
 
         def failed(when: float, reason: str) -> None:
-            endpoint.failure_reason = reason
+            before = endpoint.failure_reason
+            endpoint.failure_reason = self._provisioner.told_reason("UpdateEndpoint", before, reason)
             endpoint.enter("InService", when)
 
         endpoint.enter("Updating", self._region.now())
-        self._provisioner.fill(Order("UpdateEndpoint", additions, self._region.timings.update_endpoint, ready, failed))
-        return {"EndpointArn": endpoint.arn}
+        additions, seconds = _all_of(incoming.variants + incoming.shadows), self._region.timings.update_endpoint
+        ready = partial(endpoint.replace_fleet, incoming)
+        self._provisioner.fill(Order("UpdateEndpoint", additions, seconds, ready, failed))
 
     def update_endpoint_weights_and_capacities(self, params: Mapping[str, Any]) -> dict[str, Any]:
         endpoint = self._changeable(params["EndpointName"])
@@ -182,11 +193,19 @@ def _refuse_unknown_variants(endpoint: Endpoint, wishes: Mapping[str, Any]) -> N
         raise AwsError("ValidationException", f'{text} "{endpoint.config.name}".')
 
 
-def _refuse_deployment_config(params: Mapping[str, Any]) -> None:
-    if params.get("DeploymentConfig"):
-        raise AwsError(
-            "ValidationException", "DeploymentConfig is not supported by this sandbox; update without it, all at once."
-        )
+def _deployment(endpoint: Endpoint, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The DeploymentConfig that an update asks for: its own, or once more the last one."""
+    retained = endpoint.last_deployment if params.get("RetainDeploymentConfig") else None
+    return params.get("DeploymentConfig") or retained
+
+
+def _policy(endpoint: Endpoint, incoming: Incoming, deployment: Mapping[str, Any] | None) -> Policy | None:
+    """How traffic is to be shifted; ``None``: not at all, the plain update."""
+    if not deployment:
+        return None
+    policy = read_policy(deployment, sum(variant.desired_count for variant in incoming.variants))
+    refuse_other_names(endpoint.variants, incoming.variants)
+    return None if is_excluded(endpoint.variants + incoming.variants) else policy
 
 
 def _fleet(config: EndpointConfig, retained: Mapping[str, Mapping[str, float]]) -> tuple[list[Variant], list[Variant]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_sm_rollout.sandbox.containers import Container
+from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfig
 
 DEFAULT_WEIGHT = 1.0
 
@@ -23,6 +25,7 @@ class Variant:
         where is not recorded for AWS; so it is neither of the two above.
     :param desired_count: DesiredInstanceCount; CurrentInstanceCount is the number of containers.
     :param image: the image its containers were started from, once there are any, and when it was resolved.
+    :param deactivated: how many of its containers take no requests, since a deployment gives their share to the other fleet.
     :param active_periods: starts of the metric periods, not yet closed, in which it took a request.
     """
 
@@ -34,6 +37,7 @@ class Variant:
     desired_count: int
     image: tuple[str, float] | None = None
     containers: list[Container] = field(default_factory=list)
+    deactivated: int = 0
     turn: int = 0
     active_periods: set[float] = field(default_factory=set)
 
@@ -42,12 +46,21 @@ class Variant:
         name: str | None = self.entry.get("ModelName")
         return name
 
+    @property
+    def active_count(self) -> int:
+        """CurrentInstanceCount: instances that take requests."""
+        return len(self.containers) - self.deactivated
+
+    def activate(self, portion: float) -> None:
+        """Let that portion of its containers take requests, 0.0 to 1.0, rounded up."""
+        self.deactivated = len(self.containers) - portion_of(len(self.containers), portion)
+
     def next_container(self) -> Container | None:
-        """The instance whose turn it is; ``None`` if the variant has none."""
-        if not self.containers:
+        """The instance whose turn it is; ``None`` if the variant has none that takes requests."""
+        if self.active_count <= 0:
             return None
         self.turn += 1
-        return self.containers[self.turn % len(self.containers)]
+        return self.containers[self.turn % self.active_count]
 
     def drop_containers(self, keep: int) -> None:
         """Stop all containers but the first ``keep``; they still answer what they have."""
@@ -67,14 +80,37 @@ def new_variant(entry: Mapping[str, Any], retained: Mapping[str, float]) -> Vari
     return Variant(entry["VariantName"], entry, weight, weight, weight, count)
 
 
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The variants of one configuration, and the share of all requests that they take together, 0.0 to 1.0."""
+
+    config: EndpointConfig
+    variants: Sequence[Variant]
+    share: float
+
+    def shares(self) -> dict[str, float]:
+        """By variant name, its share of all requests of the endpoint."""
+        return {name: self.share * share for name, share in shares(self.variants).items()}
+
+
+def portion_of(count: int, portion: float) -> int:
+    """Instances in a portion of a fleet, rounded up; a canary's portion is whole instances of its fleet to begin with."""
+    return math.ceil(count * portion - 1e-9)
+
+
 def shares(variants: Iterable[Variant]) -> dict[str, float]:
-    """By variant name, the share of requests that really goes to it, 0.0 to 1.0."""
+    """By variant name, the share of a fleet's requests that really goes to it, 0.0 to 1.0."""
     routed = {variant.name: variant.routed_weight for variant in variants}
     total = sum(routed.values())
     return {name: weight / total if total else 0.0 for name, weight in routed.items()}
 
 
 def choose(variants: Iterable[Variant], rng: random.Random) -> Variant | None:
-    """A variant for one request, at random by weight; ``None`` if all weights are zero."""
+    """A variant of a fleet for one request, at random by weight; ``None`` if all weights are zero."""
     able = [variant for variant in variants if variant.routed_weight > 0]
     return rng.choices(able, [variant.routed_weight for variant in able])[0] if able else None
+
+
+def choose_fleet(fleets: Sequence[Fleet], rng: random.Random) -> Fleet:
+    """A fleet for one request, at random by the fleets' shares."""
+    return rng.choices(fleets, [fleet.share for fleet in fleets])[0] if len(fleets) > 1 else fleets[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Protocol
 
 from airflow_sm_rollout.sandbox.containers import ContainerHost
 from airflow_sm_rollout.sandbox.faults import Faults
@@ -14,23 +15,29 @@ from airflow_sm_rollout.sandbox.sagemaker.packages import ModelPackages
 from airflow_sm_rollout.sandbox.sagemaker.provisioning import Provisioner
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 from airflow_sm_rollout.sandbox.sagemaker.runtime import Runtime
+from airflow_sm_rollout.sandbox.sagemaker.shifting import Alarms
+
+
+class Monitoring(Recorder, Alarms, Protocol):
+    """Where metrics go and alarms come from."""
 
 
 class Hosting:
     """SageMaker's hosting side.
 
     :param host: where containers run.
-    :param recorder: where invocation metrics go.
+    :param monitoring: where invocation metrics go, and what tells whether an alarm rings.
     :param rng: splits requests between variants.
     """
 
     def __init__(
-        self, region: Region, host: ContainerHost, faults: Faults, recorder: Recorder, rng: random.Random
+        self, region: Region, host: ContainerHost, faults: Faults, monitoring: Monitoring, rng: random.Random
     ) -> None:
-        metrics = InvocationMetrics(region, recorder)
+        metrics = InvocationMetrics(region, monitoring)
         packages = ModelPackages(region)
         models = Models(region, packages)
         configs = EndpointConfigs(region, models)
-        self.endpoints = Endpoints(region, configs, Provisioner(region, host, faults, models), metrics.begin)
+        provisioner = Provisioner(region, host, faults, models)
+        self.endpoints = Endpoints(region, configs, provisioner, monitoring, metrics.begin)
         self.control: list[object] = [self.endpoints, configs, models, packages, region.tags]
         self.runtime = Runtime(region, self.endpoints, metrics, rng)

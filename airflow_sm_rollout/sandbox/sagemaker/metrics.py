@@ -93,14 +93,18 @@ class InvocationMetrics:
         if not endpoint.is_serving:
             return
         start = end - period
-        for variant in endpoint.variants + endpoint.shadows:
-            if start not in variant.active_periods:
-                self._record_zeros(endpoint, variant, start, period)
-            variant.active_periods = {later for later in variant.active_periods if later > start}
+        by_name: dict[str, list[Variant]] = {}
+        for variant in [each for fleet in endpoint.fleets for each in fleet.variants] + endpoint.shadows:
+            by_name.setdefault(variant.name, []).append(variant)
+        for name, variants in by_name.items():
+            if not any(start in variant.active_periods for variant in variants):
+                self._record_zeros(endpoint, name, start, period)
+            for variant in variants:
+                variant.active_periods = {later for later in variant.active_periods if later > start}
         self.begin(endpoint, end)
 
-    def _record_zeros(self, endpoint: Endpoint, variant: Variant, at: float, period: float) -> None:
-        dimensions = {"EndpointName": endpoint.name, "VariantName": variant.name}
+    def _record_zeros(self, endpoint: Endpoint, name: str, at: float, period: float) -> None:
+        dimensions = {"EndpointName": endpoint.name, "VariantName": name}
         visible_at = self._visible_at(at, period)
         for metric in ZERO_FILLED:
             self._recorder.record(NAMESPACE, metric, dimensions, 0.0, "None", at, visible_at)

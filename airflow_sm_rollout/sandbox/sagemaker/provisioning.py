@@ -70,6 +70,15 @@ class Provisioner:
             instance = additions[0][0].entry.get("InstanceType", "ml.m5.large")
             raise AwsError("ResourceLimitExceeded", OVER_QUOTA.format(instance=instance, delta=delta))
 
+    def told_reason(self, operation: str, before: str | None, reason: str) -> str | None:
+        """The FailureReason that a rolled back ``operation`` leaves: its own, or as a fault has it (both were seen on AWS) none, or the
+        one from ``before``.
+        """
+        fault = self._faults.take_reason_fault(operation)
+        if fault is None:
+            return reason
+        return before if fault.kind == "stale_reason" else None
+
     def fill(self, order: Order) -> None:
         """Begin; exactly one of ``ready`` and ``failed`` is called later."""
         now = self._region.now()

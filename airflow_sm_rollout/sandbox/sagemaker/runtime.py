@@ -11,7 +11,7 @@ from airflow_sm_rollout.sandbox.containers import Reply
 from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint
 from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
-from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant, choose
+from airflow_sm_rollout.sandbox.sagemaker.fleet import Fleet, Variant, choose, choose_fleet
 from airflow_sm_rollout.sandbox.sagemaker.metrics import InvocationMetrics, Outcome, Route
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 
@@ -62,14 +62,15 @@ class Runtime:
         endpoint = self._endpoints.serving(name)
         if endpoint is None:
             raise AwsError("ValidationError", f"Endpoint {name} of account {self._region.account} not found.")
-        variant = self._targeted(endpoint, target) if target else choose(endpoint.variants, self._rng)
+        fleet = choose_fleet(endpoint.fleets, self._rng)
+        variant = self._targeted(endpoint, fleet, target) if target else choose(fleet.variants, self._rng)
         if variant is None:
             raise AwsError("ServiceUnavailable", f"No variant of endpoint {name} has a weight.", 503)
-        return Route(name, endpoint.config, variant, variant.next_container(), len(variant.containers))
+        return Route(name, fleet.config, variant, variant.next_container(), variant.active_count)
 
-    def _targeted(self, endpoint: Endpoint, target: str) -> Variant:
+    def _targeted(self, endpoint: Endpoint, fleet: Fleet, target: str) -> Variant:
         """A target overrides the weights, even a weight of zero (documented wording; no record of the latter)."""
-        for variant in endpoint.variants:
+        for variant in fleet.variants:
             if variant.name == target:
                 return variant
         raise AwsError("ValidationError", f"Variant {target} not found for endpoint {endpoint.name}.")

@@ -1,0 +1,54 @@
+"""The live pointer: an SSM parameter that says which endpoint serves under a logical name.
+
+``PutParameter`` is atomic, but compares nothing. Where there was no pointer, ``Overwrite=False`` keeps a second writer away; where there
+was one, the version that is answered tells whether somebody else has written since.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from airflow_sm_rollout.aws.errors import Meaning, meaning_of
+from airflow_sm_rollout.core.actions import PutPointer
+from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.core.endpoints.pointer import Pointer
+from airflow_sm_rollout.core.names import pointer_name
+
+
+def read_pointer(ssm: Any, name: str) -> Pointer | None:
+    """The pointer of a logical name; ``None``: there is none, so the name is the endpoint's own."""
+    try:
+        found = ssm.get_parameter(Name=pointer_name(name))["Parameter"]
+    except ClientError as error:
+        if meaning_of(error) is Meaning.MISSING:
+            return None
+        raise
+    return Pointer(found["Value"], found["Version"], found["LastModifiedDate"])
+
+
+def read_live_name(ssm: Any, name: str) -> str:
+    """The endpoint that serves under a logical name; the name itself, where no pointer says otherwise."""
+    pointer = read_pointer(ssm, name)
+    return (pointer.endpoint_name if pointer else None) or name
+
+
+def write_pointer(ssm: Any, action: PutPointer) -> None:
+    """Point clients at an endpoint.
+
+    :raises Passing: if somebody else wrote in between; it is written all the same, and the next look decides what that means.
+    """
+    answer = ssm.put_parameter(
+        Name=pointer_name(action.name), Value=action.text, Type="String", Overwrite=action.replaces > 0
+    )
+    if answer["Version"] != action.replaces + 1:
+        raise Passing(
+            f"somebody else wrote the live pointer {pointer_name(action.name)} at the same moment: it is in version {answer['Version']}, "
+            f"{action.replaces + 1} was meant; it names {action.target} now"
+        )
+
+
+def delete_pointer(ssm: Any, name: str) -> None:
+    """Delete the pointer; that it is gone already is no error to AWS."""
+    ssm.delete_parameters(Names=[pointer_name(name)])

@@ -1,0 +1,104 @@
+"""Only green: promotion, and what becomes of blue."""
+
+from __future__ import annotations
+
+from airflow_sm_rollout.core import actions
+from airflow_sm_rollout.core.endpoints.shared import (
+    blue_is_unchanged,
+    green_is_in_service,
+    green_is_unchanged,
+    green_stands,
+    is_on_green,
+    pointer_is_known,
+    wait_for_clients,
+    wait_for_green,
+)
+from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
+from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
+from airflow_sm_rollout.core.variants.shared import goes_forward, heed_wish, no_harm, tidy, wait_while_busy
+from airflow_sm_rollout.core.way import Needs, Rule
+
+
+def needs(rollout: Rollout) -> Needs:
+    """The alarms, and what is tidied on the way."""
+    configs, models = _old(rollout)
+    return Needs(configs, models, rollout.watched_alarms, control=True)
+
+
+def _old(rollout: Rollout) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Blue's config and model, if the user wants them deleted and green does not use them."""
+    if not rollout.plan.delete_blue:
+        return (), ()
+    model = rollout.blue.model_name
+    return (rollout.blue.config_name,), () if model == rollout.green_model_name else (model,)
+
+
+def _pointer_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    if is_on_green(rollout, seen.pointer):
+        return None
+    return GiveUp("green has 0 % of the traffic, promotion needs 100 %: shift it there and watch it first")
+
+
+def _before_promotion(rule: Rule) -> Rule:
+    """Once green is promoted, its own alarms are deleted and say nothing."""
+
+    def guarded(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+        return rule(goal, rollout, seen) if rollout.phase is Phase.FORWARD else None
+
+    guarded.__name__ = rule.__name__
+    return guarded
+
+
+def _note_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Written before anything of the rollout or of blue is deleted, so that a retry knows why something is not there."""
+    if rollout.phase is Phase.PROMOTED:
+        return None
+    then = "is deleted" if rollout.plan.delete_blue else "is kept (delete_blue=False), delete it yourself"
+    why = f"green is promoted; blue's endpoint {rollout.blue_endpoint_name} {then}"
+    return Act(actions.UpdateRecord(with_phase(rollout, Phase.PROMOTED), why))
+
+
+def _of_a_blue_to_delete(rule: Rule) -> Rule:
+    def guarded(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+        return rule(goal, rollout, seen) if rollout.plan.delete_blue and seen.endpoint is not None else None
+
+    guarded.__name__ = rule.__name__
+    return guarded
+
+
+def _clients_left_blue(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return wait_for_clients(rollout.blue_endpoint_name, rollout, seen)
+
+
+def _delete_blue_endpoint(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return Act(actions.DeleteEndpoint(rollout.blue_endpoint_name))
+
+
+def _tidy_after_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    configs, models = _old(rollout)
+    return tidy(rollout, seen, list(configs), list(models))
+
+
+def _promoted(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return Act(actions.DeleteRecord(rollout))
+
+
+RULES: tuple[Rule, ...] = (
+    goes_forward,
+    pointer_is_known,
+    _pointer_on_green,
+    green_stands,
+    green_is_unchanged,
+    wait_for_green,
+    green_is_in_service,
+    _before_promotion(no_harm),
+    _before_promotion(heed_wish),
+    _note_promotion,
+    _of_a_blue_to_delete(blue_is_unchanged),
+    _of_a_blue_to_delete(wait_while_busy),
+    _of_a_blue_to_delete(_clients_left_blue),
+    _of_a_blue_to_delete(_delete_blue_endpoint),
+    _tidy_after_promotion,
+    _promoted,
+)

@@ -1,0 +1,151 @@
+"""Rules that several goals share, and what rules are made of."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow_sm_rollout.core.actions import PutPointer
+from airflow_sm_rollout.core.endpoints.pointer import Pointer, render_pointer
+from airflow_sm_rollout.core.goals import Decision, GiveUp, Goal, Wait
+from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.rollout import Phase, Rollout
+from airflow_sm_rollout.core.variants.shared import because
+
+CREATE_TAKES = timedelta(seconds=134)  # recorded: CreateEndpoint, three instances
+DELETE_TAKES = timedelta(seconds=30)
+
+
+def not_promoted_yet(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Give up where the rollout has ended well, and only tidies: a cleared step must not do anything then."""
+    if rollout.phase is not Phase.PROMOTED:
+        return None
+    return GiveUp(f"green was promoted already: {live(rollout, seen)} serves. Start a new rollout with a new DAG run")
+
+
+def pointer_is_known(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """The pointer is as it was recorded, or as this rollout wrote it; otherwise somebody else changed it, which is never overwritten."""
+    pointer = seen.pointer
+    if is_as_recorded(rollout, pointer) or (is_ours(rollout, pointer) and pointer and pointer.is_what_was_meant):
+        return None
+    return GiveUp(describe_drift(rollout, seen), refused=seen.record is None)
+
+
+def blue_stands(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Give up where blue's endpoint is gone or going: there would be nothing to go back to."""
+    endpoint = seen.endpoint
+    if endpoint is not None and endpoint.status != "Deleting":
+        return None
+    return GiveUp(
+        f"blue's endpoint {rollout.blue_endpoint_name} is gone (deleted?), so there would be nothing to go back to",
+        refused=seen.record is None,
+    )
+
+
+def blue_is_unchanged(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Give up where somebody else has put blue's endpoint on another config."""
+    endpoint = seen.endpoint
+    if endpoint is None or endpoint.config_name == rollout.blue.config_name:
+        return None
+    return GiveUp(_describe_changed_endpoint("blue", rollout.blue.config_name, endpoint, rollout))
+
+
+def green_stands(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Give up where there is no green endpoint."""
+    if seen.green_endpoint is not None:
+        return None
+    return GiveUp(f"there is no endpoint {rollout.green_endpoint_name} (deleted?)")
+
+
+def green_is_unchanged(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Give up where somebody else has put green's endpoint on another config."""
+    endpoint = seen.green_endpoint
+    if endpoint is None or endpoint.config_name == rollout.names.final_config:
+        return None
+    return GiveUp(_describe_changed_endpoint("green", rollout.names.final_config, endpoint, rollout))
+
+
+def wait_for_green(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Wait while green's endpoint is changing."""
+    endpoint = seen.green_endpoint
+    if endpoint is None or not endpoint.is_busy:
+        return None
+    return Wait(f"{endpoint.describe()}; nothing can interrupt that", CREATE_TAKES)
+
+
+def green_is_in_service(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Give up where green's endpoint does not serve, with AWS's reason."""
+    endpoint = green_of(seen)
+    return None if endpoint.is_in_service else GiveUp(f"{endpoint.describe()}{because(endpoint)}")
+
+
+def live(rollout: Rollout, seen: Observation) -> str | None:
+    """The endpoint that clients call; ``None``: the pointer can't be read."""
+    return seen.pointer.endpoint_name if seen.pointer else rollout.endpoint_name
+
+
+def is_as_recorded(rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether nobody has written the pointer since the rollout was planned."""
+    seen = (pointer.text, pointer.version) if pointer else (None, 0)
+    return seen == (rollout.blue.pointer, rollout.blue.pointer_version)
+
+
+def is_ours(rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether this rollout wrote the pointer last."""
+    return pointer is not None and pointer.rollout_id == rollout.rollout_id
+
+
+def is_on_green(rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether this rollout has pointed clients at green."""
+    return is_ours(rollout, pointer) and pointer is not None and pointer.endpoint_name == rollout.green_endpoint_name
+
+
+def is_promoted_for_good(rollout: Rollout) -> bool:
+    """Whether green is promoted and blue is being deleted, so that there is no way back any more."""
+    return rollout.phase is Phase.PROMOTED and rollout.plan.delete_blue
+
+
+def point_at(endpoint_name: str, since: datetime, rollout: Rollout, seen: Observation) -> PutPointer:
+    """Let clients call that endpoint."""
+    replaces = seen.pointer.version if seen.pointer else 0
+    text = render_pointer(endpoint_name, rollout.rollout_id, since, replaces + 1)
+    return PutPointer(rollout.endpoint_name, endpoint_name, text, replaces)
+
+
+def wait_for_clients(left: str, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Wait until no client can hold the name of the endpoint that the pointer has left; deleting it drops no request then."""
+    pointer = seen.pointer
+    if rollout.green_traffic_since is None or pointer is None or seen.at >= pointer.written_at + rollout.plan.drain:
+        return None
+    return Wait(
+        f"the live pointer has left endpoint {left}; clients may hold its name for {rollout.plan.drain.total_seconds():g} s",
+        pointer.written_at + rollout.plan.drain - seen.at,
+    )
+
+
+def describe_drift(rollout: Rollout, seen: Observation) -> str:
+    """What somebody else did to the pointer, and how to go on."""
+    pointer, name = seen.pointer, rollout.names.pointer
+    now = (
+        f"names endpoint {pointer.endpoint_name} in version {pointer.version}" if pointer else "does not exist any more"
+    )
+    known = f"{rollout.blue_endpoint_name} (version {rollout.blue.pointer_version} when planned)"
+    return (
+        f"somebody else wrote the live pointer: SSM parameter {name} {now}; this rollout knows {known} "
+        f"and {rollout.green_endpoint_name}. Nothing was overwritten; see aws ssm get-parameter-history --name {name}. "
+        f"Point it at {rollout.blue_endpoint_name} and roll back, or delete the SSM parameter {rollout.names.record} to give the rollout up"
+    )
+
+
+def green_of(seen: Observation) -> Endpoint:
+    """Green's endpoint, behind a rule that has made sure of it."""
+    if seen.green_endpoint is None:
+        raise LookupError("no green endpoint was observed")
+    return seen.green_endpoint
+
+
+def _describe_changed_endpoint(whose: str, config_name: str, endpoint: Endpoint, rollout: Rollout) -> str:
+    return (
+        f"somebody else changed {whose}'s endpoint {endpoint.name}: it is on config {endpoint.config_name}, "
+        f"this rollout knows {config_name}. Nothing was overwritten and it was not deleted; put it back on that config, "
+        f"or delete the SSM parameter {rollout.names.record} to give the rollout up"
+    )

@@ -1,0 +1,56 @@
+"""Traffic by endpoints, put together."""
+
+from __future__ import annotations
+
+from airflow_sm_rollout.core.endpoints import as_before, green_deployed, green_share, only_green
+from airflow_sm_rollout.core.endpoints.pointer import Pointer
+from airflow_sm_rollout.core.endpoints.shared import is_on_green, is_promoted_for_good
+from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.rollout import Plan, Rollout
+from airflow_sm_rollout.core.way import Needs, Way
+
+
+def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """What a decision about a goal has to know: on the way forward, of a green endpoint that is changing nothing more."""
+    if endpoint is not None and endpoint.is_busy and not isinstance(goal, AsBefore):
+        return Needs()
+    if isinstance(goal, GreenDeployed):
+        return green_deployed.needs(rollout)
+    if isinstance(goal, GreenShare):
+        return green_share.needs(rollout)
+    if isinstance(goal, OnlyGreen):
+        return only_green.needs(rollout)
+    return as_before.needs(rollout)
+
+
+def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether the way back can be taken by the pointer alone: no throttled or denied read may come before that."""
+    if isinstance(goal, GreenShare):
+        return goal.share == 0
+    return isinstance(goal, AsBefore) and is_on_green(rollout, pointer) and not is_promoted_for_good(rollout)
+
+
+def validate_plan(plan: Plan) -> None:
+    """Check what a live pointer can do.
+
+    :raises PlanError: for a strategy with a share between 0 and 100 %.
+    """
+    shares = [step.share for step in plan.strategy.steps] if plan.strategy else [100.0]
+    if shares != [100.0]:
+        allowed = "with traffic='endpoints' one step of 100 % only; traffic='variants' can split the requests"
+        raise PlanError("steps", shares, allowed)
+
+
+ENDPOINTS = Way(
+    rules={
+        GreenDeployed: green_deployed.RULES,
+        GreenShare: green_share.RULES,
+        OnlyGreen: only_green.RULES,
+        AsBefore: as_before.RULES,
+    },
+    needs=needs,
+    is_decided_by_pointer=is_decided_by_pointer,
+    validate=validate_plan,
+)

@@ -1,0 +1,37 @@
+"""Rules that several goals share, beyond those of :mod:`~airflow_sm_rollout.core.variants.shared`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow_sm_rollout.core.goals import Decision, Goal, Wait
+from airflow_sm_rollout.core.guardrails.policy import LAUNCH_TAKES, longest_run
+from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.variants.shared import endpoint_of, wait_while_busy
+
+_SOON = timedelta(seconds=30)
+
+
+def wait_while_shifting(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Wait while SageMaker shifts traffic, or the endpoint is busy with something else: no change is possible meanwhile."""
+    endpoint, strategy = endpoint_of(seen), rollout.plan.strategy
+    pending = endpoint.pending
+    if not endpoint.is_busy or pending is None or strategy is None or pending.config_name != rollout.names.final_config:
+        return wait_while_busy(goal, rollout, seen)
+    left = max(pending.started_at + LAUNCH_TAKES + strategy.minimum_duration - seen.at, _SOON)
+    most = max(pending.started_at + longest_run(strategy) - seen.at, _SOON)
+    return Wait(
+        f"SageMaker is shifting traffic to green, and nothing can interrupt that: {pending.stage} "
+        f"About {left.total_seconds():.0f} s are left, {most.total_seconds():.0f} s at most",
+        left,
+    )
+
+
+def is_put_back(rollout: Rollout, endpoint: Endpoint) -> bool:
+    """Whether the endpoint is on blue's config though SageMaker was asked to shift: it has gone back, whatever it says about that.
+
+    LastModifiedTime is AWS's own; before the update was asked for it was noted in the record, so no clock of ours takes part.
+    """
+    noted = rollout.endpoint_modified
+    return endpoint.config_name == rollout.blue.config_name and noted is not None and endpoint.last_modified != noted

@@ -1,0 +1,34 @@
+"""Traffic by guardrails, put together."""
+
+from __future__ import annotations
+
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.guardrails import as_before, green_deployed, green_share, only_green
+from airflow_sm_rollout.core.guardrails.policy import validate_plan, why_unsuited
+from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.way import Needs, Way
+
+
+def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """What a decision about a goal has to know: of an endpoint that is changing, nothing more."""
+    if (endpoint is not None and endpoint.is_busy) or isinstance(goal, GreenShare):
+        return Needs()
+    if isinstance(goal, GreenDeployed):
+        return green_deployed.needs(rollout)
+    if isinstance(goal, OnlyGreen):
+        return only_green.needs(rollout)
+    return as_before.needs(rollout)
+
+
+GUARDRAILS = Way(
+    rules={
+        GreenDeployed: green_deployed.RULES,
+        GreenShare: green_share.RULES,
+        OnlyGreen: only_green.RULES,
+        AsBefore: as_before.RULES,
+    },
+    needs=needs,
+    validate=validate_plan,
+    why_unsuited=why_unsuited,
+)

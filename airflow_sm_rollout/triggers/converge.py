@@ -1,0 +1,105 @@
+"""Waits until there is something to decide."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_sm_rollout.aws.world import AwsWorld, utc_now
+from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.core.converge import decide
+from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, Hold, OnlyGreen, Wait
+from airflow_sm_rollout.core.rollout import from_json, to_json
+from airflow_sm_rollout.hooks.rollout import AwsConnection
+from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
+
+
+class ConvergeTrigger(BaseTrigger):
+    """Looks as the task would, and fires when the decision is no longer to wait, or at the deadline.
+
+    It acts on nothing: what the decision then is, the resumed task finds out by looking itself.
+
+    :param endpoint_name: the endpoint.
+    :param rollout_id: whose rollout this is.
+    :param goal: see :func:`goal_to_dict`.
+    :param deadline: ISO 8601 with time zone; absolute, since a trigger starts anew after its triggerer was killed. A paused rollout has
+        none.
+    :param poke_interval: seconds between two looks.
+    :param connection: see :class:`~airflow_sm_rollout.hooks.rollout.AwsConnection`.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint_name: str,
+        rollout_id: str,
+        goal: dict[str, Any],
+        deadline: str,
+        poke_interval: float,
+        connection: dict[str, Any],
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.endpoint_name = endpoint_name
+        self.rollout_id = rollout_id
+        self.goal = goal
+        self.deadline = deadline
+        self.poke_interval = poke_interval
+        self.connection = connection
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "endpoint_name": self.endpoint_name,
+                "rollout_id": self.rollout_id,
+                "goal": self.goal,
+                "deadline": self.deadline,
+                "poke_interval": self.poke_interval,
+                "connection": self.connection,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        deadline = datetime.fromisoformat(self.deadline)
+        clients = await asyncio.to_thread(AwsConnection(**self.connection).clients)
+        world = AwsWorld(clients, self.endpoint_name, self.rollout_id)
+        await asyncio.sleep(max(self.poke_interval, SHORTEST_DEFERRAL.total_seconds()))
+        while await asyncio.to_thread(self._has_to_wait, world, goal_from_dict(self.goal), deadline):
+            await asyncio.sleep(self.poke_interval)
+        yield TriggerEvent({"deadline": self.deadline})  # type: ignore[no-untyped-call]
+
+    def _has_to_wait(self, world: AwsWorld, goal: Goal, deadline: datetime) -> bool:
+        """Whether to go on waiting. An error that does not pass is the task's to meet, and to say."""
+        try:
+            decision = decide(goal, self.rollout_id, world.observe(goal))
+        except Passing as error:
+            self.log.warning("%s", error)
+            return utc_now() < deadline
+        except RolloutError:
+            return False
+        if isinstance(decision, (Wait, Hold)):
+            self.log.info("Waiting: %s", decision.reason)
+        return isinstance(decision, Hold) or (isinstance(decision, Wait) and utc_now() < deadline)
+
+
+def goal_to_dict(goal: Goal) -> dict[str, Any]:
+    """A goal as JSON."""
+    if isinstance(goal, GreenDeployed):
+        return {"goal": "green_deployed", "rollout": to_json(goal.rollout)}
+    if isinstance(goal, GreenShare):
+        return {"goal": "green_share", "share": goal.share}
+    return {"goal": "as_before" if isinstance(goal, AsBefore) else "only_green"}
+
+
+def goal_from_dict(stored: dict[str, Any]) -> Goal:
+    """A goal from its JSON."""
+    if stored["goal"] == "green_deployed":
+        return GreenDeployed(from_json(stored["rollout"]))
+    if stored["goal"] == "green_share":
+        return GreenShare(stored["share"])
+    return AsBefore() if stored["goal"] == "as_before" else OnlyGreen()
