@@ -1,0 +1,61 @@
+"""What the demo asks CloudWatch: which variant had how many requests and errors, and when an alarm rang."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_sm_rollout.demo.report import VariantCounts
+
+PERIOD_SECONDS = 10
+_METRICS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
+
+
+def count_invocations(cloudwatch: Any, endpoint_name: str, variant: str, since: float) -> VariantCounts:
+    """A variant's requests and errors; none of a variant that is not known yet (an empty name).
+
+    :param since: seconds since the epoch.
+    """
+    if not variant:
+        return VariantCounts()
+    queries = [
+        {
+            "Id": f"m{index}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/SageMaker",
+                    "MetricName": metric,
+                    "Dimensions": [
+                        {"Name": "EndpointName", "Value": endpoint_name},
+                        {"Name": "VariantName", "Value": variant},
+                    ],
+                },
+                "Period": PERIOD_SECONDS,
+                "Stat": "Sum",
+            },
+        }
+        for index, metric in enumerate(_METRICS)
+    ]
+    start = datetime.fromtimestamp(since // PERIOD_SECONDS * PERIOD_SECONDS, timezone.utc)
+    end = datetime.now(timezone.utc) + timedelta(seconds=PERIOD_SECONDS)
+    answer = cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=start, EndTime=end)
+    requests, *errors = (sum(result["Values"]) for result in answer["MetricDataResults"])
+    return VariantCounts(requests, sum(errors))
+
+
+def find_first_alarm(cloudwatch: Any, names: Iterable[str], since: float) -> float | None:
+    """When the first of these alarms went into ALARM; their history outlives them.
+
+    :param since: seconds since the epoch.
+    """
+    start = datetime.fromtimestamp(since, timezone.utc)
+    rang = [
+        item["Timestamp"].timestamp()
+        for name in names
+        for item in cloudwatch.describe_alarm_history(
+            AlarmName=name, HistoryItemType="StateUpdate", StartDate=start, EndDate=datetime.now(timezone.utc)
+        )["AlarmHistoryItems"]
+        if item["HistorySummary"].endswith("to ALARM")
+    ]
+    return min(rang, default=None)

@@ -1,0 +1,153 @@
+"""What came of a run, from what was seen while it ran (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_sm_rollout.demo.inventory import Inventory
+from airflow_sm_rollout.demo.shares import ShareSample
+from airflow_sm_rollout.sandbox.traffic import Record, count
+
+PROMOTED, ROLLED_BACK, UNSETTLED = "promoted", "rolled_back", "unsettled"
+
+
+@dataclass(frozen=True, slots=True)
+class VariantCounts:
+    """Sums of a variant's invocation metrics."""
+
+    requests: float = 0.0
+    errors: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeen:
+    """All that was seen of one DAG run. Times are seconds since the epoch.
+
+    :param run_state: Airflow's state of the run.
+    :param settled: what the settle task says: ``promoted``, ``as_before``, or nothing.
+    :param reason: the verdict's sentence.
+    :param green: green's variant.
+    :param kept: what of green's may stay after a promotion, as in an :class:`.Inventory`.
+    :param planned_share: the largest share, in percent, of the steps that the run came to.
+    :param samples: looks at the shares, from before the run to after it.
+    :param records: requests that were sent during the run.
+    :param green_counts: what CloudWatch has of green.
+    :param alarm_at: when the first of the rollout's alarms went into ALARM.
+    """
+
+    started_at: float
+    ended_at: float
+    run_state: str
+    settled: str
+    reason: str
+    green: str
+    kept: frozenset[str]
+    planned_share: float
+    samples: Sequence[ShareSample]
+    records: Sequence[Record]
+    green_counts: VariantCounts
+    alarm_at: float | None
+    before: Inventory
+    after: Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the demo's JSON says of one run.
+
+    :param outcome: :data:`PROMOTED`, :data:`ROLLED_BACK`, or :data:`UNSETTLED` for anything else.
+    :param failed_requests: answered by an error of the model.
+    :param dropped_requests: answered by nobody, or by somebody else than the model.
+    :param failed_requests_all_at_once: an estimate: green's measured failure rate on all requests from its first share until blue had
+        everything back.
+    :param max_green_share: percent.
+    :param seconds_alarm_to_blue: from the alarm's transition until green's share was 0; ``None`` without an alarm.
+    :param restored_exactly: whether the endpoint is described as before; ``None`` for a promotion, which changes it.
+    :param left_behind: what the rollout made and should have removed.
+    """
+
+    outcome: str
+    reason: str
+    requests: int
+    failed_requests: int
+    dropped_requests: int
+    failed_requests_all_at_once: int
+    max_green_share: float
+    seconds_alarm_to_blue: float | None
+    restored_exactly: bool | None
+    left_behind: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def report_on(seen: RunSeen) -> Report:
+    """Say what came of a run."""
+    outcome = _outcome(seen)
+    counts = count(seen.records)
+    kept = seen.kept if outcome == PROMOTED else frozenset()
+    blue_at = find_blue_at(seen)
+    return Report(
+        outcome=outcome,
+        reason=seen.reason,
+        requests=counts.requests,
+        failed_requests=counts.failed,
+        dropped_requests=counts.dropped,
+        failed_requests_all_at_once=_estimate_all_at_once(seen),
+        max_green_share=round(max((green_share(sample, seen.green) for sample in seen.samples), default=0.0), 2),
+        seconds_alarm_to_blue=round(blue_at - seen.alarm_at, 1) if blue_at and seen.alarm_at else None,
+        restored_exactly=None if outcome == PROMOTED else seen.before.endpoint == seen.after.endpoint,
+        left_behind=sorted(seen.after.names - seen.before.names - kept),
+    )
+
+
+def complaints(seen: RunSeen, report: Report, expected: str) -> list[str]:
+    """What did not go as it should; empty if all did.
+
+    :param expected: the outcome that should have come.
+    """
+    found = {
+        f"outcome is {report.outcome}, not {expected}": report.outcome != expected,
+        f"{report.dropped_requests} requests were dropped": report.dropped_requests > 0,
+        f"green had {report.max_green_share:g} %, planned were {seen.planned_share:g} %": report.max_green_share
+        > seen.planned_share,
+        f"left behind: {', '.join(report.left_behind)}": bool(report.left_behind),
+        f"the endpoint is not as before: {seen.after.endpoint} instead of {seen.before.endpoint}": report.restored_exactly
+        is False,
+        "no alarm was seen to ring": expected == ROLLED_BACK and report.seconds_alarm_to_blue is None,
+        f"the reason names no alarm: {report.reason!r}": expected == ROLLED_BACK and "alarm" not in report.reason,
+    }
+    return [complaint for complaint, is_so in found.items() if is_so]
+
+
+def green_share(sample: ShareSample, green: str) -> float:
+    """Green's share in percent."""
+    return sample.shares.get(green, 0.0)
+
+
+def find_blue_at(seen: RunSeen) -> float | None:
+    """When, after the alarm, blue first had everything back; ``None`` if that was not seen."""
+    if seen.alarm_at is None:
+        return None
+    return next(
+        (sample.at for sample in seen.samples if sample.at >= seen.alarm_at and not green_share(sample, seen.green)),
+        None,
+    )
+
+
+def _outcome(seen: RunSeen) -> str:
+    """What Airflow says and what the rollout says must agree."""
+    told: Mapping[tuple[str, str], str] = {("success", "promoted"): PROMOTED, ("failed", "as_before"): ROLLED_BACK}
+    return told.get((seen.run_state, seen.settled), UNSETTLED)
+
+
+def _estimate_all_at_once(seen: RunSeen) -> int:
+    first = next((sample.at for sample in seen.samples if green_share(sample, seen.green)), None)
+    if first is None or not seen.green_counts.requests:
+        return 0
+    until = find_blue_at(seen) or seen.ended_at
+    exposed = sum(1 for record in seen.records if first <= record.at <= until)
+    return round(exposed * seen.green_counts.errors / seen.green_counts.requests)

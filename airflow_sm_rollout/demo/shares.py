@@ -1,0 +1,66 @@
+"""Which share of the requests each variant really gets, as time goes by: the sandbox tells what DescribeEndpoint does not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+import urllib3
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ShareSample:
+    """One look.
+
+    :param at: seconds since the epoch.
+    :param shares: percent of the requests by variant, 0-100.
+    """
+
+    at: float
+    shares: Mapping[str, float]
+
+
+class ShareWatch:
+    """Looks ten times a second, in a thread, for the length of a ``with`` block.
+
+    :param url: the sandbox's.
+    :param endpoint_name: the endpoint.
+    """
+
+    def __init__(self, url: str, endpoint_name: str) -> None:
+        self._pool = urllib3.PoolManager(retries=False, timeout=5.0)
+        self._url = f"{url}/_sandbox/endpoints/{endpoint_name}"
+        self._samples: list[ShareSample] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="share-watch", daemon=True)
+
+    @property
+    def samples(self) -> list[ShareSample]:
+        """All looks so far, in order; a copy."""
+        return list(self._samples)
+
+    def __enter__(self) -> ShareWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(POLL_SECONDS):
+            try:
+                answer = self._pool.request("GET", self._url)
+            except urllib3.exceptions.HTTPError:
+                continue  # nobody could look at that moment; the next look tells
+            if answer.status == 200:
+                variants = answer.json()["variants"]
+                shares = {name: 100.0 * variant["share"] for name, variant in variants.items()}
+                self._samples.append(ShareSample(time.time(), shares))

@@ -1,0 +1,77 @@
+"""What the sample DAGs share: the training task, and what their trigger forms ask for.
+
+As it stands it runs against the sandbox; against AWS it needs the connection `aws_default`, and in the form an image that trains and
+serves, and a role.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTrainingOperator
+from airflow.sdk import Param
+
+# Seconds between two looks at AWS. The demo hurries: its sandbox is faster than AWS, and throttles nobody.
+POKE_INTERVAL = float(os.environ.get("SM_ROLLOUT_POKE_INTERVAL", "15"))
+
+PARAMS: dict[str, Any] = {
+    "endpoint_name": Param("wine", title="Endpoint", description="Serves a model now.", type="string", minLength=1),
+    "alarms": Param(
+        "",
+        title="Alarms",
+        description="Names of CloudWatch alarms to watch beside the rollout's own (errors, latency), separated by commas.",
+        type="string",
+    ),
+    "C": Param(
+        1.0, title="C", description="Inverse strength of the regularisation.", type="number", exclusiveMinimum=0
+    ),
+    "random_state": Param(0, title="Random state", description="Which rows are held out.", type="integer"),
+    "drop_column": Param("", title="Dropped column", description="A column to leave out of training.", type="string"),
+    "image": Param(
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com/wine:1",
+        title="Image",
+        description="The container that trains and serves.",
+        type="string",
+    ),
+    "execution_role_arn": Param(
+        "arn:aws:iam::123456789012:role/wine",
+        title="Role",
+        description="What SageMaker trains as.",
+        type="string",
+        pattern="^arn:",
+    ),
+    "output_path": Param(
+        "s3://wine-models/training",
+        title="Output",
+        description="Where SageMaker puts the trained model.",
+        type="string",
+        pattern="^s3://",
+    ),
+}
+
+# What a rollout takes from the form and from the training task.
+ROLLOUT: dict[str, Any] = {
+    "endpoint_name": "{{ params.endpoint_name }}",
+    "image": "{{ params.image }}",
+    "model_data_url": "{{ ti.xcom_pull('train')['Training']['ModelArtifacts']['S3ModelArtifacts'] }}",
+    "alarms": "{{ params.alarms }}",
+    "poke_interval": POKE_INTERVAL,
+}
+
+_JOB = {
+    "TrainingJobName": "{{ params.endpoint_name }}-{{ dag_run.run_after.strftime('%Y%m%d-%H%M%S') }}",
+    "AlgorithmSpecification": {"TrainingImage": "{{ params.image }}", "TrainingInputMode": "File"},
+    "HyperParameters": {name: f"{{{{ params.{name} }}}}" for name in ("C", "random_state", "drop_column")},
+    "RoleArn": "{{ params.execution_role_arn }}",
+    "OutputDataConfig": {"S3OutputPath": "{{ params.output_path }}"},
+    "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
+    "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+}
+
+
+def train() -> SageMakerTrainingOperator:
+    """The task that trains, with the form's hyperparameters."""
+    return SageMakerTrainingOperator(
+        task_id="train", config=_JOB, print_log=False, check_interval=max(1, round(POKE_INTERVAL))
+    )
