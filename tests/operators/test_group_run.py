@@ -1,0 +1,171 @@
+"""A whole canary in a user's DAG, from training to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task
+
+from airflow_sm_rollout import canary_rollout
+from operators.dag_runs import Ended
+from production import BAD, BLUE_INSTANCES, GOOD, IMAGE, Production, alarm_of, highest, meanwhile
+
+STEPS = (25, 100)
+REASON = "Threshold Crossed: 1 datapoint [37.0 (24/11/26 10:00:00)] was greater than the threshold (5.0)."
+GROUP = ("snapshot", "deploy_green", "shift_25", "bake_25", "shift_100", "bake_100", "promote", "settle", "verdict")
+
+
+@task
+def train(artifact: str) -> dict[str, Any]:
+    """XCom as the amazon provider's SageMakerTrainingOperator leaves it."""
+    return {"Training": {"ModelArtifacts": {"S3ModelArtifacts": artifact}}}
+
+
+@task
+def announce() -> str:
+    return "the new model serves"
+
+
+def build(dag: DAG, artifact: str = GOOD, **options: Any) -> None:
+    """Training, the canary, and the user's own next task."""
+    with dag:
+        trained = train(artifact)
+        canary = canary_rollout(
+            **{
+                "endpoint_name": "fraud",
+                "image": IMAGE,
+                "model_data_url": "{{ ti.xcom_pull('train')['Training']['ModelArtifacts']['S3ModelArtifacts'] }}",
+                "steps": STEPS,
+                "bake": 0.3,
+                "alarms": [alarm_of("fraud")],
+                "default_alarms": None,
+                "poke_interval": 0.2,
+                **options,
+            }
+        )
+        trained >> canary >> announce()
+
+
+def states(ended: Ended) -> dict[str, str]:
+    return {name: ended.states[f"canary.{name}"] for name in GROUP}
+
+
+def test_a_healthy_model_ends_up_alone_and_the_users_next_task_runs(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production, before: dict[str, Any]
+) -> None:
+    build(dag)
+    with production.watched("fraud") as seen:
+        ended = run(dag)
+    after = production.describe("fraud")
+    assert ended.state == "success"
+    assert states(ended) == dict.fromkeys(GROUP, "success")
+    assert ended.states["announce"] == "success"
+    assert {looked.green for looked in seen["fraud"]} == {0, 25, 100}
+
+    [green] = after["endpoint"]["ProductionVariants"]
+    handle = ended.xcoms["canary.snapshot", "return_value"]
+    assert green["VariantName"] == handle["green_variant"]
+    assert (green["CurrentInstanceCount"], green["DesiredInstanceCount"]) == (BLUE_INSTANCES, BLUE_INSTANCES)
+    model = production.sagemaker.describe_model(ModelName=handle["green_model"])
+    assert model["PrimaryContainer"]["ModelDataUrl"] == GOOD
+    assert model["PrimaryContainer"]["Environment"] == {"LEVEL": "info"}
+    kept = ("DataCaptureConfig", "KmsKeyId", "MetricsConfig", "Tags")
+    assert {member: after["config"][member] for member in kept} == {member: before["config"][member] for member in kept}
+    new_config = after["endpoint"]["EndpointConfigName"]
+    assert production.belongings("fraud") == {
+        "configs": sorted(["fraud-config", new_config]),
+        "models": sorted(["fraud-v1", handle["green_model"]]),
+        "alarms": [alarm_of("fraud")],
+        "records": [],
+    }
+    assert "green was promoted" in ended.xcoms["canary.verdict", "return_value"]
+
+
+@pytest.mark.parametrize("bake", [3, 60], ids=["watched in the worker", "watched by the trigger"])
+def test_an_alarm_in_the_first_bake_restores_everything_and_the_verdict_tells_its_figures(
+    bake: float,
+    dag: DAG,
+    run: Callable[[DAG], Ended],
+    production: Production,
+    before: dict[str, Any],
+    has_traffic: Callable[[], bool],
+) -> None:
+    build(dag, artifact=BAD, bake=bake)
+    with (
+        production.watched("fraud") as seen,
+        meanwhile(has_traffic, lambda: production.set_alarm(alarm_of("fraud"), "ALARM", REASON)),
+    ):
+        ended = run(dag)
+    assert production.describe("fraud") == before
+    assert highest(seen["fraud"]) == 25
+    assert ended.state == "failed"
+    assert states(ended)["bake_25"] == "failed"
+    assert states(ended)["settle"] == "success"
+    assert {ended.states[name] for name in ("canary.shift_100", "canary.promote", "announce")} == {"upstream_failed"}
+    reason = ended.reason("canary.verdict")
+    assert reason.startswith("Rolled back"), reason
+    assert f"bake_25: alarm {alarm_of('fraud')} is in ALARM" in reason
+    assert "37.0" in reason
+    assert "threshold (5.0)" in reason
+
+
+def test_an_alarm_that_rings_and_is_quiet_again_between_two_looks_is_seen(
+    dag: DAG,
+    run: Callable[[DAG], Ended],
+    production: Production,
+    before: dict[str, Any],
+    has_traffic: Callable[[], bool],
+) -> None:
+    def flap() -> None:
+        production.set_alarm(alarm_of("fraud"), "ALARM", REASON)
+        production.set_alarm(alarm_of("fraud"), "OK")
+
+    build(dag, bake=1, poke_interval=1)
+    with meanwhile(has_traffic, flap):
+        ended = run(dag)
+    assert production.describe("fraud") == before
+    assert ended.state == "failed"
+    assert "was in ALARM at" in ended.reason("canary.verdict")
+    assert "37.0" in ended.reason("canary.verdict")
+
+
+def test_an_alarm_that_is_deleted_halfway_ends_the_rollout(
+    dag: DAG,
+    run: Callable[[DAG], Ended],
+    production: Production,
+    before: dict[str, Any],
+    has_traffic: Callable[[], bool],
+) -> None:
+    build(dag, bake=3)
+    with meanwhile(has_traffic, lambda: production.cloudwatch.delete_alarms(AlarmNames=[alarm_of("fraud")])):
+        ended = run(dag)
+    assert production.describe("fraud") == {**before, "alarms": []}
+    assert ended.state == "failed"
+    assert f"alarm {alarm_of('fraud')} does not exist (deleted?)" in ended.reason("canary.verdict")
+
+
+def test_a_rollout_that_may_not_begin_fails_the_run_before_anything_is_changed(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production, before: dict[str, Any]
+) -> None:
+    already = len(production.writes())
+    build(dag, alarms=["fraud-refusd"])
+    ended = run(dag)
+    assert production.writes()[already:] == []
+    assert production.describe("fraud") == before
+    assert ended.state == "failed"
+    assert states(ended) == {**dict.fromkeys(GROUP, "upstream_failed"), "snapshot": "failed"}
+    assert ended.states["announce"] == "upstream_failed"
+    assert "fraud-refusd does not exist" in ended.reason("canary.snapshot")
+
+
+def test_steps_from_a_form_may_be_fewer_than_the_group_has_tasks_for(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production
+) -> None:
+    build(dag, steps="{{ '50, 100' }}", bake="{{ '0, 0.1' }}", max_steps=3)
+    with production.watched("fraud") as seen:
+        ended = run(dag)
+    assert ended.state == "success"
+    assert {looked.green for looked in seen["fraud"]} == {0, 50, 100}
+    assert ended.xcoms.get(("canary.shift_3", "return_value")) is None

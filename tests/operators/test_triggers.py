@@ -1,0 +1,133 @@
+"""Triggers travel through the database as JSON, start anew in any triggerer, and end their task themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+
+from airflow_sm_rollout.core.alarms import Bake
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.hooks.rollout import AwsConnection
+from airflow_sm_rollout.sandbox.faults import Fault
+from airflow_sm_rollout.triggers.bake import BakeTrigger, bake_from_dict, bake_to_dict
+from airflow_sm_rollout.triggers.converge import ConvergeTrigger, goal_from_dict, goal_to_dict
+from production import BLUE, Production, alarm_of, meanwhile
+
+CONNECTION = AwsConnection(aws_conn_id=None, region_name="us-east-1").as_dict()
+NOW = datetime(2026, 11, 24, 10, 0, 0, 123456, tzinfo=timezone.utc)
+
+
+ROLLOUT = Rollout("fraud", "0badcafe", {}, NOW, Blue("config", {}, BLUE, 1.0, 1), Green(model_name="fraud-v2"), Plan())
+
+
+def watch(seconds: float = 60.0, alarms: tuple[str, ...] = (alarm_of("fraud"),), **changes: Any) -> BakeTrigger:
+    now = datetime.now(timezone.utc)
+    bake = Bake(now, now + timedelta(seconds=seconds), green_traffic_since=now, min_requests=0)
+    options = {"watched": None, "poke_interval": 0.1, "connection": CONNECTION, **changes}
+    return BakeTrigger(bake=bake_to_dict(bake), alarms=list(alarms), **options)
+
+
+def wait_for_endpoint(seconds: float = 60.0) -> ConvergeTrigger:
+    deadline = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+    return ConvergeTrigger(
+        endpoint_name="fraud",
+        rollout_id="0badcafe",
+        goal=goal_to_dict(GreenDeployed(ROLLOUT)),
+        deadline=deadline.isoformat(),
+        poke_interval=0.1,
+        connection=CONNECTION,
+    )
+
+
+def first_event(trigger: BaseTrigger, within_seconds: float = 30.0) -> TriggerEvent:
+    async def first() -> TriggerEvent:
+        return await anext(trigger.run())  # type: ignore[arg-type]
+
+    return asyncio.run(asyncio.wait_for(first(), within_seconds))
+
+
+@pytest.mark.parametrize("trigger", [watch(), wait_for_endpoint()], ids=lambda trigger: type(trigger).__name__)
+def test_a_trigger_is_the_same_after_its_way_through_the_database(trigger: BaseTrigger) -> None:
+    path, kwargs = trigger.serialize()
+    module, _, name = path.rpartition(".")
+    restored = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(kwargs)))
+    assert type(restored) is type(trigger)
+    assert restored.serialize() == (path, kwargs)
+
+
+@pytest.mark.parametrize("since", [None, NOW])
+def test_a_bake_is_the_same_after_its_way_through_the_database(since: datetime | None) -> None:
+    bake = Bake(NOW, NOW + timedelta(minutes=5), since, 20)
+    assert bake_from_dict(json.loads(json.dumps(bake_to_dict(bake)))) == bake
+
+
+@pytest.mark.parametrize("goal", [GreenDeployed(ROLLOUT), GreenShare(12.5), OnlyGreen(), AsBefore()], ids=str)
+def test_a_goal_is_the_same_after_its_way_through_the_database(goal: Goal) -> None:
+    assert goal_from_dict(json.loads(json.dumps(goal_to_dict(goal)))) == goal
+
+
+def test_an_alarm_that_rings_ends_the_task_as_failed_with_its_reason(production: Production) -> None:
+    ring = lambda: production.set_alarm(alarm_of("fraud"), "ALARM", "37.0 is over 5.0")  # noqa: E731
+    with meanwhile(lambda: True, ring):
+        event = first_event(watch())
+    assert isinstance(event, TaskFailedEvent)
+    assert event.xcoms is not None
+    assert "37.0 is over 5.0" in event.xcoms["reason"]
+    assert event.xcoms["return_value"]["verdict"] == "harmful"
+
+
+def test_a_watch_that_starts_anew_after_its_triggerer_was_killed_sees_what_rang_meanwhile(
+    production: Production,
+) -> None:
+    killed = watch()
+    production.set_alarm(alarm_of("fraud"), "ALARM", "37.0 is over 5.0")
+    production.set_alarm(alarm_of("fraud"), "OK")
+    restarted = BakeTrigger(**killed.serialize()[1])
+    event = first_event(restarted)
+    assert isinstance(event, TaskFailedEvent)
+    assert event.xcoms is not None
+    assert "was in ALARM at" in event.xcoms["reason"]
+
+
+def test_a_quiet_bake_ends_the_task_as_succeeded_but_not_so_soon_that_airflow_would_fail_it(
+    production: Production,
+) -> None:
+    started = datetime.now(timezone.utc)
+    event = first_event(watch(seconds=0.1))
+    assert isinstance(event, TaskSuccessEvent)
+    assert datetime.now(timezone.utc) - started >= timedelta(seconds=6)
+
+
+def test_a_throttled_look_is_no_verdict_while_the_bake_lasts(production: Production) -> None:
+    production.sandbox.faults.add(Fault("throttle", "DescribeAlarms", times=12))
+    event = first_event(
+        watch(seconds=1, connection={**CONNECTION, "botocore_config": {"retries": {"total_max_attempts": 1}}})
+    )
+    assert isinstance(event, TaskSuccessEvent)
+    assert production.sandbox.faults.waiting() == []
+
+
+def test_a_watch_that_is_not_allowed_to_look_is_not_healthy(production: Production) -> None:
+    production.sandbox.faults.add(Fault("denied", "DescribeAlarms"))
+    event = first_event(watch())
+    assert isinstance(event, TaskFailedEvent)
+    assert event.xcoms is not None
+    assert event.xcoms["return_value"]["verdict"] == "inconclusive"
+    assert "DescribeAlarms answered AccessDenied" in event.xcoms["reason"]
+
+
+def test_a_wait_for_an_endpoint_ends_when_it_has_changed(production: Production) -> None:
+    change = {"VariantName": BLUE, "DesiredWeight": 0.5}
+    production.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="fraud", DesiredWeightsAndCapacities=[change]
+    )
+    trigger = wait_for_endpoint()
+    assert first_event(trigger).payload == {"deadline": trigger.deadline}
+    assert production.sagemaker.describe_endpoint(EndpointName="fraud")["EndpointStatus"] == "InService"
