@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_sm_rollout.core.rollout import Rollout
@@ -148,7 +148,7 @@ class DeleteEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class PutPointer:
-    """Write a live pointer.
+    """Write a live pointer. Two writes to the same end are equal, whatever was there before.
 
     :param name: the logical name that clients resolve.
     :param target: the endpoint that they are to call.
@@ -158,8 +158,8 @@ class PutPointer:
 
     name: str
     target: str
-    text: str
-    replaces: int
+    text: str = field(compare=False)
+    replaces: int = field(compare=False)
 
     def __str__(self) -> str:
         return f"point {self.name} at endpoint {self.target}"

@@ -89,7 +89,7 @@ def _decide_without_record(goal: Goal, rollout_id: str, seen: Observation) -> De
     if promoted and isinstance(goal, (AsBefore, OnlyGreen)):
         return Done(f"green was promoted: {state}", "promoted")
     if isinstance(goal, AsBefore):
-        return Done(f"no rollout is in progress, nothing is left to undo: {state}", "as_before")
+        return Done(f"nothing of this rollout is left; {state}", "as_before")
     return GiveUp(
         f"rollout {rollout_id} is not in progress (it was rolled back, promoted, or never began), so nothing was changed; {state}. "
         "Start a new rollout with a new DAG run"

@@ -19,7 +19,7 @@ from airflow_sm_rollout.core.endpoints.shared import (
     wait_for_clients,
 )
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, OnlyGreen, Wait
-from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.variants.as_before import turn_around
 from airflow_sm_rollout.core.variants.shared import endpoint_of, is_in_service, tidy, wait_while_busy
@@ -29,10 +29,12 @@ from airflow_sm_rollout.core.way import Needs, Rule
 STUCK_TAKES = timedelta(minutes=24)
 
 
-def needs(rollout: Rollout) -> Needs:
-    """What was made on the way, and blue's config, which somebody may have deleted."""
+def needs(rollout: Rollout, green_endpoint: Endpoint | None) -> Needs:
+    """Blue's config, which somebody may have deleted; once green's endpoint is gone, what was made for it."""
     if is_promoted_for_good(rollout):
         return only_green.needs(rollout)
+    if green_endpoint is not None:
+        return Needs((rollout.blue.config_name,))
     made = (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
     return Needs((rollout.names.final_config, rollout.blue.config_name), made, rollout.own_alarms)
 

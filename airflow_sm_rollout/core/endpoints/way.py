@@ -22,7 +22,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
         return green_share.needs(rollout)
     if isinstance(goal, OnlyGreen):
         return only_green.needs(rollout)
-    return as_before.needs(rollout)
+    return as_before.needs(rollout, endpoint)
 
 
 def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None) -> bool:
