@@ -20,7 +20,7 @@ demo: $(INSTALLED) ## Roll out a good and a bad model on this machine (DEMO="--k
 	$(BIN)/sm-rollout demo $(DEMO)
 
 test: $(INSTALLED) ## Run all tests, lint and type checks included (TESTS="-k alarm" for some)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(TESTS)
 
 lint: $(INSTALLED) ## Format, then lint and check types
 	$(BIN)/ruff format .

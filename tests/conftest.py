@@ -36,6 +36,14 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start Airflow's processes take turns, so that each has half of the machine; they take longest, so they begin."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    for item in slow:
+        item.add_marker(pytest.mark.xdist_group("processes"))
+    items.sort(key=lambda item: item not in slow)
+
+
 @pytest.fixture
 def production(monkeypatch: pytest.MonkeyPatch) -> Iterator[Production]:
     """A sandbox of the test's own, with the endpoint ``fraud``; AWS's endpoint URL leads to it."""
