@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 DEFAULT_PORT = 4599
 
 _WISHES = {
@@ -46,12 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: exit code: 0, 1 with one sentence on standard error, 2 for a wrong command line, 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
-    # Being ended (by a service manager, by a closed terminal) is no other end than Ctrl-C: everything started is stopped.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, signal.default_int_handler)
     try:
-        return int(options.command(options) or 0)
+        with _interruptible():
+            return int(options.command(options) or 0)
     except KeyboardInterrupt:
         return INTERRUPTED
     except (CommandFailed, RolloutError) as error:
@@ -61,6 +60,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"sm-rollout {options.name}: {error}", file=sys.stderr)
     return 1
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Being ended by a service manager or a closed terminal is no other end than Ctrl-C: everything that was started is stopped.
+
+    What comes after the first signal is ignored, so that an impatient person does not stop the stopping.
+    """
+
+    def interrupt(number: int, frame: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    # nohup, and a shell's background, have some of them ignored already.
+    listened = [number for number in INTERRUPTS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in listened}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
 
 
 def _is_from_aws(error: Exception) -> bool:
