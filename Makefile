@@ -16,8 +16,8 @@ unexport AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN A
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED) ## Roll out a good and a bad model on this machine (DEMO="--keep" leaves it running)
-	$(BIN)/sm-rollout demo $(DEMO)
+demo: $(INSTALLED) ## Roll out a good and a bad model on this machine (STRATEGY=linear or blue_green; DEMO=--keep leaves it running)
+	$(BIN)/sm-rollout demo $(if $(STRATEGY),--strategy $(STRATEGY)) $(DEMO)
 
 test: $(INSTALLED) ## Run all tests, lint and type checks included (TESTS="-k alarm" for some)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(TESTS)

@@ -167,6 +167,9 @@ def _add_sandbox(commands: Any) -> None:
 def _add_demo(commands: Any) -> None:
     text = "Roll out a good and a bad model on this machine: real Airflow, real training, real traffic, no AWS account."
     parser = _add_command(commands, "demo", _demo, text)
+    parser.add_argument(
+        "--strategy", choices=("canary", "linear", "blue_green"), default="canary", help="(default: %(default)s)"
+    )
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
 
 
@@ -287,7 +290,7 @@ def _demo(options: argparse.Namespace) -> int:
         from airflow_sm_rollout.demo import DemoFailed
         from airflow_sm_rollout.demo.run import run_demo
     try:
-        return run_demo(keep=options.keep)
+        return run_demo(strategy=options.strategy, keep=options.keep)
     except DemoFailed as error:
         raise CommandFailed(str(error)) from error
 

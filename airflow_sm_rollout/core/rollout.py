@@ -237,6 +237,19 @@ class Rollout:
         steps = self.plan.strategy.steps if self.plan.strategy else ()
         return steps[index] if index < len(steps) else None
 
+    @property
+    def shortest_bake(self) -> timedelta:
+        """The shortest of the plan's bakes."""
+        steps = self.plan.strategy.steps if self.plan.strategy else ()
+        return min((step.bake for step in steps), default=timedelta())
+
+    @property
+    def metrics_take(self) -> timedelta:
+        """How long it takes at least until an alarm knows about a share: a whole period begins and ends, and is published within another
+        (recorded on AWS for periods of a minute: final 60 s after their end).
+        """
+        return timedelta(seconds=3 * self.metric_period_seconds)
+
     def bake_end(self, index: int, now: datetime, paused: timedelta) -> datetime:
         """When a step's bake that begins now is to end.
 

@@ -18,8 +18,9 @@ from airflow_sm_rollout.demo.production import ENDPOINT, REQUESTS_PER_SECOND, pu
 from airflow_sm_rollout.demo.progress import Progress, render_table, render_timeline
 from airflow_sm_rollout.demo.report import PROMOTED, ROLLED_BACK, Report, RunSeen, complaints, report_on
 from airflow_sm_rollout.demo.sandbox_process import SandboxProcess
+from airflow_sm_rollout.demo.scripts import SCRIPTS, Script
 from airflow_sm_rollout.demo.shares import ShareWatch
-from airflow_sm_rollout.demo.watched_run import DAG_ID, Stage, WatchedRun
+from airflow_sm_rollout.demo.watched_run import Stage, WatchedRun
 from airflow_sm_rollout.sandbox.traffic import TrafficProcess
 
 if TYPE_CHECKING:
@@ -28,29 +29,28 @@ if TYPE_CHECKING:
 SPEED = 40.0
 HURRY = {"SM_ROLLOUT_POKE_INTERVAL": "1"}
 
-# The first step has the least traffic, so its alarm needs the most time.
-PLAN = {"endpoint_name": ENDPOINT, "steps": "10,50,100", "bake": "35,15,12"}
 MODELS: Mapping[str, Mapping[str, Any]] = {"good": {"C": 0.5, "random_state": 7}, "bad": {"drop_column": "proline"}}
 EXPECTED = {"good": PROMOTED, "bad": ROLLED_BACK}
 
 Results = Mapping[str, tuple[RunSeen, Report]]
 
 
-def run_demo(*, keep: bool = False) -> int:
+def run_demo(*, strategy: str = "canary", keep: bool = False) -> int:
     """Run it; the last line on standard output is the result as JSON.
 
+    :param strategy: a key of :data:`~airflow_sm_rollout.demo.scripts.SCRIPTS`.
     :param keep: leave everything running at the end, until Ctrl-C.
     :return: exit code: 0 if both runs ended as they should.
     """
     from rich.console import Console
 
     console = Console()
-    started = time.monotonic()
+    script, started = SCRIPTS[strategy], time.monotonic()
     with workplace() as directory, ExitStack() as stack:
         stage = set_up(directory, stack, Progress(console))
-        results = {label: _roll_out(stage, label) for label in MODELS}
+        results = {label: _roll_out(stage, script, label) for label in MODELS}
         _show_results(console, results)
-        address = f"{stage.airflow.url}/dags/{DAG_ID}"
+        address = f"{stage.airflow.url}/dags/{script.dag_id}"
         stage.progress.say(f"{time.monotonic() - started:.0f} s in all; the runs in Airflow: {address}")
         if keep:
             stage.progress.say("Everything is left running. Ctrl-C stops it.")
@@ -100,9 +100,9 @@ def set_up(directory: Path, stack: ExitStack, progress: Progress) -> Stage:
     return Stage(sandbox, ENDPOINT, airflow, watch, traffic, progress)
 
 
-def _roll_out(stage: Stage, label: str) -> tuple[RunSeen, Report]:
+def _roll_out(stage: Stage, script: Script, label: str) -> tuple[RunSeen, Report]:
     stage.progress.say(f"\nRolling out the {label} model: {MODELS[label]}")
-    seen = WatchedRun(stage, label, {**PLAN, **MODELS[label]}).follow()
+    seen = WatchedRun(stage, label, script, MODELS[label]).follow()
     report = report_on(seen)
     stage.progress.say(f"The {label} model was {report.outcome.replace('_', ' ')}. {report.reason}")
     return seen, report

@@ -13,11 +13,10 @@ from airflow_sm_rollout.demo.inventory import take_inventory
 from airflow_sm_rollout.demo.metrics import count_invocations, find_first_alarm
 from airflow_sm_rollout.demo.progress import Moment, Progress
 from airflow_sm_rollout.demo.report import RunSeen, green_share
+from airflow_sm_rollout.demo.scripts import Script
 from airflow_sm_rollout.demo.shares import ShareWatch
 from airflow_sm_rollout.sandbox.traffic import Record, TrafficProcess
 
-DAG_ID = "canary"
-GROUP = "canary"
 RUN_WITHIN_SECONDS = 300.0
 SECONDS_BETWEEN_LOOKS = 1.0
 UNDER_WAY = frozenset({"queued", "running"})
@@ -47,29 +46,31 @@ class Stage:
 
 
 class WatchedRun:
-    """Starts a run of the sample DAG.
+    """Starts a run of a sample DAG.
 
     :param label: what it is called in the progress.
-    :param conf: what the trigger form would have.
+    :param script: which DAG, with which plan.
+    :param model: what the trigger form has about training.
     """
 
-    def __init__(self, stage: Stage, label: str, conf: Mapping[str, Any]) -> None:
+    def __init__(self, stage: Stage, label: str, script: Script, model: Mapping[str, Any]) -> None:
         self._stage = stage
         self._label = label
-        self._steps = [float(share) for share in str(conf["steps"]).split(",")]
+        self._script = script
         self._cloudwatch = stage.session.client("cloudwatch")
         self._before = take_inventory(stage.session, stage.endpoint_name)
         self._blue = self._before.endpoint["variants"][0]["VariantName"]
         self._handle: Mapping[str, Any] = {}
         self._started_at = time.time()
-        self._run_id = stage.airflow.trigger(DAG_ID, dict(conf))
+        conf = {"endpoint_name": stage.endpoint_name, **script.plan, **model}
+        self._run_id = stage.airflow.trigger(script.dag_id, conf)
 
     def follow(self) -> RunSeen:
         """Show how it gets on until it has ended; then say all that was seen.
 
         :raises RunTookTooLong: if it has not ended after :data:`RUN_WITHIN_SECONDS`.
         """
-        while (state := self._stage.airflow.run_state(DAG_ID, self._run_id)) in UNDER_WAY:
+        while (state := self._stage.airflow.run_state(self._script.dag_id, self._run_id)) in UNDER_WAY:
             if time.time() > self._started_at + RUN_WITHIN_SECONDS:
                 raise RunTookTooLong(f"run {self._run_id} is still {state} after {RUN_WITHIN_SECONDS:g} s")
             self._stage.progress.show(self._look())
@@ -85,7 +86,7 @@ class WatchedRun:
         self._handle = self._handle or self._xcom("snapshot") or {}
         now, samples = time.time(), self._stage.watch.samples
         lately = [record for record in self._stage.traffic.records if now - 3 <= record.at < now - 1]
-        states = self._stage.airflow.task_states(DAG_ID, self._run_id)
+        states = self._stage.airflow.task_states(self._script.dag_id, self._run_id)
         variants = {"blue": self._blue, "green": self._green}
         return Moment(
             label=self._label,
@@ -120,16 +121,17 @@ class WatchedRun:
         )
 
     def _planned_share(self) -> float:
-        """The largest share of the steps that the run came to; tasks are numbered as the DAG's steps are a template."""
-        states = self._stage.airflow.task_states(DAG_ID, self._run_id)
+        """The largest share of the steps that the run came to."""
+        states = self._stage.airflow.task_states(self._script.dag_id, self._run_id)
         begun = ("success", "failed", "running")
-        shares = [
-            share for number, share in enumerate(self._steps, start=1) if states.get(f"{GROUP}.shift_{number}") in begun
-        ]
+        shares = [share for task, share in self._script.shares.items() if states.get(self._in_group(task)) in begun]
         return max(shares, default=0.0)
+
+    def _in_group(self, task: str) -> str:
+        return f"{self._script.dag_id}.{task}"
 
     def _records(self, ended_at: float) -> list[Record]:
         return [record for record in self._stage.traffic.records if self._started_at <= record.at <= ended_at]
 
     def _xcom(self, task: str, key: str = "return_value") -> Any:
-        return self._stage.airflow.xcom(DAG_ID, self._run_id, f"{GROUP}.{task}", key)
+        return self._stage.airflow.xcom(self._script.dag_id, self._run_id, self._in_group(task), key)

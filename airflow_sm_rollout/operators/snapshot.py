@@ -35,5 +35,11 @@ class SnapshotOperator(PlanningOperator):
         if strategy:
             shares = ", ".join(f"{step.share:g} % for {step.bake}" for step in strategy.steps)
             self.log.info("Plan: %s: %s; at least %s", strategy.name, shares, strategy.minimum_duration)
+        if rollout.plan.default_alarms and rollout.shortest_bake < rollout.metrics_take:
+            self.log.warning(
+                "A bake of %s is shorter than the %s that this endpoint's metrics take: it will not be conclusive",
+                rollout.shortest_bake,
+                rollout.metrics_take,
+            )
         self.log.info("Watched: %s", ", ".join(rollout.watched_alarms) or "no alarm")
         return frozen_handle(rollout)

@@ -11,7 +11,7 @@ from production import Production
 from wiring.runs import FAST, SPEED, Site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("wiring")
     (folder / "dags").mkdir()
