@@ -157,9 +157,6 @@ def _wire_rollout(snapshot: Any, endpoint_name: str, labels: Sequence[str], loop
     chain = [snapshot, deploy, *steps, promote, settle, verdict]
     for upstream, downstream in pairwise(chain):
         upstream >> downstream
-    # Airflow passes a failure on by one task per scheduler loop, which is a second each by default. With every step's failure reaching
-    # promote at once, settle starts two loops later, not one for each remaining task.
-    [deploy, *steps] >> promote
 
 
 def _step_tasks(index: int, label: str, rollout: Any, loop: dict[str, Any]) -> tuple[Any, Any]:

@@ -70,8 +70,9 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     with (tmp_path / "errors").open("w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     yield process
-    interrupt(process)
-    process.communicate(timeout=60)
+    if process.poll() is None:
+        interrupt(process)
+        process.communicate(timeout=60)
 
 
 def interrupt(make: subprocess.Popen[str]) -> None:

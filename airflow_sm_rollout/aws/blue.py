@@ -1,4 +1,4 @@
-"""Reads what blue is, whole enough to make it again, and refuses an endpoint that can't be rolled out by two variants."""
+"""Reads what blue is, whole enough to make it again, and refuses an endpoint that can't be rolled out."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from airflow_sm_rollout.core.rollout import Blue
 _DEFAULT_METRIC_PERIOD = 60
 
 
-def read_blue(sagemaker: Any, endpoint: Endpoint) -> Blue:
+def read_blue(sagemaker: Any, endpoint: Endpoint, traffic: str) -> Blue:
     """Blue as it is now: config, weight, instances and tags.
 
-    :raises RolloutRefused: if the endpoint is changing, or of a kind that two production variants can't serve.
+    :param traffic: the way to split traffic.
+    :raises RolloutRefused: if the endpoint is changing, or of a kind that its way to split traffic can't roll out.
     """
     if not endpoint.is_in_service:
         raise RolloutRefused(
             f"{endpoint.describe()}; a rollout starts from an endpoint that is InService. Nothing was changed; try again later"
         )
     config, config_arn = read_config(sagemaker, endpoint.config_name)
-    refuse_unsuitable(endpoint.name, config)
+    refuse_unsuitable(endpoint.name, config, traffic)
     variant = endpoint.variants[0]
     return Blue(
         config_name=endpoint.config_name,
@@ -54,23 +55,32 @@ def read_config(sagemaker: Any, name: str) -> tuple[dict[str, Any], str]:
     return config, str(described["EndpointConfigArn"])
 
 
-def refuse_unsuitable(endpoint_name: str, config: Mapping[str, Any]) -> None:
-    """Refuse what two production variants on one endpoint can't do (AWS_FACTS.md sections 7 and 8).
+def refuse_unsuitable(endpoint_name: str, config: Mapping[str, Any], traffic: str) -> None:
+    """Refuse what a way to split traffic can't do (AWS_FACTS.md sections 7 and 8).
 
     :raises RolloutRefused: with the reason.
     """
+    why = _why_unsuitable(config, traffic)
+    if why:
+        raise RolloutRefused(
+            f"endpoint {endpoint_name} can't be rolled out with traffic={traffic!r}: {why}. Nothing was changed"
+        )
+
+
+def _why_unsuitable(config: Mapping[str, Any], traffic: str) -> str:
     variants = config["ProductionVariants"]
     if len(variants) != 1:
         names = ", ".join(variant["VariantName"] for variant in variants)
-        raise _refusal(endpoint_name, f"it has {len(variants)} production variants ({names}), and blue must be one")
+        return f"it has {len(variants)} production variants ({names}), and blue must be one"
     if config.get("ShadowProductionVariants"):
-        raise _refusal(endpoint_name, "it has a shadow variant, which AWS allows beside one production variant only")
+        return "it has a shadow variant, which AWS allows beside one production variant only"
     if config.get("AsyncInferenceConfig"):
-        raise _refusal(endpoint_name, "it is an asynchronous endpoint, which publishes no request counts to judge by")
-    if "ServerlessConfig" in variants[0]:
-        raise _refusal(endpoint_name, "it is serverless, which AWS allows one variant only")
+        return "it is an asynchronous endpoint, which publishes no request counts to judge by"
+    if "ServerlessConfig" in variants[0] and traffic != "endpoints":
+        return "it is serverless, which AWS allows one variant only; traffic='endpoints' can"
     if "ModelName" not in variants[0]:
-        raise _refusal(endpoint_name, "it hosts inference components, which have no variant weights")
+        return "it hosts inference components, which have no variant weights"
+    return ""
 
 
 def metric_period_seconds(config: Mapping[str, Any]) -> int:
@@ -79,7 +89,3 @@ def metric_period_seconds(config: Mapping[str, Any]) -> int:
     if not metrics.get("EnableEnhancedMetrics"):
         return _DEFAULT_METRIC_PERIOD
     return int(metrics.get("MetricPublishFrequencyInSeconds", _DEFAULT_METRIC_PERIOD))
-
-
-def _refusal(endpoint_name: str, why: str) -> RolloutRefused:
-    return RolloutRefused(f"endpoint {endpoint_name} can't be rolled out by two variants: {why}. Nothing was changed")

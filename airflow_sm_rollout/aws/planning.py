@@ -53,7 +53,7 @@ def _read_rollout(
         raise RolloutRefused(
             f"this DAG run has promoted its model already: {endpoint.describe()}. Start a new rollout with a new DAG run"
         )
-    blue = read_blue(clients.sagemaker, endpoint)
+    blue = read_blue(clients.sagemaker, endpoint, plan.traffic)
     if plan.traffic == "endpoints":
         blue = _with_pointer(blue, clients, endpoint, pointer)
     return Rollout(

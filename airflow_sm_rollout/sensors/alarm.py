@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_sm_rollout.core.alarms import Bake, Judgement, Verdict
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp

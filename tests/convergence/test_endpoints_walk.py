@@ -16,10 +16,9 @@ def test_a_rollout_struck_at_any_call_ends_promoted_or_as_before(make: Callable[
     calls = count_calls(make)
     walked = walk_rollout(make, calls, part, 4)
     print(f"{walked} cases walked")
-    assert walked >= calls
+    assert walked >= calls / 4
 
 
-@pytest.mark.parametrize("tasks_done", range(1, 4))
-@pytest.mark.parametrize("make", [LiveLab, with_pointer])
+@pytest.mark.parametrize(("make", "tasks_done"), [(LiveLab, 3), *((with_pointer, done) for done in range(1, 4))])
 def test_a_rollback_struck_at_any_call_restores_everything(make: Callable[[], LiveLab], tasks_done: int) -> None:
     print(f"{walk_rollback(make, tasks_done)} cases walked")

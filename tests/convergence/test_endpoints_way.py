@@ -23,7 +23,7 @@ from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Green, Phase, Plan, with_phase
 from airflow_sm_rollout.core.strategy import canary
 from airflow_sm_rollout.sandbox.faults import Fault
-from convergence.lab import BLUE_CONFIG, ENDPOINT, USER_ALARM, Lab
+from convergence.lab import BLUE_CONFIG, ENDPOINT, USER_ALARM, Killed, Lab
 from convergence.live_lab import BLUE_GREEN, POINTER, LiveLab, deleting_blue, second_rollout
 from convergence.test_exits import ring, wish
 
@@ -478,6 +478,19 @@ def test_a_green_that_somebody_deleted_ends_the_way_forward_and_clients_get_blue
     assert lab.describe() == lab.before
 
 
+def test_clients_are_not_sent_to_green_again_once_the_rollout_goes_back() -> None:
+    lab = LiveLab()
+    lab.run(until=3)
+    lab.sandbox.faults.add(Fault("denied", "DeleteEndpoint"))
+    with pytest.raises(RolloutGaveUp, match="AccessDenied"):
+        lab.roll_back()
+    with pytest.raises(RolloutGaveUp, match="being rolled back"):
+        lab.reach(GreenShare(100))
+    assert lab.live() == ENDPOINT
+    lab.roll_back()
+    assert lab.describe() == lab.before
+
+
 def test_promotion_needs_all_of_the_clients_on_green() -> None:
     lab = deleting_blue()
     lab.run(until=1)
@@ -530,6 +543,7 @@ def test_a_blue_that_is_being_scaled_is_deleted_later_and_one_that_somebody_chan
     change(lab, ENDPOINT, 5)
     if change is scale:
         lab.reach(OnlyGreen())
+        assert lab.calls.count("sagemaker:DeleteEndpoint") == 1  # not tried in vain
         assert lab.is_promoted(lab.describe())
     else:
         with pytest.raises(RolloutGaveUp, match=r"changed blue's endpoint.*was not deleted"):
@@ -545,10 +559,10 @@ def begin_promotion(lab: LiveLab) -> None:
     def hook(service: str, operation: str, phase: str) -> None:
         if operation.startswith("Delete") and phase == "after":
             lab.hook = None
-            raise KeyboardInterrupt
+            raise Killed
 
     lab.hook = hook
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         lab.reach(OnlyGreen())
 
 
@@ -744,6 +758,41 @@ def test_a_green_that_is_changing_is_waited_for_and_one_that_does_not_serve_ends
     decision = decide(goal, lab.names.rollout_id, broken)
     assert isinstance(decision, Wait if status == "Updating" else GiveUp)
     assert words in decision.reason
+
+
+def serverless() -> LiveLab:
+    """Clients call an endpoint without instances."""
+    lab = LiveLab()
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": "fraud-v1",
+        "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5},
+    }
+    lab.clients.sagemaker.create_endpoint_config(EndpointConfigName="serverless", ProductionVariants=[variant])
+    lab.clients.sagemaker.create_endpoint(EndpointName="fraud-serverless", EndpointConfigName="serverless")
+    lab.pass_time(200)
+    lab.put_pointer(endpoint_name="fraud-serverless")
+    lab.next_rollout("run")
+    return lab
+
+
+def test_a_serverless_endpoint_is_rolled_out_and_back_like_any_other() -> None:
+    lab = serverless()
+    lab.run(until=3)
+    [variant] = lab.describe_endpoint(lab.names.green_endpoint)["ProductionVariants"]
+    assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
+    lab.roll_back()
+    assert lab.describe() == lab.before
+    lab.next_rollout("again")
+    lab.run()
+    assert lab.is_promoted(lab.describe())
+
+
+def test_a_serverless_endpoint_is_refused_by_the_other_ways_which_name_this_one() -> None:
+    lab = serverless()
+    names = Names("fraud-serverless", "ffffffff")
+    with pytest.raises(RolloutRefused, match=r"traffic='variants': it is serverless.*traffic='endpoints' can"):
+        plan_rollout(lab.clients, names, {}, Green(model_name="fraud-v1"), Plan(), lab.now())
 
 
 def test_single_operators_need_no_strategy() -> None:

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from airflow_sm_rollout.core.converge import WAYS
-from convergence import test_canary, test_exits, test_guardrails
+from convergence import test_canary, test_endpoints_way, test_exits, test_guardrails
 
 SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
     "variants": (test_canary, test_exits),
+    "endpoints": (test_endpoints_way,),
     "guardrails": (test_guardrails,),
 }
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,7 +59,10 @@ class Demo:
         pytest.fail(f"the demo ended without saying {text!r}: {self.process.communicate()[1]}")
 
     def end_by(self, number: int) -> tuple[int, str]:
-        self.process.send_signal(number)
+        """As somebody impatient does it, who asks again while it is still stopping."""
+        for _ in range(3):
+            self.process.send_signal(number)
+            time.sleep(0.3)
         _, errors = self.process.communicate(timeout=ENDED_WITHIN_SECONDS)
         return self.process.returncode, errors
 

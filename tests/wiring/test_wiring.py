@@ -6,7 +6,6 @@ story's end.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import pytest
 from production import BAD, Shares, alarm_of
 from wiring.runs import Run, Site, planned_only
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 Story = Callable[[Site], None]
 
@@ -54,7 +53,7 @@ def a_model_that_fails_is_rolled_back_within_seconds_of_its_alarm(site: Site) ->
     asked_at = next(at for at, weights in run.weight_calls() if at > rang_at)
     back_at = next(looked.at for looked in seen if looked.at > rang_at and looked.green == 0)
     print(f"\nalarm to weights call {asked_at - rang_at:.2f} s, to green's share 0 {back_at - rang_at:.2f} s")
-    assert asked_at - rang_at < 10
+    assert asked_at - rang_at < LATEST_SECONDS
 
 
 def alarm_transition(site: Site, alarm_name: str) -> float:
@@ -70,27 +69,19 @@ def alarm_transition(site: Site, alarm_name: str) -> float:
     return float(rang_at)
 
 
-def a_worker_killed_in_the_middle_of_a_shift_costs_a_retry_not_the_rollout(site: Site) -> None:
+def workers_killed_in_the_middle_of_a_shift_cost_retries_not_the_rollout(site: Site) -> None:
     with followed(site, "killed") as (run, seen):
-        run.wait_for_weights_call()
+        run.wait_for_weights_call(1)
         run.process_of("shift_25").kill()
-        run.wait_for("shift_25", "up_for_retry", "success")
+        run.wait_for_weights_call(2)
+        kill_with_supervisor(run.process_of("shift_100"))
     run.assert_promoted()
-    assert run.instance("shift_25")["try_number"] == 2
+    assert [run.instance(shift)["try_number"] for shift in ("shift_25", "shift_100")] == [2, 2]
     assert planned_only(seen, 25, 100)
 
 
-def a_worker_killed_with_its_supervisor_costs_a_retry_after_the_heartbeat_timeout(site: Site) -> None:
-    with followed(site, "vanished") as (run, seen):
-        run.wait_for_weights_call()
-        process = run.process_of("shift_25")
-        kill_with_parent(process)
-    run.assert_promoted()
-    assert run.instance("shift_25")["try_number"] == 2
-    assert planned_only(seen, 25, 100)
-
-
-def kill_with_parent(process: psutil.Process) -> None:
+def kill_with_supervisor(process: psutil.Process) -> None:
+    """As when a machine dies: nobody tells Airflow, which finds out by the missing heartbeats."""
     supervisor = process.parent()
     assert supervisor is not None
     supervisor.kill()
@@ -106,15 +97,6 @@ def a_person_who_marks_the_running_task_failed_gets_everything_back(site: Site) 
     assert "shift_25 ended as failed" in run.reason()
 
 
-def a_person_who_marks_the_deferred_task_failed_gets_everything_back(site: Site) -> None:
-    with followed(site, "marked-bake", bake="120") as (run, seen):
-        run.wait_for("bake_25", "deferred")
-        run.mark_task("bake_25", "failed")
-    run.assert_rolled_back()
-    assert planned_only(seen, 25)
-    assert "bake_25 ended as failed" in run.reason()
-
-
 def a_person_who_marks_the_run_failed_while_a_task_is_running_gets_everything_back(site: Site) -> None:
     with followed(site, "marked-run") as (run, seen):
         run.wait_for("shift_100", "running")
@@ -123,27 +105,19 @@ def a_person_who_marks_the_run_failed_while_a_task_is_running_gets_everything_ba
     assert planned_only(seen, 25, 100)
 
 
-def a_person_who_marks_the_run_failed_while_a_task_is_deferred_gets_everything_back(site: Site) -> None:
-    with followed(site, "marked-deferred", bake="120") as (run, seen):
+def a_person_who_marks_the_run_failed_during_a_bake_gets_everything_back_and_no_cleared_step_takes_it_away(
+    site: Site,
+) -> None:
+    with followed(site, "marked-bake", bake="120") as (run, seen):
         run.wait_for("bake_25", "deferred")
         run.mark("failed")
+        run.wait_for_end()
+        run.assert_rolled_back()
+        calls = len(run.weight_calls())
+        run.clear("shift_25")
     run.assert_rolled_back()
-    assert planned_only(seen, 25)
-
-
-def a_step_cleared_after_the_rollback_moves_no_traffic_and_makes_no_run_green(site: Site) -> None:
-    with followed(site, "cleared", bake="120") as (run, seen):
-        run.wait_for("bake_25", "deferred")
-        site.production.set_alarm(alarm_of("cleared"), "ALARM", "37.0 is over 5.0")
-    site.production.set_alarm(alarm_of("cleared"), "OK")
-    run.assert_rolled_back()
-    calls = len(run.weight_calls())
-    run.clear("shift_25")
-    run.wait_for_end()
-    assert site.production.describe("cleared") == run.before
-    assert run.state == "failed"
     assert run.weight_calls()[calls:] == []
-    assert "no rollout is in progress here" in run.reason()
+    assert "in canary.shift_25: no rollout is in progress here" in run.reason()
     assert planned_only(seen, 25)
 
 
@@ -156,18 +130,16 @@ def a_dag_file_edited_in_the_middle_changes_no_plan_that_is_under_way(site: Site
     assert planned_only(seen, 25, 100)
 
 
+LATEST_SECONDS = 60  # about 3 on idle cores
 AT_ONCE = 5  # so that two busy cores still start a task within seconds
 SIDE_BY_SIDE: tuple[Story, ...] = (
     a_healthy_model_is_promoted_with_every_wait_deferred,
     a_model_that_fails_is_rolled_back_within_seconds_of_its_alarm,
-    a_worker_killed_with_its_supervisor_costs_a_retry_after_the_heartbeat_timeout,
-    a_worker_killed_in_the_middle_of_a_shift_costs_a_retry_not_the_rollout,
+    workers_killed_in_the_middle_of_a_shift_cost_retries_not_the_rollout,
     a_dag_file_edited_in_the_middle_changes_no_plan_that_is_under_way,
     a_person_who_marks_the_running_task_failed_gets_everything_back,
-    a_person_who_marks_the_deferred_task_failed_gets_everything_back,
     a_person_who_marks_the_run_failed_while_a_task_is_running_gets_everything_back,
-    a_person_who_marks_the_run_failed_while_a_task_is_deferred_gets_everything_back,
-    a_step_cleared_after_the_rollback_moves_no_traffic_and_makes_no_run_green,
+    a_person_who_marks_the_run_failed_during_a_bake_gets_everything_back_and_no_cleared_step_takes_it_away,
 )
 
 
@@ -182,28 +154,21 @@ def test_side_by_side(story: Story, told: dict[Story, Future[None]]) -> None:
     told[story].result()
 
 
-def test_a_triggerer_and_then_a_scheduler_with_its_workers_that_are_killed_and_come_back_end_no_rollout(
-    site: Site,
-) -> None:
-    with followed(site, "restarted", bake="10") as (run, seen):
-        run.wait_for("bake_25", "deferred")
-        site.airflow.restart("triggerer")
-        run.wait_for("shift_100", "running")
-        run.wait_for_weights_call(2)
-        site.airflow.restart("scheduler")
-    run.assert_promoted()
-    assert planned_only(seen, 25, 100)
-
-
-def test_an_alarm_that_rings_while_the_triggerer_is_dead_is_not_missed(site: Site) -> None:
-    with followed(site, "blind", bake="120") as (run, seen):
-        run.wait_for("bake_25", "deferred")
+def test_killed_triggerers_and_schedulers_neither_end_a_rollout_nor_miss_an_alarm(site: Site) -> None:
+    with (
+        followed(site, "restarted", bake="20") as (promoted, healthy),
+        followed(site, "blind", bake="120") as (rolled_back, harmed),
+    ):
+        promoted.wait_for("bake_25", "deferred")
+        rolled_back.wait_for("bake_25", "deferred")
         site.airflow.kill("triggerer")
         site.production.set_alarm(alarm_of("blind"), "ALARM", "37.0 is over 5.0")
         site.production.set_alarm(alarm_of("blind"), "OK")
         site.airflow.start("triggerer")
-        started = time.time()
-    run.assert_rolled_back()
-    assert "was in ALARM at" in run.reason()
-    print(f"\nseen and rolled back {time.time() - started:.1f} s after the triggerer came back")
-    assert planned_only(seen, 25)
+        promoted.wait_for_weights_call(2)
+        site.airflow.restart("scheduler")
+    promoted.assert_promoted()
+    assert planned_only(healthy, 25, 100)
+    rolled_back.assert_rolled_back()
+    assert "was in ALARM at" in rolled_back.reason()
+    assert planned_only(harmed, 25)
