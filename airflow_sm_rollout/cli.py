@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _interruptible() -> Iterator[None]:
     """Being ended by a service manager or a closed terminal is no other end than Ctrl-C: everything that was started is stopped.
 
-    What comes after the first signal is ignored, so that an impatient person does not stop the stopping.
+    What comes after the first signal is ignored, so that an impatient person does not stop the stopping,
+    nor the end of the process, which comes a while after this block.
     """
 
     def interrupt(number: int, frame: object) -> None:
@@ -81,7 +82,8 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         for number, action in before.items():
-            signal.signal(number, action)
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, action)
 
 
 def _is_from_aws(error: Exception) -> bool:

@@ -40,7 +40,8 @@ class Demo:
     """A demo that runs, with a mark of its own, in a temporary directory of its own."""
 
     def __init__(self, directory: Path) -> None:
-        self.mark = directory.name
+        # The whole path: directories of two test processes have the same names.
+        self.mark = str(directory)
         self.temporary = directory / "tmp"
         self.temporary.mkdir()
         self.process = subprocess.Popen(
