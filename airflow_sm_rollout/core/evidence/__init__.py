@@ -1,0 +1,1 @@
+"""Is green healthy? What it and blue did, compared."""

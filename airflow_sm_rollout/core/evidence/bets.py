@@ -1,0 +1,235 @@
+"""The sequential tests everything rests on, and why they may be looked at as often as one likes.
+
+A test starts with a capital of 1 and bets it, period by period, on green being worse (or better) than a line. The bets are unfavourable
+as long as green is not: whatever happened before, a period multiplies the capital by a factor with expectation 1 at most. Such a
+capital is an *e-process*: the chance that it ever, at any of all looks, gets to K is at most 1 / K (Ville 1939). Averages of
+e-processes are e-processes however they depend on each other, so one capital may be spread over alternatives, over onsets and over
+metrics.
+
+Below, of a period: ``n`` calls and ``x`` events of a variant, theirs the rate ``t``; ``b`` blue's rate in all earlier periods.
+
+**Split test** (harm; one for each metric). Null hypothesis: ``t_green <= r t_blue`` in each period, whatever the rates do together, so
+drift and bursts that hit both cancel. Of the ``k`` events of both in a period green's part, given ``k``, has a mean of at most ``p k``,
+``p = r n_green / (r n_green + n_blue)`` (thinning: Lindon & Malek, NeurIPS 2022, arXiv 2011.03567), and is no more spread than a
+binomial one with the same mean out of ``m = min(k, n_green)`` trials (Hoeffding 1963, theorem 4: drawing without replacement is
+dominated by drawing with it, and the hypergeometric law is symmetric in what is drawn and what is marked). So with ``g = p k / m`` and
+odds ratio ``a > 1``
+
+    log E = (x_green log a - m log(1 + (a - 1) g)) / phi,   phi = bunching + 2 own_noise^2 p k (1 - p)^2 / (1 - g)
+
+is the binomial likelihood ratio of odds ``a g / (1 - g)`` against ``g / (1 - g)``, tempered: a power below 1 keeps the expectation
+below 1 (Jensen). ``bunching`` is exact for bunches of that size on one variant; the term with ``own_noise`` is the variance that
+independent noise of both rates adds, an approximation (at 60,000 calls a minute and rates of 5 % an expectation of up to 1.1, which the
+margin, open by then, makes up for). Given ``k`` the law is exactly that for ``r = 1``; for a larger one it is nearly, and enumeration
+of all outcomes finds expectations of at most 1 while green's rate on the line is up to a half (beyond it up to 1.4, at r = 3 and rates
+of 0.3 and 0.9).
+
+No period's log E is more than 2.5 for each minute of it, or 1.25 if it is shorter than half a one, so that one error counts whole: no
+minute alone is proof, however strange it was.
+
+The line ``r`` *opens with the traffic*: it begins at 1 and reaches the tolerated ratio R when green has had ``2 / (R - 1)^2`` expected
+events, from which on the two can be told apart. Before, the margin could protect nobody and would cost much of the power: with few
+calls only a difference far beyond it can be seen at all. So the level holds exactly for a green not worse than blue, and for one within
+the margin it is exceeded by what can be bet against it on so few events (the benchmark's rows of harmless differences).
+
+**Line test** (a guard against harm at once; harm where blue hardly ever fails, ``b < d / 2``, whose few events could tell nothing; and
+all of health). Null hypothesis: ``t_green <= r t_blue + d`` (harm) or ``>=`` (health). Each call of green multiplies the capital by ``1
++ u (event - g0)``, each of blue's by ``1 - w (event - b0)``, to the power of ``s`` of its variant; with ``m = s n``, ``g0 = r b0 + d``,
+``m_blue w = r m_green u``, and as ``log(1 + y) <= y``,
+
+    log E[E] <= u m_green (t_green - g0) - w m_blue (t_blue - b0) = u m_green (t_green - r t_blue - d),
+
+which is 0 at most under the null at every rate. ``b0`` and ``u`` are free, as long as they are known before. They are near the ones
+that grow fastest, the projection of an alternative on the null (Grünwald, de Heide & Koolen 2024; Turner & Grünwald 2023, arXiv
+2302.11401), by a quadratic approximation of the divergence or, near the far end, from the projection of a green that fails every call.
+``s = 1 / (bunching + own_noise^2 n q / (1 - q))``, ``q`` the variant's rate on the line.
+
+Assumed, so what breaks it: calls are routed at random, not by client; given the rates of a period, calls are independent up to the
+dispersion; events are counted in the period of their call; thresholds and tolerances are fixed before; one process for a whole rollout.
+An error that only green's instance makes is green's, also where the instance is to blame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import exp, log, log1p
+
+from airflow_sm_rollout.core.evidence.dispersion import Dispersion
+
+Count = tuple[int, int]
+"""Calls of a variant in a period, and how many of them were events."""
+
+FIRST_STAKE = 0.8
+_MOST_LOG_A_MINUTE = 2.5
+_OPENING = 2.0
+_NEAR_CERTAIN = 0.98
+_HARDLY_EVER = 2.0
+
+
+class Capital:
+    """One unit spread over alternatives and over the time at which harm may begin.
+
+    A part of it is bet from the first period on; the rest waits, and joins evenly over the planned time: so a late onset, and a slow leak,
+    do not have to make up for what was lost before.
+
+    :param weights: what each alternative gets, 1 in all.
+    :ivar total: what it has become; its expectation is 1 at most under the null.
+    """
+
+    __slots__ = ("_bet", "_weights", "total", "waiting")
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        self._weights = tuple(weights)
+        self._bet = [0.0] * len(self._weights)
+        self.waiting = self.total = 1.0
+
+    def multiply(self, planned_share: float, log_factors: Sequence[float]) -> None:
+        """Bet in one period.
+
+        :param planned_share: the period's length over the planned time.
+        :param log_factors: logarithms of what the period multiplies each alternative by.
+        """
+        joining = (1 - FIRST_STAKE) * planned_share if self.waiting < 1 else FIRST_STAKE
+        joining = min(self.waiting, joining)
+        self.waiting -= joining
+        self._bet = [
+            (bet + joining * weight) * exp(log_factor)
+            for bet, weight, log_factor in zip(self._bet, self._weights, log_factors, strict=True)
+        ]
+        self.total = sum(self._bet, self.waiting)
+
+
+class HarmTest:
+    """Evidence that green's rate is more than ``ratio`` times blue's, and more than ``points`` above it.
+
+    :param ratio: tolerated ratio of green's rate to blue's, 1 or more.
+    :param points: tolerated difference of the rates; the larger of the two counts.
+    :param odds: alternatives: odds ratios, and the capital each gets.
+    """
+
+    __slots__ = ("_capital", "_line", "_odds", "_points", "_split")
+
+    def __init__(
+        self, ratio: float, points: float, dispersion: Dispersion, odds: Sequence[tuple[float, float]]
+    ) -> None:
+        self._points = points
+        self._odds = tuple(a for a, _ in odds)
+        self._split = SplitTest(ratio, points, dispersion, self._odds)
+        self._line = LineTest(ratio, points, dispersion)
+        self._capital = Capital([weight for _, weight in odds])
+
+    @property
+    def evidence(self) -> float:
+        """What the capital of 1 has become."""
+        return self._capital.total
+
+    def bet(self, green: Count, blue: Count, blue_rate: float, planned_share: float, minutes: float) -> None:
+        """Take one more period.
+
+        :param blue_rate: blue's in all earlier periods, above 0.
+        :param planned_share: the period's length over the planned time.
+        :param minutes: the period's length.
+        """
+        if self._points > _HARDLY_EVER * blue_rate:
+            factors = [self._line.log_factor(green, blue, blue_rate, a, minutes) for a in self._odds]
+        else:
+            factors = self._split.log_factors(green, blue, blue_rate, minutes)
+        most = _MOST_LOG_A_MINUTE * max(minutes, 0.5)
+        if max(factors) > most:
+            factors = [min(factor, most) for factor in factors]
+        self._capital.multiply(planned_share, factors)
+
+
+class SplitTest:
+    """Bets that more than green's part of the events is green's.
+
+    :param ratio: tolerated ratio of green's rate to blue's, 1 or more.
+    :param points: tolerated difference of the rates; the larger of the two counts.
+    :param odds: alternatives: odds ratios.
+    """
+
+    __slots__ = ("_bunching", "_expected", "_noise", "_none", "_odds", "_points", "_ratio")
+
+    def __init__(self, ratio: float, points: float, dispersion: Dispersion, odds: Sequence[float]) -> None:
+        self._ratio, self._points = ratio, points
+        self._bunching, self._noise = dispersion.bunching, 2 * dispersion.own_noise**2
+        self._odds = tuple((log(a), a - 1) for a in odds)
+        self._none = [0.0] * len(self._odds)
+        self._expected = 0.0
+
+    def log_factors(self, green: Count, blue: Count, blue_rate: float, minutes: float) -> list[float]:
+        """Logarithms of what a period multiplies the capital of each alternative by."""
+        (n_green, x_green), (n_blue, x_blue) = green, blue
+        events = x_green + x_blue
+        ratio = self._open_ratio(n_green, blue_rate)
+        p = ratio * n_green / (ratio * n_green + n_blue)
+        trials = min(events, n_green)
+        g = p * events / trials if trials else 0.0
+        if not trials or g >= _NEAR_CERTAIN:
+            return self._none
+        noise = self._noise * p * events * (1 - p) ** 2 / ((1 - g) * _noise_lasts(minutes))
+        power = 1 / (self._bunching + noise)
+        return [power * (x_green * log_a - trials * log(1 + more * g)) for log_a, more in self._odds]
+
+    def _open_ratio(self, n_green: int, blue_rate: float) -> float:
+        tolerated = max(self._ratio, 1 + self._points / blue_rate) - 1
+        self._expected += n_green * blue_rate / max(1 - blue_rate, 1 - _NEAR_CERTAIN)
+        return 1 + tolerated * min(1.0, self._expected * tolerated**2 / _OPENING)
+
+
+class LineTest:
+    """Bets that green is on one side of a line over blue's rate.
+
+    :param ratio: the line is ``ratio`` times blue's rate plus ``points``.
+    """
+
+    __slots__ = ("_bunching", "_most_b0", "_noise", "_points", "_ratio")
+
+    def __init__(self, ratio: float, points: float, dispersion: Dispersion) -> None:
+        self._ratio, self._points = ratio, points
+        self._bunching, self._noise = dispersion.bunching, dispersion.own_noise**2
+        self._most_b0 = _NEAR_CERTAIN * (1 - points) / ratio
+
+    def log_factor(self, green: Count, blue: Count, blue_rate: float, odds: float | None, minutes: float) -> float:
+        """Logarithm of what a period multiplies the capital by.
+
+        :param odds: bets that green's odds are so many times, more than 1, those of the line; ``None``: that its rate is blue's, which
+            has to be below the line.
+        """
+        line = self._ratio * blue_rate + self._points
+        if line >= _NEAR_CERTAIN:
+            return 0.0
+        (n_green, x_green), (n_blue, x_blue) = green, blue
+        noise = self._noise / _noise_lasts(minutes)
+        power_green = 1 / (self._bunching + noise * n_green * line / (1 - line))
+        power_blue = 1 / (self._bunching + noise * n_blue * blue_rate / (1 - blue_rate))
+        target = blue_rate if odds is None else odds * line / (1 - line + odds * line)
+        m_green, m_blue = n_green * power_green, n_blue * power_blue
+        b0 = self._project(m_green, m_blue, blue_rate, line, target)
+        g0 = self._ratio * b0 + self._points
+        u = (target - g0) / (g0 * (1 - g0))
+        if (u > 0) is (odds is None):
+            return 0.0
+        w = self._ratio * m_green * u / m_blue
+        # Each factor must stay above 0, and not too near.
+        most = (w * (1 - b0) if w > 0 else -w * b0) / 0.95
+        if most > 1:
+            u, w = u / most, w / most
+        of_green = x_green * log1p(u * (1 - g0)) + (n_green - x_green) * log1p(-u * g0)
+        of_blue = x_blue * log1p(-w * (1 - b0)) + (n_blue - x_blue) * log1p(w * b0)
+        return power_green * of_green + power_blue * of_blue
+
+    def _project(self, m_green: float, m_blue: float, blue_rate: float, line: float, target: float) -> float:
+        """``b0``: where the line is nearest to green at ``target`` and blue at its rate."""
+        pull = self._ratio * m_green / (line * (1 - line))
+        shift = (line - target) * pull / (self._ratio * pull + m_blue / (blue_rate * (1 - blue_rate)))
+        b0 = max(blue_rate - shift, blue_rate / 4)
+        if target > line:
+            if_all_fail = (self._ratio * m_green - self._points * m_blue) / (self._ratio * (m_green + m_blue))
+            b0 = max(b0, target * target * if_all_fail)
+        return min(b0, self._most_b0)
+
+
+def _noise_lasts(minutes: float) -> float:
+    """A variant's own noise is that of a minute, so shorter periods share it, and its variance weighs so much more in each."""
+    return minutes if minutes < 1 else 1.0

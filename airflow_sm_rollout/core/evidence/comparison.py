@@ -1,0 +1,120 @@
+"""Green against blue: harmful, healthy, or nobody can tell yet.
+
+The question is asked anew at each look, of all periods since green's first call, so nothing has to be kept between two tasks; the
+answer to it is the same whoever asks, and how often. What is shown of the evidence is that of
+:mod:`~airflow_sm_rollout.core.evidence.bets`:
+
+- *Harm* is proven when the capital bet on it, over all metrics, has become 1 / false_rollback. A rollout with a green that is not worse
+  than tolerated is rolled back with a probability of at most false_rollback, over all its looks together. It stays proven.
+- *Health* is proven when in every metric the capital bet on it has become 1 / false_pass, and the one bet on harm is below its begin.
+  So a green that is, in any metric, worse than its healthy line in every period passes with a probability of at most false_pass,
+  without a correction for the number of metrics (intersection-union test: Berger 1982). It can't see what begins later: harm is looked
+  for on.
+- Periods without figures, or without calls on one of the two, say nothing. So without traffic it can never be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from airflow_sm_rollout.core.evidence.metric import MetricEvidence
+from airflow_sm_rollout.core.evidence.periods import Period
+from airflow_sm_rollout.core.evidence.results import Compared, Comparison, Finding, Rate
+from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, METRICS, Margin, Tolerances
+from airflow_sm_rollout.core.evidence.wording import describe
+
+__all__ = ["METRICS", "Compared", "Comparison", "Finding", "Margin", "Rate", "Tolerances", "compare"]
+
+
+def compare(
+    baseline: Sequence[Period],
+    periods: Sequence[Period],
+    tolerances: Tolerances = DEFAULTS,
+    *,
+    planned: timedelta,
+    since: datetime | None = None,
+) -> Comparison:
+    """Judge green by all its periods so far. Look as often as you like: the chance of a false rollback is one for all looks together.
+
+    :param baseline: blue's periods before green had traffic, from which its rates and their dispersion are known; may be empty.
+    :param periods: all periods since green has had traffic, over all the steps of the rollout, in order of time.
+    :param tolerances: what is tolerated.
+    :param planned: how long all the steps of the rollout that have both variants' traffic take, as planned; must not change between looks.
+    :param since: begin of this step's bake: health has to be proven by a period that ends ``min_bake`` after it; ``None``: green's first
+        call.
+    """
+    course = _Course(baseline, tolerances, planned, since)
+    for period in periods:
+        course.take(period)
+        if course.harmful_at:
+            break
+    return course.conclude()
+
+
+class _Course:
+    """What has been seen up to some period."""
+
+    def __init__(
+        self, baseline: Sequence[Period], tolerances: Tolerances, planned: timedelta, since: datetime | None
+    ) -> None:
+        self._tolerances = tolerances
+        self._needed = 1 / tolerances.false_rollback
+        self._health_needed = 1 / tolerances.false_pass
+        self._planned_minutes = max(planned / timedelta(minutes=1), 1.0)
+        self._since = since
+        self._metrics = [MetricEvidence(metric, tolerances, baseline) for metric in METRICS]
+        self._first_call: datetime | None = None
+        self._requests = (0, 0)
+        self._until: datetime | None = None
+        self.harmful_at: datetime | None = None
+        self._healthy_at: datetime | None = None
+
+    def take(self, period: Period) -> None:
+        """Take one more period."""
+        self._until = period.end
+        green, blue = period.green, period.blue
+        if green is None or blue is None or not green.requests or not blue.requests:
+            return
+        self._first_call = self._first_call or period.start
+        self._requests = (self._requests[0] + green.requests, self._requests[1] + blue.requests)
+        is_warm = period.start >= self._first_call + self._tolerances.warm_up
+        minutes = period.seconds / 60
+        for metric in self._metrics:
+            metric.take(green, blue, minutes / self._planned_minutes, minutes, is_warm=is_warm)
+        self._decide(period.end)
+
+    def _decide(self, end: datetime) -> None:
+        harm = sum(metric.evidence for metric in self._metrics)
+        if harm >= self._needed:
+            self.harmful_at = end
+        elif self._healthy_at is None and harm < 1 and self._baked_by(end):
+            healthy = all(metric.health >= self._health_needed for metric in self._metrics)
+            self._healthy_at = end if healthy else None
+
+    def _baked_by(self, end: datetime) -> bool:
+        begins = [begin for begin in (self._first_call, self._since) if begin is not None]
+        return end >= max(begins) + self._tolerances.min_bake
+
+    def conclude(self) -> Comparison:
+        """What it amounts to."""
+        metrics = tuple(metric.compare() for metric in self._metrics)
+        decided_at = self.harmful_at or self._healthy_at
+        proven = Finding.HARM if self.harmful_at else Finding.HEALTHY
+        verdict = proven if decided_at else Finding.CANNOT_TELL
+        worst = max(metrics, key=lambda metric: metric.evidence)
+        comparison = Comparison(
+            verdict=verdict,
+            decided_at=decided_at,
+            culprit=worst.metric if verdict is Finding.HARM else None,
+            metrics=metrics,
+            evidence=sum(metric.evidence for metric in metrics),
+            needed=self._needed,
+            health=min(metric.health for metric in metrics),
+            health_needed=self._health_needed,
+            green_requests=self._requests[0],
+            blue_requests=self._requests[1],
+            judged_until=self._until,
+            sentence="",
+        )
+        return describe(comparison)

@@ -1,0 +1,160 @@
+"""The evidence in one metric: its tests, and the counts they have seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from airflow_sm_rollout.core.evidence.bets import Capital, Count, HarmTest, LineTest
+from airflow_sm_rollout.core.evidence.dispersion import Dispersion, estimate_bunching, estimate_noise
+from airflow_sm_rollout.core.evidence.periods import Period, Sample
+from airflow_sm_rollout.core.evidence.results import Compared, Rate
+from airflow_sm_rollout.core.evidence.tolerances import Tolerances
+
+DEFAULT_DISPERSIONS = {
+    "errors_5xx": Dispersion(1.25, 0.25),
+    "errors_4xx": Dispersion(1.25, 0.25),
+    "over_p50": Dispersion(1.0, 0.04),
+    "over_p95": Dispersion(1.0, 0.10),
+    "over_p99": Dispersion(1.0, 0.12),
+}
+"""What is assumed at least. Found on the tuning half of ``benchmarks/verdict``, so are the weights and the alternatives."""
+WEIGHTS = {"errors_5xx": 0.34, "errors_4xx": 0.05, "over_p50": 0.17, "over_p95": 0.12, "over_p99": 0.27}
+"""Each metric's part of the capital that is bet on harm; the rest is the guard's."""
+GUARD_WEIGHT = 0.05
+ERROR_ODDS = ((1.7, 0.4), (3.5, 0.6))
+SLOW_ODDS = {
+    "over_p50": ((1.3, 0.3), (1.8, 0.7)),
+    "over_p95": ((1.4, 0.4), (2.2, 0.6)),
+    "over_p99": ((1.6, 0.3), (2.5, 0.7)),
+}
+GUARD_RATIO, GUARD_POINTS = 3.0, 0.05
+GUARD_ODDS = (4.0, 100.0)
+FROM_THE_BEGIN = 0.85
+"""The part of the capital bet on health from green's first call on; the rest is bet from the end of the warm-up on."""
+_MOST_EXPONENT = 60.0
+
+
+class Guard:
+    """Evidence that green fails far more calls than blue, from its first minute on: no cold start does that."""
+
+    __slots__ = ("_capital", "_line")
+
+    def __init__(self, dispersion: Dispersion) -> None:
+        self._line = LineTest(GUARD_RATIO, GUARD_POINTS, dispersion)
+        self._capital = Capital([1 / len(GUARD_ODDS)] * len(GUARD_ODDS))
+
+    @property
+    def evidence(self) -> float:
+        """What the capital of 1 has become."""
+        return self._capital.total
+
+    def bet(self, green: Count, blue: Count, blue_rate: float, planned_share: float, minutes: float) -> None:
+        """Take one more period; the arguments are those of :meth:`~airflow_sm_rollout.core.evidence.bets.HarmTest.bet`."""
+        factors = [self._line.log_factor(green, blue, blue_rate, odds, minutes) for odds in GUARD_ODDS]
+        self._capital.multiply(planned_share, [min(factor, _MOST_EXPONENT) for factor in factors])
+
+
+class MetricEvidence:
+    """What is known of one metric so far.
+
+    :param metric: one of :data:`~airflow_sm_rollout.core.evidence.tolerances.METRICS`.
+    :param baseline: blue's periods before green had traffic.
+    """
+
+    def __init__(self, metric: str, tolerances: Tolerances, baseline: Sequence[Period]) -> None:
+        minutes = _count_minutes(metric, baseline)
+        of_errors = metric.startswith("errors")
+        estimate = estimate_bunching if of_errors else estimate_noise
+        self.dispersion = estimate(minutes, DEFAULT_DISPERSIONS[metric])
+        margin = tolerances.margin(metric)
+        odds = ERROR_ODDS if of_errors else SLOW_ODDS[metric]
+        self.metric = metric
+        self._harm = HarmTest(margin.ratio, margin.points, self.dispersion, odds)
+        self._guard = Guard(self.dispersion) if metric == "errors_5xx" else None
+        self._line = LineTest(margin.healthy_ratio, margin.healthy_points, self.dispersion)
+        self._log_health = 0.0
+        self._log_health_cold: float | None = None
+        self._known_calls = sum(calls for calls, _ in minutes)
+        self._known_events = sum(events for _, events in minutes)
+        self._green = self._blue = (0, 0)
+
+    @property
+    def evidence(self) -> float:
+        """Of harm: the part of all evidence that is this metric's."""
+        guard = GUARD_WEIGHT * self._guard.evidence if self._guard else 0.0
+        return WEIGHTS[self.metric] * self._harm.evidence + guard
+
+    @property
+    def health(self) -> float:
+        """Evidence of health; 0 where nothing was seen."""
+        if not self._green[0]:
+            return 0.0
+        warm = 0.0 if self._log_health_cold is None else self._log_health - self._log_health_cold
+        return FROM_THE_BEGIN * _exp(self._log_health) + (1 - FROM_THE_BEGIN) * _exp(warm)
+
+    def take(self, green: Sample, blue: Sample, planned_share: float, minutes: float, *, is_warm: bool) -> None:
+        """Take one more period in which both had calls.
+
+        :param planned_share: the period's length over the planned time.
+        :param minutes: the period's length.
+        :param is_warm: whether the warm-up is over.
+        """
+        green_events, blue_events = getattr(green, self.metric), getattr(blue, self.metric)
+        if green_events is None or blue_events is None:
+            return
+        # At the edge of a period an event may be counted apart from its call.
+        of_green = (green.requests, min(green_events, green.requests))
+        of_blue = (blue.requests, min(blue_events, blue.requests))
+        blue_rate = (self._known_events + 0.5) / (self._known_calls + 1)
+        if is_warm and self._log_health_cold is None:
+            self._log_health_cold = self._log_health
+            self._green = self._blue = (0, 0)
+        if self._guard:
+            self._guard.bet(of_green, of_blue, blue_rate, planned_share, minutes)
+        if is_warm:
+            self._harm.bet(of_green, of_blue, blue_rate, planned_share, minutes)
+        self._log_health += self._line.log_factor(of_green, of_blue, blue_rate, None, minutes)
+        self._count(of_green, of_blue)
+
+    def _count(self, green: Count, blue: Count) -> None:
+        self._known_calls += blue[0]
+        self._known_events += blue[1]
+        self._green = (self._green[0] + green[0], self._green[1] + green[1])
+        self._blue = (self._blue[0] + blue[0], self._blue[1] + blue[1])
+
+    def compare(self) -> Compared:
+        """The metric as it is shown."""
+        rates = [measure_rate(calls, events, self.dispersion.bunching) for calls, events in (self._green, self._blue)]
+        return Compared(self.metric, rates[0], rates[1], self.evidence, self.health)
+
+
+def measure_rate(calls: int, events: int, bunching: float) -> Rate | None:
+    """A rate with Wilson's interval (1927) of 95 %, of calls that count less when their events come in bunches.
+
+    :param bunching: factor on the variance.
+    """
+    if not calls:
+        return None
+    independent = calls / bunching
+    rate = events / calls
+    square = 1.96**2 / independent
+    middle = (rate + square / 2) / (1 + square)
+    half = math.sqrt(square * (rate * (1 - rate) + square / 4)) / (1 + square)
+    return Rate(events, calls, rate, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def _count_minutes(metric: str, periods: Sequence[Period]) -> list[tuple[int, int]]:
+    """Blue's calls and events, shorter periods added up to minutes."""
+    minutes: dict[float, tuple[int, int]] = {}
+    for period in periods:
+        events = getattr(period.blue, metric) if period.blue else None
+        if period.blue and events is not None:
+            minute = period.start.timestamp() // 60
+            before = minutes.get(minute, (0, 0))
+            minutes[minute] = (before[0] + period.blue.requests, before[1] + events)
+    return list(minutes.values())
+
+
+def _exp(exponent: float) -> float:
+    return math.exp(min(exponent, _MOST_EXPONENT))

@@ -1,0 +1,79 @@
+"""The comparison in one plain sentence or two, for somebody who never heard of sequential tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from airflow_sm_rollout.core.evidence.results import Compared, Comparison, Finding
+
+_DID = {
+    "errors_5xx": "failed",
+    "errors_4xx": "refused (4XX)",
+    "over_p50": "answered slower than blue's usual median",
+    "over_p95": "answered slower than blue's usual 95th percentile",
+    "over_p99": "answered slower than blue's usual 99th percentile",
+}
+
+
+def describe(comparison: Comparison) -> Comparison:
+    """The same with its sentence."""
+    if comparison.verdict is Finding.HARM:
+        sentence = _describe_harm(comparison)
+    elif comparison.verdict is Finding.HEALTHY:
+        sentence = _describe_health(comparison)
+    else:
+        sentence = _describe_doubt(comparison)
+    return replace(comparison, sentence=sentence)
+
+
+def _describe_harm(comparison: Comparison) -> str:
+    culprit = next(metric for metric in comparison.metrics if metric.metric == comparison.culprit)
+    chance = format_percent(1 / comparison.needed)
+    return (
+        f"{_describe_rates(culprit)}. That is worse than tolerated, with less than {chance} chance to be a coincidence."
+    )
+
+
+def _describe_rates(compared: Compared) -> str:
+    green, blue = compared.green, compared.blue
+    if green is None or blue is None:
+        return "Green had no calls to compare"
+    return (
+        f"Green {_DID[compared.metric]} {green.events:,} of {green.requests:,} calls ({format_percent(green.rate)}, "
+        f"at least {format_percent(green.low)}); "
+        f"blue in the same minutes {blue.events:,} of {blue.requests:,} ({format_percent(blue.rate)})"
+    )
+
+
+def _describe_health(comparison: Comparison) -> str:
+    chance = format_percent(1 / comparison.health_needed)
+    shown = [metric for metric in comparison.metrics if metric.metric in {"errors_5xx", "over_p99"}]
+    rates = "; ".join(
+        f"it {_DID[metric.metric]} {format_percent(metric.green.rate)} of them, blue {format_percent(metric.blue.rate)}"
+        for metric in shown
+        if metric.green and metric.blue
+    )
+    return (
+        f"Green had {comparison.green_requests:,} calls and does as well as blue in the same minutes: {rates}. "
+        f"A green that is worse than tolerated would look so with less than {chance} chance."
+    )
+
+
+def _describe_doubt(comparison: Comparison) -> str:
+    if not comparison.green_requests:
+        return "Green and blue had no calls in the same minutes, so nothing can be told of green."
+    leading = max(comparison.metrics, key=lambda metric: metric.evidence)
+    suspicion = f" {_describe_rates(leading)}." if comparison.evidence >= 1 else ""
+    return (
+        f"Green had {comparison.green_requests:,} calls, too few to tell whether it is worse than blue.{suspicion} "
+        f"Evidence that it is worse: {comparison.evidence:.3g} of {comparison.needed:.3g} needed; "
+        f"that it is not: {comparison.health:.3g} of {comparison.health_needed:.3g} needed."
+    )
+
+
+def format_percent(share: float) -> str:
+    """A share of 0 to 1 in percent with two significant digits: ``0.24 %``, ``1.7 %``, ``25 %``."""
+    percent = 100 * share
+    digits = 0 if percent >= 99.95 or percent == 0 else 1 if percent >= 1 else 2
+    text = f"{percent:.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"

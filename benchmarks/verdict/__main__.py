@@ -1,0 +1,78 @@
+"""``python -m benchmarks.verdict``: the table, and which promises hold."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+
+from benchmarks.verdict.cells import HELD_BACK, TUNING, Half
+from benchmarks.verdict.goals import judge_goals
+from benchmarks.verdict.outcome import Outcome
+from benchmarks.verdict.rows import JUDGES, OURS, Row, measure
+from benchmarks.verdict.timings import measure_timings
+from benchmarks.verdict.traffic import Cell
+
+QUICK = {
+    "real noise",
+    "no traffic",
+    "cv 0.6, bunches of 10, cold start",
+    "clean",
+    "errors x5",
+    "every call fails",
+    "latency p50 +20 %",
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Judge the cells that were asked for, and print what came out."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.verdict", description=__doc__)
+    parser.add_argument("--half", choices=["held-back", "tuning"], default="held-back")
+    parser.add_argument("--quick", action="store_true", help="some cells, fewer runs, less than a minute")
+    parser.add_argument("--runs", type=int, default=200, help="of each harmful cell; harmless ones get twice as many")
+    parser.add_argument("--only", default="", help="cells with this in their name")
+    options = parser.parse_args(arguments)
+    half = HELD_BACK if options.half == "held-back" else TUNING
+    runs = 60 if options.quick else options.runs
+    begun = time.perf_counter()
+    rows = []
+    print(_head(half))
+    cells = [cell for cell in _choose(half, quick=options.quick) if options.only in cell.name]
+    for row in measure(cells, seed=half.seed, runs=runs, harmless_runs=2 * runs):
+        rows.append(row)
+        print(_render(row), flush=True)
+    print()
+    for goal in [*judge_goals(rows), *measure_timings()]:
+        print(goal.render())
+    print(f"\n{len(rows)} cells in {time.perf_counter() - begun:.0f} s")
+
+
+def _choose(half: Half, *, quick: bool) -> Iterator[Cell]:
+    for cell in half.cells():
+        if not quick or (cell.name in QUICK and cell.share == 0.1 and cell.requests in {600, 6_000}):
+            yield cell
+
+
+def _head(half: Half) -> str:
+    return (
+        f"Half: {half.name}. Rolled back % / median minute of each judge; passed % / by minute 10 % of ours.\n"
+        f"{'cell':36}{'/min':>7} {'green':>5} " + "".join(f"{judge:>18}" for judge in JUDGES) + f"{'ours passes':>14}"
+    )
+
+
+def _render(row: Row) -> str:
+    judged = "".join(f"{_render_outcome(row.outcomes[judge]):>18}" for judge in JUDGES)
+    ours = row.outcomes[OURS]
+    passed = f"{100 * ours.passed:.1f} / {100 * ours.passed_by(10):.0f}"
+    kind = "harm" if row.cell.harmful else ""
+    return f"{row.cell.name:36}{row.cell.requests:>7} {row.cell.share:>5.2f} {judged}{passed:>14} {kind}"
+
+
+def _render_outcome(outcome: Outcome) -> str:
+    rolled_back = f"{100 * outcome.rolled_back:.1f}"
+    return f"{rolled_back} / {outcome.median_harm:.0f}" if outcome.rolled_back else rolled_back
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

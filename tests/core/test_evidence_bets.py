@@ -1,0 +1,239 @@
+"""Nothing can be won, on average, by betting against a green that is on the line: all of the guarantees rest on that."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_sm_rollout.core.evidence.bets import FIRST_STAKE, Capital, Count, HarmTest, LineTest, SplitTest
+from airflow_sm_rollout.core.evidence.dispersion import Dispersion, estimate_bunching, estimate_noise
+
+INDEPENDENT = Dispersion(1.0, 0.0)
+DEFAULT = Dispersion(1.25, 0.25)
+BLUE_RATES = (0.002, 0.02, 0.1, 0.3)
+
+
+def binomial(calls: int, rate: float) -> list[float]:
+    return [math.comb(calls, k) * rate**k * (1 - rate) ** (calls - k) for k in range(calls + 1)]
+
+
+def expectation(
+    n_green: int, n_blue: int, green: float, blue: float, capital: Callable[[Count, Count], float]
+) -> float:
+    """Of what a capital of 1 becomes in one period, over all outcomes."""
+    return sum(
+        chance_green * chance_blue * capital((n_green, x_green), (n_blue, x_blue))
+        for (x_green, chance_green), (x_blue, chance_blue) in itertools.product(
+            enumerate(binomial(n_green, green)), enumerate(binomial(n_blue, blue))
+        )
+        if chance_green * chance_blue > 1e-12
+    )
+
+
+def split_capital(
+    ratio: float, odds: float, dispersion: Dispersion, blue_rate: float
+) -> Callable[[Count, Count], float]:
+    def capital(green: Count, blue: Count) -> float:
+        test = HarmTest(ratio, 0.0, dispersion, [(odds, 1.0)])
+        test.bet(green, blue, blue_rate, 0.01, 1.0)
+        return test.evidence
+
+    return capital
+
+
+def line_capital(
+    ratio: float, points: float, odds: float | None, dispersion: Dispersion, blue_rate: float
+) -> Callable[[Count, Count], float]:
+    test = LineTest(ratio, points, dispersion)
+    return lambda green, blue: math.exp(test.log_factor(green, blue, blue_rate, odds, 1.0))
+
+
+@pytest.mark.parametrize("dispersion", [INDEPENDENT, DEFAULT])
+@pytest.mark.parametrize("guess", [0.5, 1, 2])
+@pytest.mark.parametrize(("n_green", "n_blue"), [(12, 40), (20, 20)])
+def test_splitting_events_wins_nothing_against_a_green_like_blue(
+    n_green: int, n_blue: int, guess: float, dispersion: Dispersion
+) -> None:
+    for blue, odds in itertools.product(BLUE_RATES, (1.4, 3.5, 12)):
+        capital = split_capital(1.0, odds, dispersion, guess * blue)
+        assert expectation(n_green, n_blue, blue, blue, capital) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("ratio", [1.1, 1.6, 3.0])
+def test_splitting_events_wins_nothing_against_a_green_on_the_opened_line(ratio: float) -> None:
+    for blue, guess, odds in itertools.product((0.002, 0.02, 0.1), (0.5, 1, 2), (1.4, 3.5)):
+        rate = blue * guess
+        opened = SplitTest(ratio, 0.0, INDEPENDENT, [odds])._open_ratio(20, rate)
+        capital = split_capital(ratio, odds, INDEPENDENT, rate)
+        assert expectation(20, 40, opened * blue, blue, capital) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("dispersion", [INDEPENDENT, DEFAULT])
+@pytest.mark.parametrize(
+    ("ratio", "points", "odds"),
+    [(3.0, 0.05, 3.0), (3.0, 0.05, 50.0), (1.5, 0.003, None), (1.0, 0.08, None), (2.0, 0.02, None)],
+)
+def test_a_line_wins_nothing_against_a_green_on_it(
+    ratio: float, points: float, odds: float | None, dispersion: Dispersion
+) -> None:
+    for blue, guess in itertools.product(BLUE_RATES, (0.5, 1, 2)):
+        capital = line_capital(ratio, points, odds, dispersion, guess * blue)
+        assert expectation(15, 40, ratio * blue + points, blue, capital) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(("green", "odds"), [(0.02, None), (0.6, 3.0)])
+def test_a_line_wins_on_the_side_it_bets_on(green: float, odds: float | None) -> None:
+    capital = line_capital(3.0, 0.05, odds, INDEPENDENT, 0.02)
+    assert expectation(20, 60, green, 0.02, lambda g, b: math.log(capital(g, b))) > 0.05
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.5])
+@pytest.mark.parametrize("calls", [6_000, 60_000])
+def test_noise_of_each_variants_own_wins_next_to_nothing(calls: int, share: float) -> None:
+    """Both rates a quarter up or down from minute to minute, of so many calls that chance hardly matters."""
+    n_green, n_blue = round(calls * share), round(calls * (1 - share))
+
+    def mean(dispersion: Dispersion) -> float:
+        capital = split_capital(1.0, 1.7, dispersion, 0.05)
+        swings = [
+            capital((n_green, round(n_green * 0.05 * up_green)), (n_blue, round(n_blue * 0.05 * up_blue)))
+            for up_green, up_blue in itertools.product((0.75, 1.25), repeat=2)
+        ]
+        return sum(swings) / len(swings)
+
+    # The damping is an approximation; the margin, which is open at such traffic, makes up for the rest.
+    assert mean(Dispersion(1.0, 0.25)) <= 1.1
+    if n_green >= 3_000:
+        assert mean(INDEPENDENT) > 2
+
+
+def test_a_line_never_bets_on_its_other_side() -> None:
+    capital = line_capital(10.0, 0.0, 100.0, INDEPENDENT, 0.003)
+    assert expectation(20, 30, 0.0, 0.003, capital) <= 1 + 1e-9
+
+
+def test_six_failed_calls_against_a_calm_blue_are_most_of_a_proof() -> None:
+    assert LineTest(3.0, 0.05, DEFAULT).log_factor((6, 6), (54, 0), 0.005, 100.0, 1.0) > 7.5
+
+
+def test_a_bunch_of_errors_counts_no_more_than_its_size_allows() -> None:
+    """Three errors each time: in bunches, the evidence is that of a third of the errors one by one."""
+
+    def bunched(capital: Callable[[Count, Count], float]) -> Callable[[Count, Count], float]:
+        return lambda green, blue: capital((3 * green[0], 3 * green[1]), (3 * blue[0], 3 * blue[1]))
+
+    for blue in (0.005, 0.02, 0.1):
+        fair = split_capital(1.0, 3.5, Dispersion(3.0, 0.0), 0.02)
+        naive = split_capital(1.0, 3.5, INDEPENDENT, 0.02)
+        assert expectation(15, 30, blue, blue, bunched(fair)) <= 1 + 1e-9
+        assert expectation(15, 30, blue, blue, bunched(naive)) > 1
+
+
+@given(
+    x_green=st.integers(0, 600),
+    x_blue=st.integers(0, 5400),
+    blue_rate=st.floats(1e-6, 0.97),
+    minutes=st.sampled_from([1 / 6, 1, 5]),
+)
+def test_any_figures_leave_a_finite_capital(x_green: int, x_blue: int, blue_rate: float, minutes: float) -> None:
+    harm = HarmTest(1.1, 0.0005, DEFAULT, [(1.7, 0.4), (3.5, 0.6)])
+    harm.bet((600, x_green), (5400, x_blue), blue_rate, 0.03, minutes)
+    assert 0 < harm.evidence < math.exp(2.5 * max(minutes, 0.5)) + 1
+    for odds in (None, 3.0, 50.0):
+        assert math.isfinite(
+            LineTest(3.0, 0.05, DEFAULT).log_factor((600, x_green), (5400, x_blue), blue_rate, odds, minutes)
+        )
+
+
+@pytest.mark.parametrize(("minutes", "most"), [(1 / 6, 1.25), (1.0, 2.5), (2.0, 5.0)])
+def test_no_period_alone_is_proof(minutes: float, most: float) -> None:
+    harm = HarmTest(1.1, 0.0005, INDEPENDENT, [(3.5, 1.0)])
+    harm.bet((600, 600), (5400, 30), 0.005, 0.0, minutes)
+    assert harm.evidence == pytest.approx(FIRST_STAKE * math.exp(most) + 1 - FIRST_STAKE)
+
+
+def test_one_error_counts_the_same_in_a_short_period_as_in_a_long_one() -> None:
+    evidence = []
+    for minutes in (1 / 6, 1.0):
+        harm = HarmTest(1.1, 0.0005, DEFAULT, [(3.5, 1.0)])
+        harm.bet((10, 1), (90, 0), 0.005, 0.0, minutes)
+        evidence.append(harm.evidence)
+    assert evidence[0] == pytest.approx(evidence[1], rel=0.15)
+
+
+@given(st.lists(st.floats(0.01, 1.0), max_size=50))
+def test_capital_is_neither_made_nor_lost_by_waiting(shares: Sequence[float]) -> None:
+    capital = Capital([0.3, 0.7])
+    for share in shares:
+        capital.multiply(share, [0.0, 0.0])
+    assert capital.total == pytest.approx(1.0)
+
+
+def test_a_late_onset_needs_not_make_up_for_what_was_lost_before() -> None:
+    capital = Capital([1.0])
+    for _ in range(15):
+        capital.multiply(1 / 30, [-2.0])
+    for _ in range(5):
+        capital.multiply(1 / 30, [2.0])
+    assert capital.total > 10
+    assert math.exp(-2.0 * 15 + 2.0 * 5) < 1e-8
+
+
+def draw(seed: int, mean: float, size: int, minutes: int = 200) -> list[tuple[int, int]]:
+    """Counts of 6,000 calls a minute with bunches of one size, without any library's random numbers: Poisson by inversion."""
+    state = seed
+    counts = []
+    for _ in range(minutes):
+        state = (1103515245 * state + 12345) % 2**31
+        position, bunches, chance = state / 2**31, 0, math.exp(-mean / size)
+        cumulative = chance
+        while cumulative < position:
+            bunches += 1
+            chance *= mean / size / bunches
+            cumulative += chance
+        counts.append((6000, bunches * size))
+    return counts
+
+
+@pytest.mark.parametrize(("mean", "size"), [(3, 10), (10, 5), (60, 10), (60, 20)])
+def test_bunching_is_found_in_the_baseline(mean: float, size: int) -> None:
+    estimated = [estimate_bunching(draw(seed, mean, size), DEFAULT).bunching for seed in range(1, 12)]
+    # The default noise of its own is taken off.
+    expected = size - DEFAULT.own_noise**2 * mean
+    assert sorted(estimated)[5] == pytest.approx(expected, rel=0.35)
+
+
+def test_a_calm_baseline_is_never_believed_to_be_calmer_than_the_default() -> None:
+    assert estimate_bunching([(6000, 30)] * 60, DEFAULT) == DEFAULT
+    assert estimate_noise([(6000, 300)] * 60, DEFAULT) == DEFAULT
+    assert estimate_bunching([(6000, 30)] * 5, DEFAULT) == DEFAULT
+    assert estimate_bunching([], DEFAULT) == DEFAULT
+    assert estimate_noise([(0, 0)] * 60, DEFAULT) == DEFAULT
+
+
+def test_bursts_and_drift_are_not_taken_for_dispersion() -> None:
+    calm = draw(3, 30, 1)
+    drifting = [(calls, round(events * (1 + index / 100))) for index, (calls, events) in enumerate(calm)]
+    bursting = [(calls, events * (20 if 50 <= index < 54 else 1)) for index, (calls, events) in enumerate(calm)]
+    for counts in (calm, drifting, bursting):
+        assert estimate_bunching(counts, INDEPENDENT).bunching < 2
+
+
+def test_a_burst_is_not_taken_for_dispersion_where_events_are_few() -> None:
+    bursting = [
+        (calls, events * (30 if 50 <= index < 54 else 1)) for index, (calls, events) in enumerate(draw(3, 3, 1))
+    ]
+    assert estimate_bunching(bursting, INDEPENDENT).bunching < 2
+
+
+@settings(max_examples=30)
+@given(noise=st.floats(0.2, 0.5))
+def test_noise_of_slow_calls_is_found_in_the_baseline(noise: float) -> None:
+    alternating = [(10_000, round(500 * (1 + noise * (1 if index % 2 else -1)))) for index in range(100)]
+    found = estimate_noise(alternating, Dispersion(1.0, 0.1)).own_noise
+    assert 0.8 * noise < found < 2 * noise
