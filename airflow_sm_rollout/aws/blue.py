@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.scaling import read_scaling, read_scheduled
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Blue
+from airflow_sm_rollout.core.scaling import Scaling, resource_id
 
-_DEFAULT_METRIC_PERIOD = 60
 
-
-def read_blue(sagemaker: Any, endpoint: Endpoint, traffic: str) -> Blue:
-    """Blue as it is now: config, weight, instances and tags.
+def read_blue(clients: Clients, endpoint: Endpoint, traffic: str) -> Blue:
+    """Blue as it is now: config, weight, instances, scaling and tags.
 
     :param traffic: the way to split traffic.
     :raises RolloutRefused: if the endpoint is changing, or of a kind that its way to split traffic can't roll out.
@@ -22,7 +24,7 @@ def read_blue(sagemaker: Any, endpoint: Endpoint, traffic: str) -> Blue:
         raise RolloutRefused(
             f"{endpoint.describe()}; a rollout starts from an endpoint that is InService. Nothing was changed; try again later"
         )
-    config, config_arn = read_config(sagemaker, endpoint.config_name)
+    config, config_arn = read_config(clients.sagemaker, endpoint.config_name)
     refuse_unsuitable(endpoint.name, config, traffic)
     variant = endpoint.variants[0]
     return Blue(
@@ -31,8 +33,14 @@ def read_blue(sagemaker: Any, endpoint: Endpoint, traffic: str) -> Blue:
         variant=variant.name,
         weight=variant.desired_weight,
         instance_count=variant.desired_count,
-        config_tags=read_tags(sagemaker, config_arn),
+        config_tags=read_tags(clients.sagemaker, config_arn),
+        scaling=_read_blues_scaling(clients.autoscaling, resource_id(endpoint.name, variant.name)),
     )
+
+
+def _read_blues_scaling(autoscaling: Any, resource: str) -> Scaling | None:
+    found = read_scaling(autoscaling, [resource]).get(resource)
+    return replace(found, scheduled=read_scheduled(autoscaling, resource)) if found else None
 
 
 def read_tags(sagemaker: Any, arn: str) -> dict[str, str]:
@@ -81,11 +89,3 @@ def _why_unsuitable(config: Mapping[str, Any], traffic: str) -> str:
     if "ModelName" not in variants[0]:
         return "it hosts inference components, which have no variant weights"
     return ""
-
-
-def metric_period_seconds(config: Mapping[str, Any]) -> int:
-    """How often the endpoint publishes its metrics: every minute, or as its enhanced metrics say."""
-    metrics = config.get("MetricsConfig") or {}
-    if not metrics.get("EnableEnhancedMetrics"):
-        return _DEFAULT_METRIC_PERIOD
-    return int(metrics.get("MetricPublishFrequencyInSeconds", _DEFAULT_METRIC_PERIOD))

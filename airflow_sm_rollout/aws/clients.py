@@ -21,8 +21,9 @@ class Clients:
     sagemaker: Any
     cloudwatch: Any
     ssm: Any
+    autoscaling: Any
 
     @classmethod
     def of(cls, factory: ClientFactory) -> Clients:
         """Make them all from a boto3 session."""
-        return cls(factory.client("sagemaker"), factory.client("cloudwatch"), factory.client("ssm"))
+        return cls(*(factory.client(name) for name in ("sagemaker", "cloudwatch", "ssm", "application-autoscaling")))

@@ -34,10 +34,17 @@ _TRANSIENT_CODES = frozenset(
         "ServiceUnavailable",
         "RequestTimeout",
         "RequestTimeoutException",
+        "ConcurrentUpdateException",
+        "InternalServiceException",
+        # Whoever renews them renews them for the next look, too.
+        "ExpiredToken",
+        "ExpiredTokenException",
     }
 )
 _EXISTS_CODES = frozenset({"ParameterAlreadyExists"})
-_MISSING_CODES = frozenset({"ParameterNotFound", "ResourceNotFound", "ResourceNotFoundException"})
+_MISSING_CODES = frozenset(
+    {"ParameterNotFound", "ResourceNotFound", "ResourceNotFoundException", "ObjectNotFoundException"}
+)
 
 
 def meaning_of(error: ClientError | BotoCoreError) -> Meaning:

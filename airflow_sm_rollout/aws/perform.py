@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws import cloudwatch, live
+from airflow_sm_rollout.aws import cloudwatch, live, scaling
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.errors import Meaning, meaning_of
 from airflow_sm_rollout.aws.record import delete_record, write_record
@@ -81,6 +81,23 @@ def _(action: actions.SetWeights, clients: Clients) -> None:
     clients.sagemaker.update_endpoint_weights_and_capacities(
         EndpointName=action.endpoint_name, DesiredWeightsAndCapacities=changes
     )
+
+
+@perform.register
+def _(action: actions.RegisterTarget, clients: Clients) -> None:
+    place = action.endpoint_name, action.variant
+    scaling.register(clients.autoscaling, place, action.minimum, action.maximum, action.suspended)
+
+
+@perform.register
+def _(action: actions.PutPolicy, clients: Clients) -> None:
+    scaling.put_policy(clients.autoscaling, (action.endpoint_name, action.variant), action.policy)
+
+
+@perform.register
+def _(action: actions.DeregisterTarget, clients: Clients) -> None:
+    place = action.endpoint_name, action.variant
+    _tolerating(Meaning.MISSING, lambda: scaling.deregister(clients.autoscaling, place))
 
 
 @perform.register

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from airflow_sm_rollout.aws.blue import metric_period_seconds, read_blue, read_tags
+from airflow_sm_rollout.aws.blue import read_blue, read_tags
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.cloudwatch import read_alarms, read_baseline_p99
+from airflow_sm_rollout.aws.cloudwatch import read_alarms
+from airflow_sm_rollout.aws.evidence import read_thresholds
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.world import if_found, read_endpoint, translated_errors
@@ -16,6 +17,8 @@ from airflow_sm_rollout.core.alarms import describe_harm
 from airflow_sm_rollout.core.converge import validate_plan, why_unsuited
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import RolloutRefused
+from airflow_sm_rollout.core.evidence.plan import published_every
+from airflow_sm_rollout.core.evidence.sources import THRESHOLDS_FROM
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
@@ -53,7 +56,7 @@ def _read_rollout(
         raise RolloutRefused(
             f"this DAG run has promoted its model already: {endpoint.describe()}. Start a new rollout with a new DAG run"
         )
-    blue = read_blue(clients.sagemaker, endpoint, plan.traffic)
+    blue = read_blue(clients, endpoint, plan.traffic)
     if plan.traffic == "endpoints":
         blue = _with_pointer(blue, clients, endpoint, pointer)
     return Rollout(
@@ -64,8 +67,10 @@ def _read_rollout(
         blue=blue,
         green=green,
         plan=plan,
-        baseline_p99_microseconds=read_baseline_p99(clients.cloudwatch, endpoint.name, blue.variant, now),
-        metric_period_seconds=metric_period_seconds(blue.config),
+        thresholds=read_thresholds(
+            clients.cloudwatch, {"EndpointName": endpoint.name, "VariantName": blue.variant}, now - THRESHOLDS_FROM, now
+        ),
+        metric_period_seconds=published_every(blue.config),
     )
 
 

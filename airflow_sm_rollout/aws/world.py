@@ -16,12 +16,13 @@ from airflow_sm_rollout.aws.errors import Meaning, describe, meaning_of
 from airflow_sm_rollout.aws.live import read_live_name, read_pointer
 from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.scaling import read_scaling
 from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.converge import has_pointer, is_decided_by_pointer, needs
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import RolloutGaveUp
-from airflow_sm_rollout.core.goals import Goal, GreenDeployed
+from airflow_sm_rollout.core.goals import Goal, GreenDeployed, GreenShadowed
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.rollout import Rollout
 
@@ -52,7 +53,7 @@ class AwsWorld:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         with translated_errors("could not look"):
             record = read_record(self.clients.ssm, self.endpoint_name)
-            rollout = goal.rollout if record is None and isinstance(goal, GreenDeployed) else record
+            rollout = goal.rollout if record is None and isinstance(goal, (GreenDeployed, GreenShadowed)) else record
             if rollout is None or rollout.rollout_id != self.rollout_id:
                 name = read_live_name(self.clients.ssm, self.endpoint_name)
                 return Observation(self.now(), read_endpoint(self.clients.sagemaker, name), record)
@@ -78,6 +79,7 @@ class AwsWorld:
             control=read_control(self.clients.ssm, self.endpoint_name, self.rollout_id) if needed.control else None,
             pointer=pointer,
             green_endpoint=green_endpoint,
+            scaling=read_scaling(self.clients.autoscaling, needed.targets),
         )
 
     def perform(self, action: Action) -> None:

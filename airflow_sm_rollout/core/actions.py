@@ -105,6 +105,46 @@ class SetWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterTarget:
+    """Make a variant a scalable target with these bounds and this SuspendedState, or change it as one."""
+
+    endpoint_name: str
+    variant: str
+    minimum: int
+    maximum: int
+    suspended: Mapping[str, bool]
+
+    def __str__(self) -> str:
+        paused = " (suspended)" if any(self.suspended.values()) else ""
+        return (
+            f"let {self.variant} of {self.endpoint_name} scale from {self.minimum} to {self.maximum} instances{paused}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PutPolicy:
+    """Make a variant's scaling policy; ``policy`` holds PutScalingPolicy's members but for whose it is."""
+
+    endpoint_name: str
+    variant: str
+    policy: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"put scaling policy {self.policy['PolicyName']} on {self.variant} of {self.endpoint_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeregisterTarget:
+    """Let a variant not scale any more; its policies go with that."""
+
+    endpoint_name: str
+    variant: str
+
+    def __str__(self) -> str:
+        return f"end the scaling of {self.variant} of {self.endpoint_name}"
+
+
+@dataclass(frozen=True, slots=True)
 class PutAlarms:
     """Make the rollout's own alarms for green."""
 
@@ -204,6 +244,9 @@ Action = (
     | UpdateEndpoint
     | SetCapacity
     | SetWeights
+    | RegisterTarget
+    | PutPolicy
+    | DeregisterTarget
     | PutAlarms
     | DeleteAlarms
     | CreateEndpoint

@@ -16,7 +16,16 @@ from collections.abc import Mapping
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.endpoints.way import ENDPOINTS
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.goals import AsBefore, Decision, Done, GiveUp, Goal, GreenDeployed, OnlyGreen
+from airflow_sm_rollout.core.goals import (
+    AsBefore,
+    Decision,
+    Done,
+    GiveUp,
+    Goal,
+    GreenDeployed,
+    GreenShadowed,
+    OnlyGreen,
+)
 from airflow_sm_rollout.core.guardrails.way import GUARDRAILS
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Plan, Rollout
@@ -24,6 +33,7 @@ from airflow_sm_rollout.core.variants.way import VARIANTS
 from airflow_sm_rollout.core.way import Needs, Way
 
 WAYS: Mapping[str, Way] = {"variants": VARIANTS, "endpoints": ENDPOINTS, "guardrails": GUARDRAILS}
+ON_DRIFT = ("refuse", "restore")
 
 
 def validate_plan(plan: Plan) -> None:
@@ -33,6 +43,8 @@ def validate_plan(plan: Plan) -> None:
     """
     if plan.traffic not in WAYS:
         raise PlanError("traffic", plan.traffic, f"one of {', '.join(WAYS)}")
+    if plan.on_drift not in ON_DRIFT:
+        raise PlanError("on_drift", plan.on_drift, f"one of {', '.join(ON_DRIFT)}")
     validate = WAYS[plan.traffic].validate
     if validate is not None:
         validate(plan)
@@ -72,7 +84,7 @@ def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:
     :return: one action, or wait, done, or give up, each with a reason fit for a person.
     """
     record = seen.record
-    if isinstance(goal, GreenDeployed) and record is None:
+    if isinstance(goal, (GreenDeployed, GreenShadowed)) and record is None:
         record = goal.rollout
     elif record is None:
         return _decide_without_record(goal, rollout_id, seen)

@@ -23,6 +23,21 @@ class GreenDeployed:
 
 
 @dataclass(frozen=True, slots=True)
+class GreenShadowed:
+    """Green gets copies of blue's requests, and its answers are dropped.
+
+    :param rollout: as for :class:`GreenDeployed`.
+    :param percent: of the requests, above 0 and at most 100.
+    """
+
+    rollout: Rollout
+    percent: float
+
+    def __str__(self) -> str:
+        return f"green gets copies of {self.percent:g} % of the requests"
+
+
+@dataclass(frozen=True, slots=True)
 class GreenShare:
     """Green takes ``share`` percent of the requests, 0 to 100, on enough instances."""
 
@@ -48,7 +63,7 @@ class OnlyGreen:
         return "green alone serves"
 
 
-Goal = GreenDeployed | GreenShare | AsBefore | OnlyGreen
+Goal = GreenDeployed | GreenShadowed | GreenShare | AsBefore | OnlyGreen
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,11 @@ class Names:
         return f"model-{self.rollout_id}"
 
     @property
+    def shadow(self) -> str:
+        """Green's variant while it is a shadow: another name, so that nothing of a shadow's weight can stay with a green variant."""
+        return f"{self.variant}-shadow"
+
+    @property
     def model(self) -> str:
         """Green's SageMaker model, where the rollout makes it."""
         return self._fitted("")
@@ -61,9 +66,19 @@ class Names:
         return self._fitted("-mixed")
 
     @property
+    def shadow_config(self) -> str:
+        """The config that holds blue, and green as its shadow."""
+        return self._fitted("-shadow")
+
+    @property
     def final_config(self) -> str:
         """The config that holds green alone."""
         return self._fitted("")
+
+    @property
+    def spare_config(self) -> str:
+        """The config that holds blue alone, with the instances that it had: where blue's own config is no way back."""
+        return self._fitted("-blue")
 
     @property
     def green_endpoint(self) -> str:

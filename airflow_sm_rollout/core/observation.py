@@ -9,6 +9,7 @@ from datetime import datetime
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.scaling import Scaling
 
 # Statuses (botocore's SageMaker model, EndpointStatus) in which AWS refuses every other change of the endpoint.
 BUSY_STATUSES = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
@@ -118,6 +119,7 @@ class Observation:
     :param alarms: the alarms asked for.
     :param pointer: the live pointer, for the way to split traffic that has one; ``None``: there is none.
     :param green_endpoint: green's own endpoint, where it has one; ``endpoint`` is blue's then.
+    :param scaling: how variants scale, by resource ID, for those asked for that are scalable targets.
     """
 
     at: datetime
@@ -129,6 +131,7 @@ class Observation:
     control: Control | None = None
     pointer: Pointer | None = None
     green_endpoint: Endpoint | None = None
+    scaling: Mapping[str, Scaling] = field(default_factory=dict)
 
     def describe(self) -> str:
         """The endpoints' state in a few words, for messages."""

@@ -22,6 +22,7 @@ class Needs:
     models: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     control: bool = False
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

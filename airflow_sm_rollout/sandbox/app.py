@@ -26,6 +26,7 @@ from airflow_sm_rollout.sandbox.sagemaker.hosting import Hosting
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 from airflow_sm_rollout.sandbox.sagemaker.tags import Tags
 from airflow_sm_rollout.sandbox.sagemaker.training import TrainingJobs
+from airflow_sm_rollout.sandbox.scaling import Scaling
 from airflow_sm_rollout.sandbox.timings import Timings
 
 Operation = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -63,7 +64,7 @@ def process_sandbox(timings: Timings = AS_RECORDED) -> Sandbox:
 
 
 class Sandbox:
-    """SageMaker, CloudWatch and Parameter Store on one schedule, and moto for the rest.
+    """SageMaker, CloudWatch, Parameter Store and Application Auto Scaling on one schedule, and moto for the rest.
 
     :param clock: the machine's by default; with a :class:`.ManualClock` time passes by :meth:`.Schedule.advance` only.
     :param timings: how long things take.
@@ -92,13 +93,15 @@ class Sandbox:
         self.cloudwatch = CloudWatch(self.schedule)
         self._host = host or FunctionHost()
         hosting = Hosting(self.region, self._host, self.faults, self.cloudwatch, random.Random(seed))
-        self.endpoints = hosting.endpoints
+        self.endpoints, self._runtime = hosting.endpoints, hosting.runtime
+        self.scaling = Scaling(self.region, hosting.targets, hosting.endpoints)
         self.training_jobs = self._training_jobs()
         self.services: dict[str, list[object]] = {
             "sagemaker": [*hosting.control, self.training_jobs],
-            "sagemaker-runtime": [hosting.runtime],
+            "sagemaker-runtime": [self._runtime],
             "cloudwatch": [self.cloudwatch],
             "ssm": [Parameters(self.region)],
+            "application-autoscaling": [self.scaling],
         }
 
     def handle(self, request: wire.HttpRequest) -> wire.HttpResponse:
@@ -106,20 +109,38 @@ class Sandbox:
 
         :raises AnswerLost: if a ``lost_answer`` fault hit it: the effect is taken, and the connection is to be closed.
         """
-        self.schedule.run_due()
         call = wire.recognise(request)
-        operation = self._operation(call) if call else None
-        fault = self.faults.take_request_fault(call.operation) if call else None
-        if call is not None and fault is not None and fault.kind != "lost_answer":
-            return self._refuse(call, fault)
-        response = self._perform(call, operation) if call and operation else self._pass_on(request, call)
+        if call is None or self._operation(call) is None:
+            return self._pass_on(request, call)
+        try:
+            return wire.encode_answer(call, self.carry_out(call))
+        except AwsError as error:
+            return wire.encode_error(call, error)
+
+    def carry_out(self, call: wire.Call) -> dict[str, Any]:
+        """Do what one of our own operations is called for. Thread-safe.
+
+        :raises AwsError: as AWS would refuse it, or as a fault has it.
+        :raises AnswerLost: see :meth:`handle`.
+        """
+        self.schedule.run_due()
+        fault = self.faults.take_request_fault(call.operation)
+        try:
+            if fault is not None and fault.kind != "lost_answer":
+                raise faults.refusal(fault, call, self.region)
+            answer = self._perform(call)
+        except AwsError as error:
+            self._record(call, error.code)
+            raise
+        self._record(call, None)
         if fault is not None:
             raise wire.AnswerLost
-        return response
+        return answer
 
     def close(self) -> None:
-        """Stop what runs: training jobs and containers."""
+        """Stop what runs: training jobs, requests to shadows and containers."""
         self.training_jobs.close()
+        self._runtime.close()
         self._host.close()
 
     def _training_jobs(self) -> TrainingJobs:
@@ -137,19 +158,11 @@ class Sandbox:
                 return operation
         return None
 
-    def _refuse(self, call: wire.Call, fault: faults.Fault) -> wire.HttpResponse:
-        error = faults.refusal(fault, call, self.region)
-        self._record(call, error.code)
-        return wire.encode_error(call, error)
-
-    def _perform(self, call: wire.Call, operation: Operation) -> wire.HttpResponse:
-        try:
-            answer = operation(call.params) if call.service == "sagemaker-runtime" else self._control(call, operation)
-        except AwsError as error:
-            self._record(call, error.code)
-            return wire.encode_error(call, error)
-        self._record(call, None)
-        return wire.encode_answer(call, answer)
+    def _perform(self, call: wire.Call) -> dict[str, Any]:
+        operation = self._operation(call)
+        if operation is None:
+            raise LookupError(f"{call.service} has no operation {call.operation} here")
+        return operation(call.params) if call.service == "sagemaker-runtime" else self._control(call, operation)
 
     def _control(self, call: wire.Call, operation: Operation) -> dict[str, Any]:
         if call.service == "sagemaker":
@@ -163,6 +176,7 @@ class Sandbox:
             self.calls.append(CallRecord(call.service, call.operation, call.params, self.clock.now(), error_code))
 
     def _pass_on(self, request: wire.HttpRequest, call: wire.Call | None) -> wire.HttpResponse:
+        self.schedule.run_due()
         response = self.elsewhere.handle(request)
         operation = call.operation if call else wire.named_operation(request) or f"{request.method} {request.path}"
         error_code = str(response.status) if response.status >= 400 else None

@@ -18,9 +18,10 @@ from airflow_sm_rollout.sandbox.wire import Call
 RequestKind = Literal["throttle", "denied", "expired_credentials", "lost_answer"]
 ProvisioningKind = Literal["no_capacity", "quota", "bad_ping"]
 ReasonKind = Literal["empty_reason", "stale_reason"]
-Kind = Literal[RequestKind, ProvisioningKind, ReasonKind]
+EndKind = Literal["failed_rollback"]
+Kind = Literal[RequestKind, ProvisioningKind, ReasonKind, EndKind]
 REQUEST_KINDS: tuple[str, ...] = get_args(RequestKind)
-KINDS: tuple[str, ...] = (*REQUEST_KINDS, *get_args(ProvisioningKind), *get_args(ReasonKind))
+KINDS: tuple[str, ...] = (*REQUEST_KINDS, *get_args(ProvisioningKind), *get_args(ReasonKind), *get_args(EndKind))
 
 PRINCIPAL = "assumed-role/sandbox/session"
 
@@ -32,7 +33,8 @@ class Fault:
     :param kind: ``throttle`` (refused, no effect), ``denied``, ``expired_credentials``, ``lost_answer`` (takes effect,
         and the connection is closed without an answer), ``no_capacity`` (accepted, fails much later), ``quota``
         (refused at once with ResourceLimitExceeded), ``bad_ping`` (the container never becomes healthy), ``empty_reason`` (an update
-        that is rolled back leaves no FailureReason) or ``stale_reason`` (it leaves the one of the failure before, if there was one).
+        that is rolled back leaves no FailureReason), ``stale_reason`` (it leaves the one of the failure before, if there was one) or
+        ``failed_rollback`` (it ends UpdateRollbackFailed, as a rolling one may).
     :param operation: the AWS operation it waits for, of the services that the sandbox plays itself; ``*`` for any. A
         ``bad_ping`` waits for a model instead.
     :param times: how many calls it hits; for a ``bad_ping`` how many provisionings of that model.
@@ -85,6 +87,10 @@ class Faults:
     def take_reason_fault(self, operation: str) -> Fault | None:
         """The fault that hits the FailureReason of an ``operation`` which is rolled back just now."""
         return self._take(lambda fault: fault.kind in get_args(ReasonKind) and fault.operation in ("*", operation))
+
+    def take_end_fault(self, operation: str) -> Fault | None:
+        """The fault that keeps an ``operation`` from being rolled back to the end."""
+        return self._take(lambda fault: fault.kind in get_args(EndKind) and fault.operation in ("*", operation))
 
     def take_bad_ping(self, model: str) -> Fault | None:
         """The fault that keeps the containers of one provisioning of ``model`` from becoming healthy."""

@@ -1,6 +1,6 @@
 """Real boto3 clients whose requests go to a sandbox in this process, never to a socket.
 
-Everything of botocore's is at work but the connection: validation, serialising, events, parsing, exceptions. Making a
+Everything of botocore's is at work but the connection and the signature: validation, serialising, events, parsing, exceptions. Making a
 client costs milliseconds and a fresh sandbox nothing, so a test that needs thousands of sandboxes keeps one session
 and points it at the next one.
 """
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import boto3.session
 import botocore.session
+from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
@@ -27,7 +28,10 @@ OnCall = Callable[[str, str, Phase], None]
 
 # Plain http to a local name keeps S3 on path-style addresses and its checksums out of chunked trailers.
 ENDPOINT_URL = "http://localhost"
-CONFIG = Config(retries={"total_max_attempts": 1, "mode": "legacy"}, s3={"addressing_style": "path"})
+# Unsigned, as the sandbox checks no signature and signing is a good part of what a call costs; see _scope.
+CONFIG = Config(
+    retries={"total_max_attempts": 1, "mode": "legacy"}, s3={"addressing_style": "path"}, signature_version=UNSIGNED
+)
 
 
 def connect(sandbox: Sandbox, on_call: OnCall | None = None) -> InProcessSession:
@@ -47,7 +51,6 @@ class InProcessSession(boto3.session.Session):  # type: ignore[misc]
     def __init__(self, sandbox: Sandbox, on_call: OnCall | None = None) -> None:
         session = botocore.session.Session()
         session.register_component("data_loader", _loader())
-        session.get_component("event_emitter").register("before-send", self._send)
         region = sandbox.region.name
         super().__init__("sandbox", "sandbox", region_name=region, botocore_session=session)
         self._clients: dict[tuple[str, str | None], Any] = {}
@@ -65,17 +68,19 @@ class InProcessSession(boto3.session.Session):  # type: ignore[misc]
         key = (service_name, region_name)
         if key not in self._clients:
             config = CONFIG if options.get("config") is None else options["config"].merge(CONFIG)
-            self._clients[key] = super().client(
-                service_name, region_name=region_name, endpoint_url=ENDPOINT_URL, config=config
-            )
+            client = super().client(service_name, region_name=region_name, endpoint_url=ENDPOINT_URL, config=config)
+            client.meta.events.register("before-send", partial(self._send, service_name, _scope(client)))
+            self._clients[key] = client
         return self._clients[key]
 
-    def _send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
-        service, operation = event_name.split(".")[1:]
+    def _send(
+        self, service: str, scope: dict[str, str], request: AWSPreparedRequest, event_name: str, **_: Any
+    ) -> AWSResponse:
+        operation = event_name.rpartition(".")[2]
         if self._on_call:
             self._on_call(service, operation, "before")
         try:
-            response = self._sandbox.handle(_received(request))
+            response = self._sandbox.handle(_received(request, scope))
         except AnswerLost:
             raise ConnectionClosedError(endpoint_url=request.url) from None
         if self._on_call:
@@ -88,7 +93,13 @@ def _loader() -> Any:
     return botocore.session.Session().get_component("data_loader")
 
 
-def _received(request: AWSPreparedRequest) -> HttpRequest:
+def _scope(client: Any) -> dict[str, str]:
+    """The header by which AWS, and the sandbox, tells which service a request is for."""
+    credential = f"sandbox/20240101/{client.meta.region_name}/{client.meta.service_model.signing_name}/aws4_request"
+    return {"authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"}
+
+
+def _received(request: AWSPreparedRequest, scope: dict[str, str]) -> HttpRequest:
     url = urlsplit(request.url)
     headers = {
         name.lower(): value.decode() if isinstance(value, bytes) else str(value)
@@ -101,7 +112,7 @@ def _received(request: AWSPreparedRequest) -> HttpRequest:
         request.method,
         url.path or "/",
         url.query,
-        headers | {"host": url.netloc},
+        headers | scope | {"host": url.netloc},
         body.encode() if isinstance(body, str) else body,
     )
 

@@ -33,7 +33,12 @@ from airflow_sm_rollout.sandbox.errors import AwsError
 CBOR = "smithy-rpc-v2-cbor"
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
-_SERVICES = {"monitoring": "cloudwatch", "ssm": "ssm", "sagemaker": "sagemaker"}
+_SERVICES = {
+    "monitoring": "cloudwatch",
+    "ssm": "ssm",
+    "sagemaker": "sagemaker",
+    "application-autoscaling": "application-autoscaling",
+}
 _CBOR_PATH = re.compile(r"/service/\w+/operation/(\w+)$")
 _INVOCATIONS_PATH = re.compile(r"/endpoints/([^/]+)/invocations$")
 
@@ -66,7 +71,7 @@ class AnswerLost(Exception):
 class Call:
     """An operation of one of our services, as asked for.
 
-    :param service: botocore's name: ``sagemaker``, ``sagemaker-runtime``, ``cloudwatch`` or ``ssm``.
+    :param service: botocore's name: ``sagemaker``, ``sagemaker-runtime``, ``cloudwatch``, ``ssm`` or ``application-autoscaling``.
     :param operation: AWS's name, e.g. ``UpdateEndpoint``.
     :param protocol: how it came, and how it is to be answered.
     :param params: parsed by the input shape; times are aware datetimes.
@@ -109,9 +114,16 @@ def named_operation(request: HttpRequest) -> str:
 
 
 def encode_answer(call: Call, answer: Mapping[str, Any]) -> HttpResponse:
-    """The answer of an operation in the protocol of its call."""
+    """The answer of an operation in the protocol of its call.
+
+    In AWS's JSON protocol an answer is written as it is, with members named as in AWS's model; the walk along its shape is most of what a
+    call costs.
+    """
     if call.protocol == CBOR:
         return _response(200, _cbor_headers(), cbor.encode(answer))
+    if call.protocol == "json":
+        written = json.dumps(answer, default=_in_json).encode()
+        return _response(200, {"Content-Type": "application/x-amz-json-1.1"}, written)
     serializer = get_serializer_class(call.service, call.protocol)(call.model)
     encoded = serializer.serialize(answer)
     body = encoded["body"]
@@ -192,6 +204,13 @@ def _utc(value: Any) -> datetime:
 def _form(request: HttpRequest) -> dict[str, str]:
     is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     return dict(parse_qsl(request.body.decode() if is_form else request.query, keep_blank_values=True))
+
+
+def _in_json(value: Any) -> Any:
+    """What JSON has no type for; for AWS's JSON services a time is seconds since the epoch, to the millisecond."""
+    if isinstance(value, datetime):
+        return value.replace(microsecond=value.microsecond // 1000 * 1000).timestamp()
+    raise TypeError(f"no way to answer with {value!r}")
 
 
 def _response(status: int, headers: Mapping[str, str], body: bytes) -> HttpResponse:

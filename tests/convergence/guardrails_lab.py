@@ -41,6 +41,14 @@ class GuardrailsLab(Lab):
         world = AwsWorld(self.clients, ENDPOINT, self.names.rollout_id, self.now)
         return advance(goal, self.names.rollout_id, world, self.now() + timedelta(hours=1), lambda line: None)
 
+    @property
+    def green_place(self) -> tuple[str, str]:
+        return ENDPOINT, "AllTraffic"
+
+    @property
+    def keeps_blue(self) -> bool:
+        return True
+
     def let_pass(self, seconds: float) -> None:
         """Let time pass, with users calling."""
         for _ in range(int(seconds) // LOOK_SECONDS):

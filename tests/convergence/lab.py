@@ -26,10 +26,29 @@ BLUE_CONFIG = "fraud-2024"
 USER_ALARM = "fraud-business"
 ROLE = "arn:aws:iam::123456789012:role/serving"
 BLUE_INSTANCES = 4
+SCALES = {"ServiceNamespace": "sagemaker", "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
+BLUES_TARGET = f"endpoint/{ENDPOINT}/variant/AllTraffic"
 LOOK_SECONDS = 35
 CALL_SECONDS = (
     0.05  # what a call takes; without it everything on a standing clock happens at one moment, as it never does
 )
+POLICIES: dict[str, dict[str, Any]] = {
+    "requests": {
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+        "ScaleInCooldown": 600,
+    },
+    "cpu": {
+        "CustomizedMetricSpecification": {
+            "Namespace": "/aws/sagemaker/Endpoints",
+            "MetricName": "CPUUtilization",
+            "Dimensions": [
+                {"Name": "EndpointName", "Value": ENDPOINT},
+                {"Name": "VariantName", "Value": "AllTraffic"},
+            ],
+            "Statistic": "Average",
+        }
+    },
+}
 STRATEGY = canary([10, 50, 100], bake=timedelta(minutes=1))
 
 
@@ -51,7 +70,10 @@ def shared_session() -> InProcessSession:
 
 @dataclass
 class Lab:
-    """A sandbox with blue in production, scaled up since its config was written."""
+    """A sandbox with blue in production, scaled up since its config was written.
+
+    :param on_drift: see the plan's option.
+    """
 
     traffic: ClassVar[str] = "variants"
     strategy: ClassVar[Strategy] = STRATEGY
@@ -60,6 +82,8 @@ class Lab:
     shares: list[float] = field(default_factory=list)
     under_capacity: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    is_test_looking: bool = False
+    on_drift: str = "refuse"
 
     def __post_init__(self) -> None:
         self.clients = clients_of(self.sandbox, self._on_call)
@@ -69,6 +93,8 @@ class Lab:
         self.names = Names(ENDPOINT, derive_rollout_id(ENDPOINT, "dag", "run"))
 
     def _on_call(self, service: str, operation: str, phase: str) -> None:
+        if self.is_test_looking:
+            return
         if phase == "before":
             self.sandbox.schedule.advance(CALL_SECONDS)
             self.calls.append(f"{service}:{operation}")
@@ -127,6 +153,7 @@ class Lab:
             DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": BLUE_INSTANCES}],
         )
         self.pass_time(200)
+        self._let_blue_scale()
         self.clients.cloudwatch.put_metric_alarm(
             AlarmName=USER_ALARM,
             Namespace="Shop",
@@ -140,6 +167,19 @@ class Lab:
         )
         self.pass_time(120)
 
+    def _let_blue_scale(self) -> None:
+        """Between 2 and 8 instances, and by a schedule not any more."""
+        autoscaling, target = self.clients.autoscaling, {"ResourceId": BLUES_TARGET, **SCALES}
+        suspended = {"ScheduledScalingSuspended": True}
+        autoscaling.register_scalable_target(MinCapacity=2, MaxCapacity=8, SuspendedState=suspended, **target)
+        for name, specification in POLICIES.items():
+            autoscaling.put_scaling_policy(
+                PolicyName=name,
+                PolicyType="TargetTrackingScaling",
+                TargetTrackingScalingPolicyConfiguration={"TargetValue": 70.0, **specification},
+                **target,
+            )
+
     def pass_time(self, seconds: float) -> None:
         self.sandbox.schedule.advance(seconds)
 
@@ -148,11 +188,17 @@ class Lab:
 
     def describe(self) -> dict[str, Any]:
         """All that a rollback must restore, field by field, and all that exists."""
+        self.is_test_looking = True
+        try:
+            return json.loads(json.dumps(self.read_world(), default=str))
+        finally:
+            self.is_test_looking = False
+
+    def read_world(self) -> dict[str, Any]:
         sagemaker, cloudwatch = self.clients.sagemaker, self.clients.cloudwatch
-        hook, self.hook = self.hook, None
         endpoint = self.describe_endpoint(ENDPOINT)
         alarms = cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-        world = {
+        return {
             "endpoint": endpoint,
             "endpoint_tags": sagemaker.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"],
             "configs": sorted(
@@ -160,20 +206,28 @@ class Lab:
             ),
             "models": sorted(m["ModelName"] for m in sagemaker.list_models(MaxResults=100)["Models"]),
             "alarms": sorted(a["AlarmName"] for a in alarms["MetricAlarms"] + alarms["CompositeAlarms"]),
+            "scaling": self.describe_scaling(),
             "records": [
                 p["Name"]
                 for p in self.clients.ssm.get_parameters_by_path(Path="/sm-rollout", Recursive=True)["Parameters"]
             ],
         }
-        self.hook = hook
-        return json.loads(json.dumps(world, default=str))
+
+    def describe_scaling(self) -> dict[str, Any]:
+        """What scales by itself, with its policies, by resource ID."""
+        targets = self.clients.autoscaling.describe_scalable_targets(**SCALES)["ScalableTargets"]
+        for target in targets:
+            del target["CreationTime"]
+            told = self.clients.autoscaling.describe_scaling_policies(ResourceId=target["ResourceId"], **SCALES)
+            target["policies"] = [{**policy, "CreationTime": None} for policy in told["ScalingPolicies"]]
+        return {target["ResourceId"]: target for target in targets}
 
     def describe_endpoint(self, name: str) -> dict[str, Any]:
         """An endpoint, but for what no rollback can restore."""
         endpoint = self.clients.sagemaker.describe_endpoint(EndpointName=name)
         for moving in ("ResponseMetadata", "LastModifiedTime", "FailureReason", "LastDeploymentConfig"):
             endpoint.pop(moving, None)
-        for variant in endpoint["ProductionVariants"]:
+        for variant in endpoint.get("ProductionVariants", []):
             for image in variant.get("DeployedImages", []):
                 image.pop("ResolutionTime")  # when this fleet was launched
         return endpoint
@@ -189,11 +243,37 @@ class Lab:
         assert after["configs"] == sorted([*self.before["configs"], self.names.final_config])
         assert after["alarms"] == self.before["alarms"]
         assert after["records"] == []
+        self.assert_green_scales_as_blue_did(after)
         return True
+
+    def assert_green_scales_as_blue_did(self, after: dict[str, Any]) -> None:
+        """Green's target is blue's, with green's names in it; what else scales does so as before, blue if it is still there."""
+        green = f"endpoint/{self.green_place[0]}/variant/{self.green_place[1]}"
+        blue = f"endpoint/{self.blue_endpoint}/variant/AllTraffic"
+        expected = dict(self.before["scaling"])
+        if blue in expected:
+            expected[green] = readdressed(expected[blue] if self.keeps_blue else expected.pop(blue), self.green_place)
+        assert {each: essence(target) for each, target in after["scaling"].items()} == {
+            each: essence(target) for each, target in expected.items()
+        }
+
+    @property
+    def green_place(self) -> tuple[str, str]:
+        """Green's endpoint and variant."""
+        return ENDPOINT, self.names.variant
+
+    @property
+    def blue_endpoint(self) -> str:
+        return ENDPOINT
+
+    @property
+    def keeps_blue(self) -> bool:
+        """Whether blue's variant is still there after a promotion."""
+        return False
 
     def plan(self) -> Rollout:
         green = Green(image="green:2", model_data_url="s3://models/green.tar.gz")
-        plan = Plan(self.strategy, alarms=(USER_ALARM,), traffic=self.traffic)
+        plan = Plan(self.strategy, alarms=(USER_ALARM,), traffic=self.traffic, on_drift=self.on_drift)
         while True:
             try:
                 return plan_rollout(
@@ -231,3 +311,19 @@ class Lab:
 
     def roll_back(self) -> None:
         self.reach(AsBefore())
+
+
+def essence(target: dict[str, Any]) -> dict[str, Any]:
+    """A scalable target without whose it is."""
+    policies = [{**each, "ResourceId": None, "PolicyARN": None} for each in target["policies"]]
+    return {**target, "ResourceId": None, "ScalableTargetARN": None, "policies": policies}
+
+
+def readdressed(target: dict[str, Any], place: tuple[str, str]) -> dict[str, Any]:
+    """The same target, with the dimensions of a custom metric about that endpoint and variant."""
+    target = json.loads(json.dumps(target))
+    for policy in target["policies"]:
+        custom = policy["TargetTrackingScalingPolicyConfiguration"].get("CustomizedMetricSpecification", {})
+        for dimension in custom.get("Dimensions", []):
+            dimension["Value"] = place[dimension["Name"] == "VariantName"]
+    return target

@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from airflow_sm_rollout.aws.planning import plan_rollout
-from airflow_sm_rollout.core.advance import Passing
-from airflow_sm_rollout.core.goals import GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.world import AwsWorld
+from airflow_sm_rollout.core.advance import Passing, advance
+from airflow_sm_rollout.core.goals import Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.names import Names, derive_rollout_id, pointer_name
+from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.core.strategy import Step, Strategy
-from convergence.lab import BLUE_INSTANCES, ENDPOINT, USER_ALARM, Lab
+from convergence.lab import BLUE_CONFIG, BLUE_INSTANCES, ENDPOINT, USER_ALARM, Killed, Lab
 
 POINTER = pointer_name(ENDPOINT)
 BLUE_GREEN = Strategy("blue_green", (Step(100.0, timedelta(minutes=1)),))
@@ -61,25 +66,23 @@ class LiveLab(Lab):
             elif endpoint is not None and name == live and len(endpoint.variants[0].containers) < BLUE_INSTANCES:
                 self.under_capacity.append(f"{name}: all traffic on {len(endpoint.variants[0].containers)}")
 
-    def describe(self) -> dict[str, Any]:
+    def read_world(self) -> dict[str, Any]:
         sagemaker, ssm = self.clients.sagemaker, self.clients.ssm
-        hook, self.hook = self.hook, None
         names = [each["EndpointName"] for each in sagemaker.list_endpoints()["Endpoints"]]
         alarms = self.clients.cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
         pointer = self.pointer()
-        world = {
+        return {
             "endpoints": {name: self.describe_endpoint(name) for name in sorted(names)},
             "endpoint_tags": {name: self.tags("endpoint", name) for name in sorted(names)},
             "configs": sorted(c["EndpointConfigName"] for c in sagemaker.list_endpoint_configs()["EndpointConfigs"]),
             "models": sorted(m["ModelName"] for m in sagemaker.list_models()["Models"]),
             "alarms": sorted(a["AlarmName"] for a in alarms["MetricAlarms"] + alarms["CompositeAlarms"]),
+            "scaling": self.describe_scaling(),
             "records": [
                 p["Name"] for p in ssm.get_parameters_by_path(Path="/sm-rollout", Recursive=True)["Parameters"]
             ],
             "pointer": pointer and pointer["text"],
         }
-        self.hook = hook
-        return json.loads(json.dumps(world, default=str))
 
     def tags(self, kind: str, name: str) -> list[dict[str, str]]:
         arn = f"arn:aws:sagemaker:us-east-1:123456789012:{kind}/{name}"
@@ -99,11 +102,27 @@ class LiveLab(Lab):
         assert after["configs"] == sorted({*self.before["configs"], green} - set(gone["configs"]))
         assert after["models"] == sorted({*self.before["models"], self.names.model} - set(gone["models"]))
         assert after["alarms"] == self.before["alarms"]
+        self.assert_green_scales_as_blue_did(after)
         return True
+
+    @property
+    def green_place(self) -> tuple[str, str]:
+        return self.names.green_endpoint, "AllTraffic"
+
+    @property
+    def blue_endpoint(self) -> str:
+        pointer = self.before["pointer"]
+        return json.loads(pointer)["endpoint_name"] if pointer else ENDPOINT
+
+    @property
+    def keeps_blue(self) -> bool:
+        return not self.delete_blue
 
     def plan(self) -> Rollout:
         green = Green(image="green:2", model_data_url="s3://models/green.tar.gz")
-        plan = Plan(BLUE_GREEN, alarms=(USER_ALARM,), delete_blue=self.delete_blue, traffic="endpoints")
+        plan = Plan(
+            BLUE_GREEN, alarms=(USER_ALARM,), delete_blue=self.delete_blue, traffic="endpoints", on_drift=self.on_drift
+        )
         while True:
             try:
                 return plan_rollout(
@@ -145,3 +164,87 @@ def with_pointer() -> LiveLab:
     lab.put_pointer(endpoint_name=ENDPOINT)
     lab.next_rollout("run")
     return lab
+
+
+def count_of(lab: LiveLab, endpoint: str) -> int:
+    [variant] = lab.clients.sagemaker.describe_endpoint(EndpointName=endpoint)["ProductionVariants"]
+    return variant["CurrentInstanceCount"]
+
+
+def scale(lab: LiveLab, endpoint: str, count: int) -> None:
+    """Somebody, or autoscaling, changes an endpoint's instances."""
+    lab.clients.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=endpoint,
+        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": count}],
+    )
+
+
+def update_by_hand(lab: LiveLab, endpoint: str) -> None:
+    """Somebody else puts an endpoint on a config of theirs."""
+    sagemaker = lab.clients.sagemaker
+    variants = sagemaker.describe_endpoint_config(EndpointConfigName=BLUE_CONFIG)["ProductionVariants"]
+    sagemaker.create_endpoint_config(EndpointConfigName="theirs", ProductionVariants=variants)
+    sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName="theirs")
+    lab.pass_time(200)
+
+
+def delete_endpoint(lab: LiveLab, endpoint: str) -> None:
+    lab.clients.sagemaker.delete_endpoint(EndpointName=endpoint)
+    lab.pass_time(100)
+
+
+def world_of(lab: LiveLab) -> AwsWorld:
+    return AwsWorld(lab.clients, ENDPOINT, lab.names.rollout_id, lab.now)
+
+
+def step(lab: LiveLab, goal: Goal) -> object:
+    """One advance, up to the next wait."""
+    return advance(goal, lab.names.rollout_id, world_of(lab), lab.now() + timedelta(hours=1), lambda line: None)
+
+
+def seen_by(lab: Lab, goal: Goal) -> Observation:
+    return AwsWorld(lab.clients, ENDPOINT, lab.names.rollout_id, lab.now).observe(goal)
+
+
+def forward_goals(lab: Lab) -> list[Goal]:
+    rollout = read_record(lab.clients.ssm, ENDPOINT)
+    assert rollout is not None
+    return [GreenDeployed(rollout), GreenShare(100), OnlyGreen()]
+
+
+def begin_promotion(lab: LiveLab) -> None:
+    """Killed right after the promotion was noted and the first thing deleted."""
+    lab.run(until=3)
+    lab.pass_time(100)
+
+    def hook(service: str, operation: str, phase: str) -> None:
+        if operation.startswith("Delete") and phase == "after":
+            lab.hook = None
+            raise Killed
+
+    lab.hook = hook
+    with pytest.raises(Killed):
+        lab.reach(OnlyGreen())
+
+
+def serverless() -> LiveLab:
+    """Clients call an endpoint without instances."""
+    lab = LiveLab()
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": "fraud-v1",
+        "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5},
+    }
+    lab.clients.sagemaker.create_endpoint_config(EndpointConfigName="serverless", ProductionVariants=[variant])
+    lab.clients.sagemaker.create_endpoint(EndpointName="fraud-serverless", EndpointConfigName="serverless")
+    lab.pass_time(200)
+    lab.put_pointer(endpoint_name="fraud-serverless")
+    lab.next_rollout("run")
+    return lab
+
+
+def delete_alarm(lab: LiveLab) -> None:
+    lab.clients.cloudwatch.delete_alarms(AlarmNames=[USER_ALARM])
+
+
+MAKERS = [LiveLab, deleting_blue, second_rollout]

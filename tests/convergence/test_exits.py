@@ -22,7 +22,7 @@ from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Green, Phase, Plan
 from airflow_sm_rollout.sandbox.faults import Fault
-from convergence.lab import BLUE_CONFIG, ENDPOINT, USER_ALARM, Lab
+from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Lab
 
 
 def ring(lab: Lab, alarm: str) -> None:
@@ -35,6 +35,11 @@ def update_by_hand(lab: Lab, config: str) -> None:
     lab.clients.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=variants)
     lab.clients.sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=config)
     lab.pass_time(200)
+
+
+def deregister(lab: Lab) -> None:
+    """Somebody lets blue not scale by itself any more."""
+    lab.clients.autoscaling.deregister_scalable_target(ResourceId=BLUES_TARGET, **SCALES)
 
 
 def green_share(lab: Lab) -> float:
@@ -207,10 +212,30 @@ def test_blue_comes_back_though_somebody_deleted_its_config() -> None:
     assert lab.describe() == lab.before
 
 
+def test_a_config_of_blue_that_somebody_deletes_before_green_is_there_comes_back_at_once() -> None:
+    lab = Lab()
+    rollout = lab.plan()
+    write_record(lab.clients.ssm, rollout, overwrite=False)
+    lab.clients.sagemaker.delete_endpoint_config(EndpointConfigName=BLUE_CONFIG)
+    lab.reach(GreenDeployed(rollout))
+    assert BLUE_CONFIG in lab.describe()["configs"]
+    lab.roll_back()
+    assert lab.describe() == lab.before
+
+
+def test_a_config_of_blue_that_somebody_deletes_while_it_serves_comes_back_with_a_rollback() -> None:
+    lab = Lab()
+    write_record(lab.clients.ssm, lab.plan(), overwrite=False)
+    lab.clients.sagemaker.delete_endpoint_config(EndpointConfigName=BLUE_CONFIG)
+    lab.roll_back()
+    assert lab.describe() == lab.before
+
+
 def test_a_promoted_run_that_is_marked_failed_before_its_record_is_gone_is_undone_at_full_capacity() -> None:
     lab = Lab()
     lab.run(until=7)
     lab.clients.sagemaker.create_endpoint_config(**final_config(lab))
+    deregister(lab)
     lab.clients.sagemaker.update_endpoint(
         EndpointName=ENDPOINT, EndpointConfigName=lab.names.final_config, RetainAllVariantProperties=True
     )
@@ -399,6 +424,8 @@ def test_in_a_state_that_aws_does_not_leave_by_itself_a_person_is_asked(status: 
     lab = Lab()
     lab.run(until=7)
     goal = goals(lab)[number]
+    if isinstance(goal, AsBefore) and status == "UpdateRollbackFailed":
+        return  # a rollback leads out of that one, see test_drift
     seen = seen_by(lab, goal)
     assert seen.endpoint is not None
     assert seen.record is not None
@@ -536,3 +563,14 @@ def test_blues_config_and_model_go_if_the_user_wants_that() -> None:
     after = lab.describe()
     assert after["configs"] == [lab.names.final_config]
     assert after["models"] == [lab.names.model]
+
+
+def test_a_model_that_green_shares_with_blue_is_not_deleted_with_blue() -> None:
+    lab = Lab()
+    rollout = replace(lab.plan(), green=Green(model_name="fraud-v1", instance_type="ml.c5.xlarge"))
+    lab.reach(GreenDeployed(replace(rollout, plan=replace(rollout.plan, delete_blue=True))))
+    for task in lab.tasks()[1:]:
+        task()
+    after = lab.describe()
+    assert after["configs"] == [lab.names.final_config]
+    assert after["models"] == ["fraud-v1"]

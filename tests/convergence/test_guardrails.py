@@ -25,7 +25,7 @@ from airflow_sm_rollout.sandbox.clock import ManualClock
 from airflow_sm_rollout.sandbox.containers import FunctionHost, ModelSpec, Reply
 from airflow_sm_rollout.sandbox.faults import Fault
 from convergence.guardrails_lab import CANARY_BAKES_AT, FINAL_BAKE_AT, PROMOTED_AT, GuardrailsLab
-from convergence.lab import BLUE_CONFIG, ENDPOINT, USER_ALARM, Killed, Lab
+from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Killed, Lab
 from convergence.test_exits import ring, scale, update_by_hand, wish
 
 
@@ -33,6 +33,12 @@ def deployed() -> GuardrailsLab:
     lab = GuardrailsLab()
     lab.run(until=1)
     return lab
+
+
+def stop_scaling(lab: Lab) -> None:
+    """Blue does not scale by itself, and never has."""
+    lab.clients.autoscaling.deregister_scalable_target(ResourceId=BLUES_TARGET, **SCALES)
+    lab.before = lab.describe()
 
 
 def ring_for_long(lab: Lab, alarm: str) -> None:
@@ -293,7 +299,9 @@ def test_the_way_back_is_there_before_green_gets_anything() -> None:
 
 
 def test_blue_scaled_by_somebody_is_restored_to_what_it_was() -> None:
-    lab = deployed()
+    lab = GuardrailsLab()
+    stop_scaling(lab)
+    lab.run(until=1)
     scale(lab, "AllTraffic", 6)
     lab.shift(CANARY_BAKES_AT)
     assert true_share(lab) == pytest.approx(100 / 6)
@@ -514,6 +522,8 @@ def test_in_a_state_that_aws_does_not_leave_by_itself_a_person_is_asked(status: 
     rollout = read_record(lab.clients.ssm, ENDPOINT)
     assert rollout is not None
     goal: Goal = (GreenDeployed(rollout), OnlyGreen(), AsBefore())[number]
+    if isinstance(goal, AsBefore) and status == "UpdateRollbackFailed":
+        return  # a rollback leads out of that one, see test_drift
     seen = seen_by(lab, goal)
     assert seen.endpoint is not None
     record = replace(rollout, phase=Phase.ROLLING_BACK) if isinstance(goal, AsBefore) else rollout

@@ -9,22 +9,28 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_sm_rollout.aws.iam import policy
+from airflow_sm_rollout.aws.iam import client_policy, policy
+from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.converge import WAYS
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import GreenDeployed, OnlyGreen
-from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.names import Names, pointer_name
+from airflow_sm_rollout.sandbox.app import CallRecord
 from convergence.guardrails_lab import GuardrailsLab
-from convergence.lab import BLUE_CONFIG, ENDPOINT, USER_ALARM, Lab
-from convergence.live_lab import LiveLab, with_pointer
-from convergence.test_exits import ring, scale, wish
+from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Lab
+from convergence.live_lab import LiveLab, second_rollout, with_pointer
+from convergence.test_exits import ring, scale, update_by_hand, wish
 
 # What AWS asks for besides the action of the call's own name.
 IMPLIED = {
     "sagemaker:CreateModel": {"sagemaker:AddTags", "iam:PassRole"},
     "sagemaker:CreateEndpointConfig": {"sagemaker:AddTags"},
     "cloudwatch:PutMetricAlarm": {"cloudwatch:TagResource"},
+    "sagemaker:DeleteEndpoint": {
+        "application-autoscaling:DeregisterScalableTarget",
+        "application-autoscaling:DeleteScalingPolicy",
+    },
 }
 
 
@@ -67,7 +73,20 @@ def stopped_by_an_alarm_that_was_over_again(make: Callable[[], Lab]) -> Lab:
     return lab
 
 
+def restored_over_somebodys_changes(make: Callable[[], Lab]) -> Lab:
+    lab = make()
+    lab.on_drift = "restore"
+    lab.run(until=1)
+    calls = len(lab.calls)
+    lab.clients.autoscaling.deregister_scalable_target(ResourceId=BLUES_TARGET, **SCALES)
+    update_by_hand(lab, "theirs")
+    del lab.calls[calls:]
+    lab.roll_back()
+    return lab
+
+
 WALKS = (
+    restored_over_somebodys_changes,
     promoted,
     aborted,
     restored_though_somebody_scaled_blue_and_deleted_its_config,
@@ -85,6 +104,10 @@ def calls_of_rollouts(traffic: str) -> set[str]:
     return {call for make in LABS[traffic] for walk in WALKS for call in walk(make).calls}
 
 
+# Blue's config has a name of the user's own.
+UNNAMED = ("RestoreBluesConfig", "RestoreBluesEndpointConfig", "ChangeConfig")
+
+
 def actions_of(statements: list[dict[str, list[str]]]) -> set[str]:
     return {action for statement in statements for action in statement["Action"]}
 
@@ -100,7 +123,8 @@ def test_the_policy_names_exactly_the_actions_that_rollouts_need(traffic: str) -
 def test_what_changes_something_is_allowed_on_this_endpoints_things_only(traffic: str) -> None:
     for statement in policy(traffic, ENDPOINT, region="eu-central-1", account="123456789012")["Statement"]:
         changes = [a for a in statement["Action"] if not a.split(":")[1].startswith(("Describe", "Get", "List"))]
-        if changes and statement["Sid"] not in ("RoleOfGreensModel", "RestoreBluesConfig", "ChangeConfig"):
+        narrowed = statement.get("Condition") or statement["Sid"] in UNNAMED
+        if changes and not narrowed:
             assert all("fraud" in resource for resource in statement["Resource"]), statement
 
 
@@ -119,6 +143,80 @@ def test_the_resources_cover_what_a_rollout_of_that_endpoint_makes(endpoint: str
     for action, arn in made.items():
         allowed = [r for statement in statements if action in statement["Action"] for r in statement["Resource"]]
         assert any(fnmatch.fnmatchcase(arn, pattern) for pattern in allowed), (action, arn, allowed)
+
+
+ARNS = {
+    "EndpointName": "arn:aws:sagemaker:us-east-1:1:endpoint/{lower}",
+    "EndpointConfigName": "arn:aws:sagemaker:us-east-1:1:endpoint-config/{lower}",
+    "ModelName": "arn:aws:sagemaker:us-east-1:1:model/{lower}",
+    "AlarmName": "arn:aws:cloudwatch:us-east-1:1:alarm:{name}",
+    "AlarmNames": "arn:aws:cloudwatch:us-east-1:1:alarm:{name}",
+    "Name": "arn:aws:ssm:us-east-1:1:parameter{name}",
+    "Names": "arn:aws:ssm:us-east-1:1:parameter{name}",
+}
+
+
+def resources_of(call: CallRecord) -> list[str]:
+    """What AWS asks whether a call is allowed on."""
+    found = [(ARNS[key], value) for key, value in call.params.items() if key in ARNS]
+    named = [(arn, name) for arn, value in found for name in ([value] if isinstance(value, str) else value)]
+    return [arn.format(name=name, lower=name.lower()) for arn, name in named]
+
+
+def is_allowed(action: str, arn: str, statements: list[dict[str, list[str]]]) -> bool:
+    patterns = [r for statement in statements if action in statement["Action"] for r in statement["Resource"]]
+    return any(pattern == "*" or fnmatch.fnmatchcase(arn, pattern) for pattern in patterns)
+
+
+def promote(lab: Lab) -> None:
+    lab.run()
+
+
+def restore_what_somebody_deleted(lab: Lab) -> None:
+    lab.run(until=1)
+    rollout = read_record(lab.clients.ssm, ENDPOINT)
+    assert rollout is not None
+    calls = len(lab.sandbox.calls)
+    if isinstance(lab, LiveLab):
+        lab.clients.sagemaker.delete_endpoint(EndpointName=rollout.blue_endpoint_name)
+    lab.clients.sagemaker.delete_endpoint_config(EndpointConfigName=rollout.blue.config_name)
+    lab.pass_time(60)
+    del lab.sandbox.calls[calls:]
+    lab.roll_back()
+
+
+def with_another_endpoint_in_the_pointer() -> LiveLab:
+    lab = LiveLab()
+    lab.clients.sagemaker.create_endpoint(EndpointName="legacy", EndpointConfigName=BLUE_CONFIG)
+    lab.pass_time(200)
+    lab.put_pointer(endpoint_name="legacy")
+    lab.next_rollout("run")
+    return lab
+
+
+@pytest.mark.parametrize("walk", [promote, restore_what_somebody_deleted])
+@pytest.mark.parametrize("make", [Lab, GuardrailsLab, LiveLab, second_rollout, with_another_endpoint_in_the_pointer])
+def test_every_call_is_allowed_on_what_it_names(make: Callable[[], Lab], walk: Callable[[Lab], None]) -> None:
+    lab = make()
+    blue = "legacy" if make is with_another_endpoint_in_the_pointer else None
+    traffic = "endpoints" if isinstance(lab, LiveLab) else lab.traffic
+    statements = policy(traffic, ENDPOINT, region="us-east-1", account="1", blue_endpoint=blue)["Statement"]
+    lab.sandbox.calls.clear()
+    walk(lab)
+    calls = [(f"{call.service}:{call.operation}", arn) for call in lab.sandbox.calls for arn in resources_of(call)]
+    assert "sagemaker:CreateEndpointConfig" in dict(calls)
+    assert {call for call in calls if not is_allowed(*call, statements)} == set()
+
+
+def test_clients_may_ask_the_pointer_and_call_what_it_names_and_nothing_else() -> None:
+    where = {"region": "us-east-1", "account": "1"}
+    statements = client_policy(ENDPOINT, **where, blue_endpoint="legacy")["Statement"]
+    assert actions_of(statements) == {"ssm:GetParameter", "sagemaker:InvokeEndpoint"}
+    assert is_allowed("ssm:GetParameter", f"arn:aws:ssm:us-east-1:1:parameter{pointer_name(ENDPOINT)}", statements)
+    called = {name: f"arn:aws:sagemaker:us-east-1:1:endpoint/{name}" for name in (ENDPOINT, "legacy", "other")}
+    called["green"] = f"arn:aws:sagemaker:us-east-1:1:endpoint/{Names(ENDPOINT, '12345678').green_endpoint}"
+    may = {name for name, arn in called.items() if is_allowed("sagemaker:InvokeEndpoint", arn, statements)}
+    assert may == {ENDPOINT, "legacy", "green"}
 
 
 def test_a_name_that_could_widen_the_policy_is_refused() -> None:

@@ -65,7 +65,8 @@ def start(clients: Clients, traffic: str, rollout_id: str, together: Callable[[]
 def keep_starting(url: str, traffic: str, rollout_id: str, barrier: Any, outcomes: Any) -> None:
     """A starter's process."""
     session = boto3.Session("sandbox", "sandbox", region_name="us-east-1")
-    clients = Clients(*(session.client(name, endpoint_url=url) for name in ("sagemaker", "cloudwatch", "ssm")))
+    services = ("sagemaker", "cloudwatch", "ssm", "application-autoscaling")
+    clients = Clients(*(session.client(name, endpoint_url=url) for name in services))
     for _ in range(TIMES):
         barrier.wait(PATIENCE_SECONDS)
         outcomes.put((rollout_id, start(clients, traffic, rollout_id, lambda: barrier.wait(PATIENCE_SECONDS))))

@@ -22,7 +22,15 @@ from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, OnlyG
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.variants.as_before import turn_around
-from airflow_sm_rollout.core.variants.shared import endpoint_of, is_in_service, tidy, wait_while_busy
+from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, has_blues_count, targets
+from airflow_sm_rollout.core.variants.shared import (
+    blue_config_exists,
+    endpoint_of,
+    is_in_service,
+    tidy,
+    unless_restoring,
+    wait_while_busy,
+)
 from airflow_sm_rollout.core.way import Needs, Rule
 
 # Recorded: a bad container holds an endpoint in Creating that long, then it is Failed.
@@ -34,9 +42,10 @@ def needs(rollout: Rollout, green_endpoint: Endpoint | None) -> Needs:
     if is_promoted_for_good(rollout):
         return only_green.needs(rollout)
     if green_endpoint is not None:
-        return Needs((rollout.blue.config_name,))
+        return Needs((rollout.blue.config_name,), targets=targets(rollout))
     made = (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
-    return Needs((rollout.names.final_config, rollout.blue.config_name), made, rollout.own_alarms)
+    configs = (rollout.names.final_config, rollout.blue.config_name)
+    return Needs(configs, made, rollout.own_alarms, targets=targets(rollout))
 
 
 def _finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -55,14 +64,11 @@ def _pointer_back_first(goal: AsBefore, rollout: Rollout, seen: Observation) -> 
 
 def _pointer_names_blue(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
     """Whoever has pointed it there: a person in a hurry may have done by hand what a rollback does."""
-    return None if live(rollout, seen) == rollout.blue_endpoint_name else GiveUp(describe_drift(rollout, seen))
-
-
-def _blue_config_exists(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
-    blue = rollout.blue
-    if blue.config_name in seen.configs:
+    if live(rollout, seen) == rollout.blue_endpoint_name:
         return None
-    return Act(actions.CreateConfig(blue.config_name, blue.config, blue.config_tags))
+    if rollout.plan.on_drift == "restore":
+        return Act(point_at(rollout.blue_endpoint_name, seen.at, rollout, seen))
+    return GiveUp(describe_drift(rollout, seen))
 
 
 def _blue_exists(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -73,10 +79,17 @@ def _blue_exists(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decisio
     return Act(actions.CreateEndpoint(rollout.blue_endpoint_name, blue.config_name, blue.endpoint_tags))
 
 
+def _blue_config_is_back(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Only a plan that says so puts blue's endpoint back on its config over somebody else's change."""
+    if rollout.plan.on_drift != "restore" or endpoint_of(seen).config_name == rollout.blue.config_name:
+        return None
+    return Act(actions.UpdateEndpoint(rollout.blue_endpoint_name, rollout.blue.config_name, keep_weights=True))
+
+
 def _blue_count(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
     endpoint, blue = endpoint_of(seen), rollout.blue
     variant = endpoint.variant(blue.variant)
-    if endpoint.config_name != blue.config_name or variant is None or variant.desired_count == blue.instance_count:
+    if endpoint.config_name != blue.config_name or variant is None or has_blues_count(variant, rollout, seen):
         return None
     return Act(actions.SetCapacity(rollout.blue_endpoint_name, blue.variant, blue.instance_count))
 
@@ -128,17 +141,19 @@ RULES: tuple[Rule, ...] = (
     _pointer_back_first,
     turn_around,
     _pointer_names_blue,
-    _blue_config_exists,
+    blue_config_exists,
     _blue_exists,
     wait_while_busy,
     is_in_service,
+    _blue_config_is_back,
     _blue_count,
-    green_is_unchanged,
+    unless_restoring(green_is_unchanged),
     _wait_while_green_is_changing,
     _clients_left_green,
     _delete_green,
     _tidy_after_rollback,
     blue_is_unchanged,
+    blue_scales_as_before,
     _pointer_as_before,
     _rolled_back,
 )

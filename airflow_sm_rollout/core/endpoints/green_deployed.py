@@ -25,6 +25,7 @@ from airflow_sm_rollout.core.variants.green_deployed import (
     own_alarms_exist,
     record_first,
 )
+from airflow_sm_rollout.core.variants.scaling import suspend_blues_scaling, targets
 from airflow_sm_rollout.core.variants.shared import endpoint_of, goes_forward, heed_wish, is_in_service, wait_while_busy
 from airflow_sm_rollout.core.way import Needs, Rule
 
@@ -36,6 +37,7 @@ def needs(rollout: Rollout) -> Needs:
         (rollout.green_model_name,),
         rollout.watched_alarms,
         control=True,
+        targets=targets(rollout),
     )
 
 
@@ -104,6 +106,7 @@ RULES: tuple[Rule, ...] = (
     record_first,
     blue_is_unchanged,
     heed_wish,
+    suspend_blues_scaling,
     model_exists,
     _green_config_exists,
     _green_endpoint_exists,

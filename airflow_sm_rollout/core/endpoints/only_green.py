@@ -16,22 +16,15 @@ from airflow_sm_rollout.core.endpoints.shared import (
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
-from airflow_sm_rollout.core.variants.shared import goes_forward, heed_wish, no_harm, tidy, wait_while_busy
+from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, green_scales_as_blue_did, targets
+from airflow_sm_rollout.core.variants.shared import goes_forward, heed_wish, no_harm, old_of_blue, tidy, wait_while_busy
 from airflow_sm_rollout.core.way import Needs, Rule
 
 
 def needs(rollout: Rollout) -> Needs:
     """The alarms, and what is tidied on the way."""
-    configs, models = _old(rollout)
-    return Needs(configs, models, rollout.watched_alarms, control=True)
-
-
-def _old(rollout: Rollout) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Blue's config and model, if the user wants them deleted and green does not use them."""
-    if not rollout.plan.delete_blue:
-        return (), ()
-    model = rollout.blue.model_name
-    return (rollout.blue.config_name,), () if model == rollout.green_model_name else (model,)
+    configs, models = old_of_blue(rollout)
+    return Needs(configs, models, rollout.watched_alarms, control=True, targets=targets(rollout))
 
 
 def _pointer_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -67,6 +60,12 @@ def _of_a_blue_to_delete(rule: Rule) -> Rule:
     return guarded
 
 
+def _kept_blue_scales_as_before(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    if rollout.plan.delete_blue or seen.endpoint is None:
+        return None
+    return blue_scales_as_before(goal, rollout, seen)
+
+
 def _clients_left_blue(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     return wait_for_clients(rollout.blue_endpoint_name, rollout, seen)
 
@@ -76,8 +75,7 @@ def _delete_blue_endpoint(goal: OnlyGreen, rollout: Rollout, seen: Observation) 
 
 
 def _tidy_after_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
-    configs, models = _old(rollout)
-    return tidy(rollout, seen, list(configs), list(models))
+    return tidy(rollout, seen, *old_of_blue(rollout))
 
 
 def _promoted(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -95,10 +93,12 @@ RULES: tuple[Rule, ...] = (
     _before_promotion(no_harm),
     _before_promotion(heed_wish),
     _note_promotion,
+    green_scales_as_blue_did,
     _of_a_blue_to_delete(blue_is_unchanged),
     _of_a_blue_to_delete(wait_while_busy),
     _of_a_blue_to_delete(_clients_left_blue),
     _of_a_blue_to_delete(_delete_blue_endpoint),
     _tidy_after_promotion,
+    _kept_blue_scales_as_before,
     _promoted,
 )

@@ -133,6 +133,7 @@ def describe_drift(rollout: Rollout, seen: Observation) -> str:
         f"somebody else wrote the live pointer: SSM parameter {name} {now}; this rollout knows {known} "
         f"and {rollout.green_endpoint_name}. Nothing was overwritten; see aws ssm get-parameter-history --name {name}. "
         f"Point it at {rollout.blue_endpoint_name} and roll back, or delete the SSM parameter {rollout.names.record} to give the rollout up"
+        " (a plan with on_drift='restore' points it back over such a change)"
     )
 
 
@@ -145,7 +146,8 @@ def green_of(seen: Observation) -> Endpoint:
 
 def _describe_changed_endpoint(whose: str, config_name: str, endpoint: Endpoint, rollout: Rollout) -> str:
     return (
-        f"somebody else changed {whose}'s endpoint {endpoint.name}: it is on config {endpoint.config_name}, "
+        f"somebody else changed {whose}'s endpoint {endpoint.name}: {endpoint.describe()}, "
         f"this rollout knows {config_name}. Nothing was overwritten and it was not deleted; put it back on that config, "
-        f"or delete the SSM parameter {rollout.names.record} to give the rollout up"
+        f"or delete the SSM parameter {rollout.names.record} to give the rollout up "
+        "(a plan with on_drift='restore' puts blue back over such a change)"
     )

@@ -9,6 +9,7 @@ from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Plan, Rollout
+from airflow_sm_rollout.core.scaling import why_not_carried
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -43,6 +44,11 @@ def validate_plan(plan: Plan) -> None:
         raise PlanError("steps", shares, allowed)
 
 
+def why_unsuited(rollout: Rollout) -> str:
+    """Why green could not scale as blue does; empty if it can."""
+    return why_not_carried(rollout.blue.scaling)
+
+
 ENDPOINTS = Way(
     rules={
         GreenDeployed: green_deployed.RULES,
@@ -53,4 +59,5 @@ ENDPOINTS = Way(
     needs=needs,
     is_decided_by_pointer=is_decided_by_pointer,
     validate=validate_plan,
+    why_unsuited=why_unsuited,
 )

@@ -9,8 +9,21 @@ from airflow_sm_rollout.core.guardrails import only_green
 from airflow_sm_rollout.core.guardrails.shared import wait_while_shifting
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants.as_before import blue_count_and_weight, if_endpoint, turn_around
-from airflow_sm_rollout.core.variants.shared import endpoint_of, is_in_service, on_known_config, tidy
+from airflow_sm_rollout.core.variants.as_before import (
+    back_to_blue_config,
+    blue_count_and_weight,
+    if_endpoint,
+    leave_failed_rollback,
+    turn_around,
+)
+from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, targets
+from airflow_sm_rollout.core.variants.shared import (
+    blue_config_exists,
+    is_in_service,
+    on_known_config,
+    tidy,
+    unless_restoring,
+)
 from airflow_sm_rollout.core.way import Needs, Rule
 
 
@@ -19,7 +32,8 @@ def needs(rollout: Rollout) -> Needs:
     if is_promoted_for_good(rollout):
         return only_green.needs(rollout)
     made = (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
-    return Needs((rollout.names.final_config, rollout.blue.config_name), made, rollout.own_alarms)
+    configs = (rollout.names.final_config, rollout.names.spare_config, rollout.blue.config_name)
+    return Needs(configs, made, rollout.own_alarms, targets=targets(rollout))
 
 
 def _finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -30,23 +44,9 @@ def _finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> De
     return next(decision for decision in answers if decision is not None)
 
 
-def _blue_config_exists(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
-    blue = rollout.blue
-    if blue.config_name in seen.configs:
-        return None
-    return Act(actions.CreateConfig(blue.config_name, blue.config, blue.config_tags))
-
-
-def _back_to_blue_config(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
-    """All at once, with the count that the endpoint has now: blue's config may hold a smaller one."""
-    if endpoint_of(seen).config_name == rollout.blue.config_name:
-        return None
-    return Act(actions.UpdateEndpoint(rollout.endpoint_name, rollout.blue.config_name, keep_weights=True))
-
-
 def _tidy_after_rollback(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
     models = [rollout.green_model_name] if rollout.green.is_made_by_rollout else []
-    return tidy(rollout, seen, [rollout.names.final_config], models)
+    return tidy(rollout, seen, [rollout.names.final_config, rollout.names.spare_config], models)
 
 
 def _rolled_back(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -57,11 +57,13 @@ RULES: tuple[Rule, ...] = (
     _finish_promotion,
     turn_around,
     if_endpoint(wait_while_shifting),
+    if_endpoint(unless_restoring(on_known_config("blue", "final", "spare"))),
+    if_endpoint(leave_failed_rollback),
     if_endpoint(is_in_service),
-    if_endpoint(on_known_config("blue", "final")),
-    if_endpoint(_blue_config_exists),
-    if_endpoint(_back_to_blue_config),
+    if_endpoint(blue_config_exists),
+    if_endpoint(back_to_blue_config),
     if_endpoint(blue_count_and_weight),
     _tidy_after_rollback,
+    if_endpoint(blue_scales_as_before),
     _rolled_back,
 )

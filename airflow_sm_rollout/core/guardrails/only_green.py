@@ -14,12 +14,14 @@ from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_endpoint_modified, with_green_traffic, with_phase
 from airflow_sm_rollout.core.variants.shared import (
     because,
+    blue_config_exists,
     endpoint_exists,
     endpoint_of,
     goes_forward,
     heed_wish,
     is_in_service,
     no_harm,
+    old_of_blue,
     on_known_config,
     tidy,
 )
@@ -32,8 +34,7 @@ _FIRST_STATE_TAKES = timedelta(minutes=6)
 def needs(rollout: Rollout) -> Needs:
     """The alarms, the wish, and what is made or tidied on the way."""
     configs = (rollout.names.final_config, rollout.blue.config_name)
-    models = (rollout.blue.model_name,) if rollout.plan.delete_blue else ()
-    return Needs(configs, models, rollout.watched_alarms, control=True)
+    return Needs(configs, old_of_blue(rollout)[1], rollout.watched_alarms, control=True)
 
 
 def _on_blue(rule: Rule) -> Rule:
@@ -65,14 +66,6 @@ def _not_put_back(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decis
     harm = describe_harm(seen.alarms, rollout.green_traffic_since)
     why = harm or "no watched alarm has rung since, so it was for another reason"
     return GiveUp(f"SageMaker put blue back: {why}; {endpoint.describe()}{because(endpoint)}")
-
-
-def _blue_config_exists(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
-    """SageMaker refuses an update if the config in use was deleted; and it is the way back."""
-    blue = rollout.blue
-    if blue.config_name in seen.configs:
-        return None
-    return Act(actions.CreateConfig(blue.config_name, blue.config, blue.config_tags))
 
 
 def _enough_instances(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -115,8 +108,7 @@ def _note_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Dec
 
 
 def _tidy_after_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
-    blue, delete = rollout.blue, rollout.plan.delete_blue
-    return tidy(rollout, seen, [blue.config_name] if delete else [], [blue.model_name] if delete else [])
+    return tidy(rollout, seen, *old_of_blue(rollout))
 
 
 def _promoted(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -138,7 +130,7 @@ RULES: tuple[Rule, ...] = (
     _not_put_back,
     _before_promotion(no_harm),
     _before_promotion(heed_wish),
-    _on_blue(_blue_config_exists),
+    _on_blue(blue_config_exists),
     _on_blue(_enough_instances),
     _on_blue(_note_update),
     _on_blue(_shift),

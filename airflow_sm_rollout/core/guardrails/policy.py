@@ -50,6 +50,11 @@ def why_unsuited(rollout: Rollout) -> str:
     instance_type = rollout.green.instance_type or str(blue.variant_config.get("InstanceType", ""))
     if instance_type.startswith(_EXCLUDED_INSTANCES):
         return _exclusion(instance_type)
+    if blue.scaling is not None and instance_type != blue.variant_config.get("InstanceType"):
+        return (
+            f"its variant {blue.variant} is a scalable target, and AWS refuses an update that changes such a variant's instance type: "
+            "deregister it before the rollout, or use traffic='variants'"
+        )
     return why_too_few(strategy, blue.instance_count) if strategy else "it has no strategy"
 
 

@@ -9,12 +9,20 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, Goal
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
-from airflow_sm_rollout.core.variants.configs import create_mixed
+from airflow_sm_rollout.core.variants.configs import create_blue_alone
+from airflow_sm_rollout.core.variants.scaling import (
+    blue_scales_as_before,
+    greens_scaling_ends,
+    has_blues_count,
+    targets,
+)
 from airflow_sm_rollout.core.variants.shared import (
+    blue_config_exists,
     endpoint_of,
     is_in_service,
     on_known_config,
     tidy,
+    unless_restoring,
     wait_while_busy,
     weights,
 )
@@ -27,7 +35,8 @@ def needs(rollout: Rollout, endpoint: Endpoint | None) -> Needs:
         return Needs()
     names, blue = rollout.names, rollout.blue
     made = (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
-    return Needs((names.mixed_config, names.final_config, blue.config_name), made, rollout.own_alarms)
+    configs = (names.shadow_config, names.mixed_config, names.final_config, names.spare_config, blue.config_name)
+    return Needs(configs, made, rollout.own_alarms, targets=targets(rollout))
 
 
 def _has_green_traffic(rollout: Rollout, endpoint: Endpoint) -> bool:
@@ -59,23 +68,42 @@ def if_endpoint(rule: Rule) -> Rule:
     return guarded
 
 
-def _back_to_blue_config(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+def leave_failed_rollback(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Instances of two configs serve side by side, since AWS could not roll its own update back. An update to another config than the
+    endpoint's leads out (inferred, AWS's remedy is not recorded); where AWS refuses it, its answer says why.
+    """
+    endpoint = endpoint_of(seen)
+    if endpoint.status != "UpdateRollbackFailed":
+        return None
+    return _by_spare_config(rollout, seen) or blue_config_exists(goal, rollout, seen) or _to_blue_config(rollout)
+
+
+def back_to_blue_config(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """The endpoint is on blue's config."""
     blue, endpoint = rollout.blue, endpoint_of(seen)
     if endpoint.config_name == blue.config_name:
         return None
-    if blue.config_name not in seen.configs:
-        return Act(actions.CreateConfig(blue.config_name, blue.config, blue.config_tags))
-    if endpoint.config_name == rollout.names.mixed_config or _config_has_blues_count(rollout):
-        return Act(actions.UpdateEndpoint(rollout.endpoint_name, blue.config_name, keep_weights=True))
     # Promoted, and blue had been scaled since its config was written: that config would bring back too few instances for all traffic.
-    # The mixed config holds the right count, so blue comes back through it.
-    if rollout.names.mixed_config not in seen.configs:
-        return Act(create_mixed(rollout))
-    return Act(actions.UpdateEndpoint(rollout.endpoint_name, rollout.names.mixed_config, keep_weights=False))
+    is_too_small = blue.variant_config.get("InitialInstanceCount") != blue.instance_count
+    by_spare = is_too_small and endpoint.variant(blue.variant) is None
+    return (_by_spare_config(rollout, seen) if by_spare else None) or _to_blue_config(rollout)
+
+
+def _by_spare_config(rollout: Rollout, seen: Observation) -> Decision | None:
+    spare = create_blue_alone(rollout)
+    if endpoint_of(seen).config_name == spare.name:
+        return None
+    if spare.name not in seen.configs:
+        return Act(spare)
+    return Act(actions.UpdateEndpoint(rollout.endpoint_name, spare.name, keep_weights=False))
+
+
+def _to_blue_config(rollout: Rollout) -> Decision:
+    return Act(actions.UpdateEndpoint(rollout.endpoint_name, rollout.blue.config_name, keep_weights=True))
 
 
 def blue_count_and_weight(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
-    """Blue has the weight and the instances that it had."""
+    """Blue has the weight and the instances that it had; where autoscaling is at work again, it may have more."""
     blue = rollout.blue
     variant = endpoint_of(seen).variant(blue.variant)
     if variant is None:
@@ -84,32 +112,35 @@ def blue_count_and_weight(goal: AsBefore, rollout: Rollout, seen: Observation) -
         )
     if not math.isclose(variant.desired_weight, blue.weight, rel_tol=1e-6):  # AWS keeps 32-bit floats
         return Act(actions.SetWeights(rollout.endpoint_name, {blue.variant: blue.weight}))
-    if variant.desired_count != blue.instance_count:
+    if not has_blues_count(variant, rollout, seen):
         return Act(actions.SetCapacity(rollout.endpoint_name, blue.variant, blue.instance_count))
     return None
 
 
 def _tidy_after_rollback(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
     models = [rollout.green_model_name] if rollout.green.is_made_by_rollout else []
-    return tidy(rollout, seen, [rollout.names.mixed_config, rollout.names.final_config], models)
+    names = rollout.names
+    return tidy(
+        rollout, seen, [names.shadow_config, names.mixed_config, names.final_config, names.spare_config], models
+    )
 
 
 def _rolled_back(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
     return Act(actions.DeleteRecord(rollout))
 
 
-def _config_has_blues_count(rollout: Rollout) -> bool:
-    return rollout.blue.variant_config.get("InitialInstanceCount") == rollout.blue.instance_count
-
-
 RULES: tuple[Rule, ...] = (
     _traffic_back_first,
     turn_around,
     if_endpoint(wait_while_busy),
+    if_endpoint(unless_restoring(on_known_config("blue", "shadow", "mixed", "final", "spare"))),
+    if_endpoint(leave_failed_rollback),
     if_endpoint(is_in_service),
-    if_endpoint(on_known_config("blue", "mixed", "final")),
-    if_endpoint(_back_to_blue_config),
+    if_endpoint(blue_config_exists),
+    if_endpoint(greens_scaling_ends),
+    if_endpoint(back_to_blue_config),
     if_endpoint(blue_count_and_weight),
     _tidy_after_rollback,
+    if_endpoint(blue_scales_as_before),
     _rolled_back,
 )

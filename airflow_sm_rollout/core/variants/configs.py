@@ -6,22 +6,44 @@ import math
 from typing import Any
 
 from airflow_sm_rollout.core.actions import CreateConfig
+from airflow_sm_rollout.core.evidence.plan import with_enhanced_metrics
 from airflow_sm_rollout.core.rollout import Rollout
 
 
 def create_mixed(rollout: Rollout) -> CreateConfig:
     """Blue's config with blue as it is now (not as the config first had it), and green beside it without traffic."""
+    [blue] = create_blue_alone(rollout).config["ProductionVariants"]
+    first = rollout.step(0)
+    count = math.ceil(rollout.blue.instance_count * first.share / 100.0) if first else 1
+    variants = [blue, _green_variant(rollout, max(1, count), 0.0)]
+    config = with_enhanced_metrics(rollout.blue.config, rollout.plan.evidence)
+    return CreateConfig(
+        rollout.names.mixed_config, {**config, "ProductionVariants": variants}, rollout.blue.config_tags
+    )
+
+
+def create_blue_alone(rollout: Rollout) -> CreateConfig:
+    """Blue's config with blue as it is now."""
     blue = {
         **rollout.blue.variant_config,
         "InitialInstanceCount": rollout.blue.instance_count,
         "InitialVariantWeight": rollout.blue.weight,
     }
-    first = rollout.step(0)
-    count = math.ceil(rollout.blue.instance_count * first.share / 100.0) if first else 1
-    variants = [blue, _green_variant(rollout, max(1, count), 0.0)]
-    return CreateConfig(
-        rollout.names.mixed_config, {**rollout.blue.config, "ProductionVariants": variants}, rollout.blue.config_tags
-    )
+    config = {**rollout.blue.config, "ProductionVariants": [blue]}
+    return CreateConfig(rollout.names.spare_config, config, rollout.blue.config_tags)
+
+
+def create_shadow(rollout: Rollout, percent: float) -> CreateConfig:
+    """Blue's config with blue as it is now, and green as its shadow: it gets as many copies as its weight is of blue's."""
+    [blue] = create_blue_alone(rollout).config["ProductionVariants"]
+    count = max(1, math.ceil(rollout.blue.instance_count * percent / 100.0))
+    green = {
+        **_green_variant(rollout, count, rollout.blue.weight * percent / 100.0),
+        "VariantName": rollout.names.shadow,
+    }
+    config = with_enhanced_metrics(rollout.blue.config, rollout.plan.evidence)
+    variants = {"ProductionVariants": [blue], "ShadowProductionVariants": [green]}
+    return CreateConfig(rollout.names.shadow_config, {**config, **variants}, rollout.blue.config_tags)
 
 
 def create_final(rollout: Rollout, count: int) -> CreateConfig:

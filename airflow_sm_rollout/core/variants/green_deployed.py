@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.alarms import describe_harm
-from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenDeployed
+from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, Goal, GreenDeployed
 from airflow_sm_rollout.core.observation import Observation, Variant
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.variants.configs import create_mixed
+from airflow_sm_rollout.core.variants.scaling import suspend_blues_scaling, targets
 from airflow_sm_rollout.core.variants.shared import (
+    blue_config_exists,
     endpoint_exists,
     endpoint_of,
     goes_forward,
@@ -24,10 +26,11 @@ from airflow_sm_rollout.core.way import Needs, Rule
 
 def needs(rollout: Rollout) -> Needs:
     """The alarms, and what is made on the way."""
-    return Needs((rollout.names.mixed_config,), (rollout.green_model_name,), rollout.watched_alarms, control=True)
+    names = (rollout.names.mixed_config, rollout.blue.config_name), (rollout.green_model_name,), rollout.watched_alarms
+    return Needs(*names, control=True, targets=targets(rollout))
 
 
-def blue_as_planned(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def blue_as_planned(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Between planning and starting, blue may have been changed: then the plan is about something else."""
     endpoint = endpoint_of(seen)
     if seen.record is not None:
@@ -42,7 +45,7 @@ def blue_as_planned(goal: GreenDeployed, rollout: Rollout, seen: Observation) ->
     )
 
 
-def given_model_exists(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def given_model_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """A SageMaker model given by name is there."""
     if rollout.green.is_made_by_rollout or rollout.green_model_name in seen.models:
         return None
@@ -51,7 +54,7 @@ def given_model_exists(goal: GreenDeployed, rollout: Rollout, seen: Observation)
     )
 
 
-def given_alarms_are_quiet(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def given_alarms_are_quiet(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """An alarm that rings before the rollout can't tell anything about green, one that is not there even less."""
     if seen.record is not None:
         return None
@@ -62,12 +65,12 @@ def given_alarms_are_quiet(goal: GreenDeployed, rollout: Rollout, seen: Observat
     return None
 
 
-def record_first(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def record_first(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """The record comes before every effect."""
     return Act(actions.CreateRecord(rollout)) if seen.record is None else None
 
 
-def model_exists(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
+def model_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Green's model is there, given or made."""
     return None if rollout.green_model_name in seen.models else Act(actions.CreateModel(rollout))
 
@@ -77,7 +80,7 @@ def _mixed_config_exists(goal: GreenDeployed, rollout: Rollout, seen: Observatio
 
 
 def _update_to_mixed(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
-    if endpoint_of(seen).config_name != rollout.blue.config_name:
+    if endpoint_of(seen).config_name == rollout.names.mixed_config:
         return None
     return update_once(rollout, seen, rollout.names.mixed_config, keep_weights=True)
 
@@ -107,10 +110,12 @@ RULES: tuple[Rule, ...] = (
     given_model_exists,
     given_alarms_are_quiet,
     record_first,
-    on_known_config("blue", "mixed"),
+    on_known_config("blue", "shadow", "mixed"),
     heed_wish,
+    suspend_blues_scaling,
     model_exists,
     _mixed_config_exists,
+    blue_config_exists,
     _update_to_mixed,
     own_alarms_exist,
     _deployed,

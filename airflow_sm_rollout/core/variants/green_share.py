@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShare
@@ -53,7 +54,8 @@ def _capacity_first(goal: GreenShare, rollout: Rollout, seen: Observation) -> De
 def _note_green_traffic(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
     if rollout.green_traffic_since is not None:
         return None
-    return Act(actions.UpdateRecord(with_green_traffic(rollout, seen.at), "green is about to get traffic"))
+    noted = with_green_traffic(rollout, seen.at, seen.control.paused(seen.at) if seen.control else timedelta())
+    return Act(actions.UpdateRecord(noted, "green is about to get traffic"))
 
 
 def _shift(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:

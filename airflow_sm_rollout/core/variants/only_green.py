@@ -9,6 +9,7 @@ from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.variants.configs import create_final
+from airflow_sm_rollout.core.variants.scaling import blue_place, green_scales_as_blue_did, is_registered, targets
 from airflow_sm_rollout.core.variants.shared import (
     capacity_for,
     endpoint_exists,
@@ -18,6 +19,7 @@ from airflow_sm_rollout.core.variants.shared import (
     heed_wish,
     is_in_service,
     no_harm,
+    old_of_blue,
     on_known_config,
     tidy,
     update_once,
@@ -28,9 +30,10 @@ from airflow_sm_rollout.core.way import Needs, Rule
 
 def needs(rollout: Rollout) -> Needs:
     """The alarms, and what is made and tidied on the way."""
-    names, blue = rollout.names, rollout.blue
-    old = ((blue.config_name,), (blue.model_name,)) if rollout.plan.delete_blue else ((), ())
-    return Needs((names.mixed_config, names.final_config, *old[0]), old[1], rollout.watched_alarms, control=True)
+    names = rollout.names
+    configs, models = old_of_blue(rollout)
+    known = (names.shadow_config, names.mixed_config, names.final_config, *configs)
+    return Needs(known, models, rollout.watched_alarms, control=True, targets=targets(rollout))
 
 
 def _all_traffic_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -59,6 +62,14 @@ def _final_config_exists(goal: OnlyGreen, rollout: Rollout, seen: Observation) -
     return Act(create_final(rollout, green_of(rollout, seen).current_count))
 
 
+def _blues_scaling_ends(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """AWS refuses an update that removes a variant which is a scalable target."""
+    place = blue_place(rollout)
+    if endpoint_of(seen).config_name == rollout.names.final_config or not is_registered(place, seen):
+        return None
+    return Act(actions.DeregisterTarget(*place))
+
+
 def _update_to_final(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     if endpoint_of(seen).config_name != rollout.names.mixed_config:
         return None
@@ -66,11 +77,9 @@ def _update_to_final(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> De
 
 
 def _tidy_after_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
-    configs, models = [rollout.names.mixed_config], []
-    if rollout.plan.delete_blue:
-        configs.append(rollout.blue.config_name)
-        models.append(rollout.blue.model_name)
-    return tidy(rollout, seen, configs, models)
+    configs, models = old_of_blue(rollout)
+    names = rollout.names
+    return tidy(rollout, seen, [names.shadow_config, names.mixed_config, *configs], models)
 
 
 def _promoted(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -88,7 +97,9 @@ RULES: tuple[Rule, ...] = (
     _heed_wish_before_promotion,
     _capacity_before_promotion,
     _final_config_exists,
+    _blues_scaling_ends,
     _update_to_final,
+    green_scales_as_blue_did,
     _tidy_after_promotion,
     _promoted,
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import wraps
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.alarms import describe_harm
@@ -65,21 +67,42 @@ def on_known_config(*configs: str) -> Rule:
         endpoint = endpoint_of(seen)
         names = {
             "blue": rollout.blue.config_name,
+            "shadow": rollout.names.shadow_config,
             "mixed": rollout.names.mixed_config,
             "final": rollout.names.final_config,
+            "spare": rollout.names.spare_config,
         }
         if endpoint.config_name in {names[config] for config in configs}:
             return None
         if endpoint.config_name == names["blue"]:
             return GiveUp(f"the endpoint is back on blue's config: {endpoint.describe()}{because(endpoint)}")
         return GiveUp(
-            f"somebody else changed the endpoint: it is on config {endpoint.config_name}, this rollout knows {', '.join(names.values())}. "
-            "Nothing was overwritten; put it on one of these, or delete the SSM parameter "
-            f"{rollout.names.record} to give the rollout up",
+            f"somebody else changed the endpoint: {endpoint.describe()}; "
+            f"this rollout knows {', '.join(names[config] for config in configs)}, and blue had "
+            f"{rollout.blue.instance_count} instance(s). Nothing was overwritten; put it on one of these, or delete the SSM parameter "
+            f"{rollout.names.record} to give the rollout up (a plan with on_drift='restore' puts blue back over such a change)",
             refused=seen.record is None,
         )
 
     return rule
+
+
+def unless_restoring(rule: Rule) -> Rule:
+    """Somebody else's change stops a rollback, unless the plan says to put blue back over it."""
+
+    @wraps(rule)
+    def guarded(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+        return None if rollout.plan.on_drift == "restore" else rule(goal, rollout, seen)
+
+    return guarded
+
+
+def blue_config_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Made again if somebody has deleted it: it is the way back, and AWS refuses an update of an endpoint whose config is gone."""
+    blue = rollout.blue
+    if blue.config_name in seen.configs:
+        return None
+    return Act(actions.CreateConfig(blue.config_name, blue.config, blue.config_tags))
 
 
 def no_harm(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -148,7 +171,15 @@ def update_once(rollout: Rollout, seen: Observation, config_name: str, keep_weig
     return Act(actions.UpdateEndpoint(rollout.endpoint_name, config_name, keep_weights))
 
 
-def tidy(rollout: Rollout, seen: Observation, configs: list[str], models: list[str]) -> Decision | None:
+def old_of_blue(rollout: Rollout) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Blue's config and model, as names to delete after promotion: if the user wants that, and green does not use them."""
+    if not rollout.plan.delete_blue:
+        return (), ()
+    model = rollout.blue.model_name
+    return (rollout.blue.config_name,), () if model == rollout.green_model_name else (model,)
+
+
+def tidy(rollout: Rollout, seen: Observation, configs: Sequence[str], models: Sequence[str]) -> Decision | None:
     """Delete the next of what is no longer needed; ``None``: nothing of it is left."""
     alarms = tuple(alarm.name for alarm in seen.alarms if alarm.name in rollout.own_alarms and alarm.state != "MISSING")
     if alarms:

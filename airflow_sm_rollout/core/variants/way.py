@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants import as_before, green_deployed, green_share, only_green
+from airflow_sm_rollout.core.scaling import why_not_carried
+from airflow_sm_rollout.core.variants import as_before, green_deployed, green_shadowed, green_share, only_green
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -15,6 +16,8 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
         return Needs()
     if isinstance(goal, GreenDeployed):
         return green_deployed.needs(rollout)
+    if isinstance(goal, GreenShadowed):
+        return green_shadowed.needs(rollout)
     if isinstance(goal, GreenShare):
         return green_share.needs(rollout)
     if isinstance(goal, OnlyGreen):
@@ -22,12 +25,19 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     return as_before.needs(rollout, endpoint)
 
 
+def why_unsuited(rollout: Rollout) -> str:
+    """Why green could not scale as blue does; empty if it can."""
+    return why_not_carried(rollout.blue.scaling)
+
+
 VARIANTS = Way(
     rules={
         GreenDeployed: green_deployed.RULES,
+        GreenShadowed: green_shadowed.RULES,
         GreenShare: green_share.RULES,
         OnlyGreen: only_green.RULES,
         AsBefore: as_before.RULES,
     },
     needs=needs,
+    why_unsuited=why_unsuited,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.sagemaker.deployment import Policy, is_excluded, read_policy, refuse_other_names
@@ -25,12 +25,25 @@ from airflow_sm_rollout.sandbox.sagemaker.shifting import Alarms, Shift
 IN_PROGRESS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
 
+class ScalableTargets(Protocol):
+    """What tells which variants are registered with Application Auto Scaling."""
+
+    def variants_of(self, endpoint_name: str) -> set[str]:
+        """Names of an endpoint's variants that are registered."""
+        ...
+
+    def forget(self, endpoint_name: str) -> None:
+        """Deregister all variants of an endpoint that is deleted."""
+        ...
+
+
 class Endpoints:
     """CreateEndpoint, UpdateEndpoint, UpdateEndpointWeightsAndCapacities, DescribeEndpoint, ListEndpoints,
     DeleteEndpoint.
 
     :param alarms: what tells whether a rollback alarm rings.
     :param in_service: called with an endpoint and the time when it first goes into service.
+    :param targets: what tells which variants scale by themselves.
     """
 
     def __init__(
@@ -40,12 +53,14 @@ class Endpoints:
         provisioner: Provisioner,
         alarms: Alarms,
         in_service: Callable[[Endpoint, float], None],
+        targets: ScalableTargets,
     ) -> None:
         self._region = region
         self._configs = configs
         self._provisioner = provisioner
         self._alarms = alarms
         self._in_service = in_service
+        self._targets = targets
         self._endpoints: Resources[Endpoint] = Resources(region, "endpoint", "endpoint")
 
     def serving(self, name: str) -> Endpoint | None:
@@ -87,10 +102,12 @@ class Endpoints:
         return {"EndpointArn": endpoint.arn}
 
     def update_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        endpoint = self._changeable(params["EndpointName"])
+        # That an update leads out of a rollback that failed is inferred: AWS names a remedy, and none is recorded.
+        endpoint = self._changeable(params["EndpointName"], "InService", "UpdateRollbackFailed")
         config = self._configs.named(params["EndpointConfigName"])
         # AWS reads the old configuration too: one that was deleted while in use fails the update (recorded).
         self._configs.named(endpoint.config.name)
+        _refuse_to_take_from_scaling(endpoint, config, self._targets.variants_of(endpoint.name))
         variants, shadows = _fleet(config, _retained(endpoint, params))
         incoming = Incoming(config, variants, shadows, self._region.now() + self._region.timings.deployment_summary)
         deployment = _deployment(endpoint, params)
@@ -109,7 +126,7 @@ class Endpoints:
         def failed(when: float, reason: str) -> None:
             before = endpoint.failure_reason
             endpoint.failure_reason = self._provisioner.told_reason("UpdateEndpoint", before, reason)
-            endpoint.enter("InService", when)
+            endpoint.enter(self._provisioner.end_of_rollback("UpdateEndpoint"), when)
 
         endpoint.enter("Updating", self._region.now())
         additions, seconds = _all_of(incoming.variants + incoming.shadows), self._region.timings.update_endpoint
@@ -164,6 +181,7 @@ class Endpoints:
         endpoint = self._endpoints.named(params["EndpointName"])
         _refuse_in_progress(endpoint)
         endpoint.enter("Deleting", self._region.now())
+        self._targets.forget(endpoint.name)
         for variant in endpoint.variants + endpoint.shadows:
             variant.drop_containers(keep=0)
         self._region.schedule.at(
@@ -171,10 +189,10 @@ class Endpoints:
         )
         return {}
 
-    def _changeable(self, name: str) -> Endpoint:
+    def _changeable(self, name: str, *statuses: str) -> Endpoint:
         endpoint = self._endpoints.named(name)
         _refuse_in_progress(endpoint)
-        if endpoint.status != "InService":
+        if endpoint.status not in (statuses or ("InService",)):
             raise AwsError(
                 "ValidationException", f'Cannot update endpoint "{endpoint.arn}" with status "{endpoint.status}".'
             )
@@ -184,6 +202,16 @@ class Endpoints:
 def _refuse_in_progress(endpoint: Endpoint) -> None:
     if endpoint.status in IN_PROGRESS:
         raise AwsError("ValidationException", f'Cannot update in-progress endpoint "{endpoint.arn}".')
+
+
+def _refuse_to_take_from_scaling(endpoint: Endpoint, config: EndpointConfig, registered: set[str]) -> None:
+    """Documented: an update fails that removes a registered variant, or changes its instance type."""
+    types = {entry["VariantName"]: entry.get("InstanceType") for entry in config.production}
+    kept = {v.name for v in endpoint.variants if types.get(v.name, "") == v.entry.get("InstanceType")}
+    taken = sorted({v.name for v in endpoint.variants} & registered - kept)
+    if taken:
+        text = "must be deregistered as scalable target(s) with AutoScaling before they can be removed or have their instance type updated."
+        raise AwsError("ValidationException", f'The variant(s) "[{", ".join(taken)}]" {text}')
 
 
 def _refuse_unknown_variants(endpoint: Endpoint, wishes: Mapping[str, Any]) -> None:

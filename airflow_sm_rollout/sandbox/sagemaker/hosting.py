@@ -16,6 +16,7 @@ from airflow_sm_rollout.sandbox.sagemaker.provisioning import Provisioner
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 from airflow_sm_rollout.sandbox.sagemaker.runtime import Runtime
 from airflow_sm_rollout.sandbox.sagemaker.shifting import Alarms
+from airflow_sm_rollout.sandbox.sagemaker.targets import Targets
 
 
 class Monitoring(Recorder, Alarms, Protocol):
@@ -38,6 +39,7 @@ class Hosting:
         models = Models(region, packages)
         configs = EndpointConfigs(region, models)
         provisioner = Provisioner(region, host, faults, models)
-        self.endpoints = Endpoints(region, configs, provisioner, monitoring, metrics.begin)
+        self.targets = Targets()
+        self.endpoints = Endpoints(region, configs, provisioner, monitoring, metrics.begin, self.targets)
         self.control: list[object] = [self.endpoints, configs, models, packages, region.tags]
         self.runtime = Runtime(region, self.endpoints, metrics, rng)

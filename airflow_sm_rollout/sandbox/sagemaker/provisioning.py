@@ -79,6 +79,10 @@ class Provisioner:
             return reason
         return before if fault.kind == "stale_reason" else None
 
+    def end_of_rollback(self, operation: str) -> str:
+        """The status that a rolled back ``operation`` leaves."""
+        return "UpdateRollbackFailed" if self._faults.take_end_fault(operation) else "InService"
+
     def fill(self, order: Order) -> None:
         """Begin; exactly one of ``ready`` and ``failed`` is called later."""
         now = self._region.now()

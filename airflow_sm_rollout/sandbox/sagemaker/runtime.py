@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from airflow_sm_rollout.sandbox.containers import Reply
 from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint
+from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfig
 from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
 from airflow_sm_rollout.sandbox.sagemaker.fleet import Fleet, Variant, choose, choose_fleet
 from airflow_sm_rollout.sandbox.sagemaker.metrics import InvocationMetrics, Outcome, Route
@@ -17,6 +19,7 @@ from airflow_sm_rollout.sandbox.sagemaker.region import Region
 
 MAX_BODY_BYTES = 6_291_456
 MAX_ORIGINAL_MESSAGE = 2048
+_COPIES_AT_ONCE = 8
 TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -31,6 +34,7 @@ class Runtime:
         self._endpoints = endpoints
         self._metrics = metrics
         self._rng = rng
+        self._copies = ThreadPoolExecutor(_COPIES_AT_ONCE, thread_name_prefix="shadow")
 
     def invoke_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """One invocation.
@@ -45,20 +49,34 @@ class Runtime:
             raise AwsError("413", f"Payload of {len(body)} bytes exceeds the limit of {MAX_BODY_BYTES} bytes.", 413)
         started = time.perf_counter()
         with self._region.schedule.lock:
-            route = self._route(params["EndpointName"], params.get("TargetVariant"))
+            route, copy = self._route(params["EndpointName"], params.get("TargetVariant"))
         if route.container is None:
             self._metrics.count(route, Outcome(status=None))
             text = f"Variant {route.variant.name} of endpoint {route.endpoint_name} has no instance."
             raise AwsError("ServiceUnavailable", text, 503)
         content_type = params.get("ContentType") or "application/octet-stream"
-        reply = route.container.invoke(body, content_type, params.get("Accept") or "*/*")
+        accept = params.get("Accept") or "*/*"
+        if copy is not None:
+            self._copies.submit(self._answer_copy, copy, body, content_type, accept)
+        reply = route.container.invoke(body, content_type, accept)
         overhead = max(time.perf_counter() - started - reply.seconds, 0.0)
         self._metrics.count(route, Outcome(reply.status, reply.seconds, overhead))
         if not 200 <= reply.status < 300:
             raise self._model_error(route.endpoint_name, reply)
         return {"Body": reply.body, "ContentType": reply.content_type, "InvokedProductionVariant": route.variant.name}
 
-    def _route(self, name: str, target: str | None) -> Route:
+    def close(self) -> None:
+        """End when all copies that were sent to shadows are answered."""
+        self._copies.shutdown()
+
+    def _answer_copy(self, route: Route, body: bytes, content_type: str, accept: str) -> None:
+        """Ask the shadow; its answer is dropped, its metrics are not."""
+        if route.container is not None:
+            reply = route.container.invoke(body, content_type, accept)
+            self._metrics.count(route, Outcome(reply.status, reply.seconds))
+
+    def _route(self, name: str, target: str | None) -> tuple[Route, Route | None]:
+        """Where a request goes, and where a copy of it."""
         endpoint = self._endpoints.serving(name)
         if endpoint is None:
             raise AwsError("ValidationError", f"Endpoint {name} of account {self._region.account} not found.")
@@ -66,7 +84,14 @@ class Runtime:
         variant = self._targeted(endpoint, fleet, target) if target else choose(fleet.variants, self._rng)
         if variant is None:
             raise AwsError("ServiceUnavailable", f"No variant of endpoint {name} has a weight.", 503)
-        return Route(name, fleet.config, variant, variant.next_container(), variant.active_count)
+        return _route_to(name, fleet.config, variant), self._shadowed(endpoint, variant)
+
+    def _shadowed(self, endpoint: Endpoint, production: Variant) -> Route | None:
+        """A shadow gets as many of the production variant's requests as its weight is of that one's (recorded: at 0.5 half of them)."""
+        for shadow in endpoint.shadows:
+            if self._rng.random() * production.routed_weight < shadow.routed_weight:
+                return _route_to(endpoint.name, endpoint.config, shadow)
+        return None
 
     def _targeted(self, endpoint: Endpoint, fleet: Fleet, target: str) -> Variant:
         """A target overrides the weights, even a weight of zero (documented wording; no record of the latter)."""
@@ -91,3 +116,7 @@ class Runtime:
             "LogStreamArn": f"arn:aws:logs:{region}:{account}:log-group:{group}",
         }
         return AwsError("ModelError", text, 424, fields)
+
+
+def _route_to(endpoint_name: str, config: EndpointConfig, variant: Variant) -> Route:
+    return Route(endpoint_name, config, variant, variant.next_container(), variant.active_count)

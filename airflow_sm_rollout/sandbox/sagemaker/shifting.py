@@ -136,7 +136,7 @@ class Shift:
         endpoint = self._endpoint
         endpoint.failure_reason = self._provisioner.told_reason("UpdateEndpoint", endpoint.failure_reason, reason)
         endpoint.incoming = None
-        endpoint.status = "InService"
+        endpoint.status = self._provisioner.end_of_rollback("UpdateEndpoint")
         for variant in endpoint.variants:
             variant.activate(1.0)
         self._drop_incoming()

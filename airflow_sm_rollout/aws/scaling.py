@@ -1,0 +1,66 @@
+"""Application Auto Scaling: what scales a variant's instances, and the calls that change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from airflow_sm_rollout.core.scaling import Scaling, resource_id
+
+_NAMESPACE = "sagemaker"
+# What DescribeScalingPolicies tells of a policy besides what PutScalingPolicy takes.
+_TOLD_ONLY = frozenset({"PolicyARN", "ServiceNamespace", "ResourceId", "ScalableDimension", "Alarms", "CreationTime"})
+_WHAT_SCALES = {"ServiceNamespace": _NAMESPACE, "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
+
+
+def read_scaling(autoscaling: Any, resources: Sequence[str]) -> dict[str, Scaling]:
+    """How variants scale, by resource ID; one that is no scalable target is left out. Scheduled actions are not read."""
+    if not resources:
+        return {}
+    answer = autoscaling.describe_scalable_targets(ResourceIds=list(resources), **_WHAT_SCALES)
+    return {target["ResourceId"]: _scaling(autoscaling, target) for target in answer["ScalableTargets"]}
+
+
+def read_scheduled(autoscaling: Any, resource: str) -> tuple[str, ...]:
+    """Names of a variant's scheduled actions."""
+    pages = autoscaling.get_paginator("describe_scheduled_actions").paginate(ResourceId=resource, **_WHAT_SCALES)
+    return tuple(action["ScheduledActionName"] for page in pages for action in page["ScheduledActions"])
+
+
+def register(
+    autoscaling: Any, place: tuple[str, str], minimum: int, maximum: int, suspended: Mapping[str, bool]
+) -> None:
+    """Make a variant a scalable target, or change it as one. Its role is the service's own for SageMaker."""
+    autoscaling.register_scalable_target(
+        ResourceId=resource_id(*place),
+        MinCapacity=minimum,
+        MaxCapacity=maximum,
+        SuspendedState=dict(suspended),
+        **_WHAT_SCALES,
+    )
+
+
+def deregister(autoscaling: Any, place: tuple[str, str]) -> None:
+    """Make it none any more; its policies go with it."""
+    autoscaling.deregister_scalable_target(ResourceId=resource_id(*place), **_WHAT_SCALES)
+
+
+def put_policy(autoscaling: Any, place: tuple[str, str], policy: Mapping[str, Any]) -> None:
+    """Make a policy, or write it again."""
+    autoscaling.put_scaling_policy(ResourceId=resource_id(*place), **_WHAT_SCALES, **policy)
+
+
+def _scaling(autoscaling: Any, target: Mapping[str, Any]) -> Scaling:
+    return Scaling(
+        minimum=target["MinCapacity"],
+        maximum=target["MaxCapacity"],
+        suspended=dict(target["SuspendedState"]),
+        policies=tuple(_policies(autoscaling, target["ResourceId"])),
+    )
+
+
+def _policies(autoscaling: Any, resource: str) -> Iterator[dict[str, Any]]:
+    pages = autoscaling.get_paginator("describe_scaling_policies").paginate(ResourceId=resource, **_WHAT_SCALES)
+    for page in pages:
+        for policy in page["ScalingPolicies"]:
+            yield {member: value for member, value in policy.items() if member not in _TOLD_ONLY}

@@ -1,0 +1,86 @@
+"""Application Auto Scaling of a variant's instances: its scalable target, and the policies on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# SuspendedState's members (botocore's application-autoscaling model), all of them on.
+ALL_SUSPENDED: Mapping[str, bool] = {
+    "DynamicScalingInSuspended": True,
+    "DynamicScalingOutSuspended": True,
+    "ScheduledScalingSuspended": True,
+}
+_CARRIED = "TargetTrackingScaling"
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How a variant scales.
+
+    :param minimum: instances, at least.
+    :param maximum: instances, at most.
+    :param suspended: AWS's SuspendedState, whole.
+    :param policies: for each what PutScalingPolicy takes, but for whose it is.
+    :param scheduled: names of the scheduled actions.
+    """
+
+    minimum: int
+    maximum: int
+    suspended: Mapping[str, bool]
+    policies: tuple[Mapping[str, Any], ...] = ()
+    scheduled: tuple[str, ...] = ()
+
+    def has_target_of(self, other: Scaling) -> bool:
+        """Whether the scalable targets are the same: bounds, and what of it is suspended."""
+        mine, theirs = (self.minimum, self.maximum, self.suspended), (other.minimum, other.maximum, other.suspended)
+        return mine == theirs
+
+
+def resource_id(endpoint_name: str, variant: str) -> str:
+    """What Application Auto Scaling calls a variant."""
+    return f"endpoint/{endpoint_name}/variant/{variant}"
+
+
+def scaling_from(stored: Mapping[str, Any] | None) -> Scaling | None:
+    """Read it from a record's JSON."""
+    if stored is None:
+        return None
+    return Scaling(
+        stored["minimum"],
+        stored["maximum"],
+        stored["suspended"],
+        tuple(stored["policies"]),
+        tuple(stored["scheduled"]),
+    )
+
+
+def readdress(policy: Any, names: Mapping[str, str]) -> Any:
+    """The same policy about another variant: where a custom metric's dimension has one of these names as its value, it gets the other."""
+    if isinstance(policy, Mapping):
+        if policy.get("Name") in ("EndpointName", "VariantName") and policy.get("Value") in names:
+            return {**policy, "Value": names[policy["Value"]]}
+        return {key: readdress(each, names) for key, each in policy.items()}
+    return [readdress(each, names) for each in policy] if isinstance(policy, (list, tuple)) else policy
+
+
+def why_not_carried(scaling: Scaling | None) -> str:
+    """Why green can't be made to scale as blue does; empty if it can.
+
+    A step scaling policy is started by an alarm of the user's, which watches blue's variant by its name.
+    """
+    if scaling is None:
+        return ""
+    others = [policy for policy in scaling.policies if policy["PolicyType"] != _CARRIED]
+    if others:
+        return (
+            f"its scaling policy {others[0]['PolicyName']} is of type {others[0]['PolicyType']}, which can't be carried over to green, "
+            "as what starts it watches blue: use a target tracking policy, or deregister the scalable target before the rollout"
+        )
+    if scaling.scheduled:
+        return (
+            f"it has scheduled scaling ({', '.join(scaling.scheduled)}), which can't be carried over to green: delete the scheduled "
+            "actions before the rollout and put them on green after it"
+        )
+    return ""

@@ -1,0 +1,198 @@
+"""Application Auto Scaling, for the instances of endpoint variants.
+
+What matters to whoever changes an endpoint: a registered variant can neither be removed nor re-typed (see :mod:`.sagemaker.endpoints`), a
+deleted endpoint takes its targets with it, and an activity makes the endpoint Updating, so that it refuses every other change. When an
+activity happens is not read from metrics here: :meth:`Scaling.scale` is one, as a policy would start it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint
+from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
+from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant
+from airflow_sm_rollout.sandbox.sagemaker.region import Region, timestamp
+from airflow_sm_rollout.sandbox.sagemaker.targets import DIMENSION, Target, Targets, resource_id
+
+_ROLE = (
+    "role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
+    "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+)
+
+
+class Scaling:
+    """RegisterScalableTarget, DescribeScalableTargets, DeregisterScalableTarget, PutScalingPolicy, DescribeScalingPolicies,
+    DeleteScalingPolicy, PutScheduledAction, DescribeScheduledActions, DeleteScheduledAction.
+    """
+
+    def __init__(self, region: Region, targets: Targets, endpoints: Endpoints) -> None:
+        self._region = region
+        self._targets = targets
+        self._endpoints = endpoints
+
+    def register_scalable_target(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        resource = params["ResourceId"]
+        self._variant(resource, params)
+        target = self._targets.find(resource)
+        if target is None:
+            target = self._new_target(resource, params)
+            self._targets.add(target)
+        target.minimum = params.get("MinCapacity", target.minimum)
+        target.maximum = params.get("MaxCapacity", target.maximum)
+        target.suspended |= params.get("SuspendedState", {})
+        self._keep_within(target)
+        return {"ScalableTargetARN": self._arn("scalable-target", resource)}
+
+    def _new_target(self, resource: str, params: Mapping[str, Any]) -> Target:
+        missing = [member for member in ("MinCapacity", "MaxCapacity") if member not in params]
+        if missing:
+            raise AwsError(
+                "ValidationException", f"{' and '.join(missing)} must be specified for a new scalable target"
+            )
+        return Target(resource, params["MinCapacity"], params["MaxCapacity"], self._region.now())
+
+    def describe_scalable_targets(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = params.get("ResourceIds")
+        found = [target for target in self._targets if wanted is None or target.resource in wanted]
+        return {"ScalableTargets": [self._describe(target) for target in _of_dimension(found, params)]}
+
+    def deregister_scalable_target(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        self._targets.remove(self._registered(params).resource)
+        return {}
+
+    def put_scaling_policy(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        target = self._registered(params)
+        name = params["PolicyName"]
+        target.policies[name] = {"PolicyType": "StepScaling", **target.policies.get(name, {}), **params}
+        return {"PolicyARN": self._policy_arn(target, name), "Alarms": []}
+
+    def describe_scaling_policies(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        wanted, names = params.get("ResourceId"), params.get("PolicyNames")
+        found = [target for target in self._targets if wanted in (None, target.resource)]
+        policies = [
+            {
+                **policy,
+                "PolicyARN": self._policy_arn(target, name),
+                "CreationTime": timestamp(target.created),
+                "Alarms": [],
+            }
+            for target in _of_dimension(found, params)
+            for name, policy in target.policies.items()
+            if not names or name in names
+        ]
+        return {"ScalingPolicies": policies}
+
+    def delete_scaling_policy(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        if self._registered(params).policies.pop(params["PolicyName"], None) is None:
+            raise AwsError("ObjectNotFoundException", f"No scaling policy found for {_named(params)}")
+        return {}
+
+    def put_scheduled_action(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        scheduled = self._registered(params).scheduled
+        name = params["ScheduledActionName"]
+        scheduled[name] = {**scheduled.get(name, {}), **params}
+        return {}
+
+    def describe_scheduled_actions(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = params.get("ResourceId")
+        found = [target for target in self._targets if wanted in (None, target.resource)]
+        actions = [
+            {
+                **action,
+                "ScheduledActionARN": self._arn("scheduledAction", name),
+                "CreationTime": timestamp(target.created),
+            }
+            for target in _of_dimension(found, params)
+            for name, action in target.scheduled.items()
+        ]
+        return {"ScheduledActions": actions}
+
+    def delete_scheduled_action(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        if self._registered(params).scheduled.pop(params["ScheduledActionName"], None) is None:
+            raise AwsError("ObjectNotFoundException", f"No scheduled action found for {_named(params)}")
+        return {}
+
+    def scale(self, endpoint_name: str, variant: str, count: int) -> bool:
+        """A scaling activity: the endpoint is Updating until it is done.
+
+        :param count: instances wished for; kept within the target's bounds.
+        :return: whether it began: not while the endpoint is under change, nor where that is suspended.
+        """
+        with self._region.schedule.lock:
+            target = self._targets.find(resource_id(endpoint_name, variant))
+            return target is not None and self._act(target, count)
+
+    def _keep_within(self, target: Target) -> None:
+        """Documented: where the capacity is out of a target's bounds, it is changed at once."""
+        _, variant = self._found(target.resource)
+        if variant is not None and not target.minimum <= variant.desired_count <= target.maximum:
+            self._act(target, variant.desired_count)
+
+    def _act(self, target: Target, count: int) -> bool:
+        endpoint, variant = self._found(target.resource)
+        wished = min(max(count, target.minimum), target.maximum)
+        if endpoint is None or variant is None or endpoint.status != "InService" or wished == variant.desired_count:
+            return False
+        direction = "DynamicScalingOutSuspended" if wished > variant.desired_count else "DynamicScalingInSuspended"
+        if target.suspended[direction]:
+            return False
+        change = {"VariantName": variant.name, "DesiredInstanceCount": wished}
+        self._endpoints.update_endpoint_weights_and_capacities(
+            {"EndpointName": endpoint.name, "DesiredWeightsAndCapacities": [change]}
+        )
+        return True
+
+    def _variant(self, resource: str, params: Mapping[str, Any]) -> Variant:
+        _, variant = self._found(resource)
+        if params["ServiceNamespace"] != "sagemaker" or params["ScalableDimension"] != DIMENSION or variant is None:
+            raise AwsError("ValidationException", f"The scalable target does not exist: {_named(params)}")
+        return variant
+
+    def _found(self, resource: str) -> tuple[Endpoint | None, Variant | None]:
+        _, endpoint_name, _, variant_name = (resource.split("/") + [""] * 4)[:4]
+        endpoint = self._endpoints.serving(endpoint_name)
+        variants = endpoint.variants if endpoint else []
+        return endpoint, next((variant for variant in variants if variant.name == variant_name), None)
+
+    def _registered(self, params: Mapping[str, Any]) -> Target:
+        target = self._targets.find(params["ResourceId"])
+        if target is None or params["ScalableDimension"] != DIMENSION:
+            raise AwsError("ObjectNotFoundException", f"No scalable target found for {_named(params)}")
+        return target
+
+    def _describe(self, target: Target) -> dict[str, Any]:
+        return {
+            "ServiceNamespace": "sagemaker",
+            "ResourceId": target.resource,
+            "ScalableDimension": DIMENSION,
+            "MinCapacity": target.minimum,
+            "MaxCapacity": target.maximum,
+            "RoleARN": f"arn:aws:iam::{self._region.account}:{_ROLE}",
+            "CreationTime": timestamp(target.created),
+            "SuspendedState": dict(target.suspended),
+            "ScalableTargetARN": self._arn("scalable-target", target.resource),
+        }
+
+    def _arn(self, kind: str, name: str) -> str:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:28]
+        return f"arn:aws:application-autoscaling:{self._region.name}:{self._region.account}:{kind}/0ec5{digest}"
+
+    def _policy_arn(self, target: Target, name: str) -> str:
+        where = f"resource/sagemaker/{target.resource}:policyName/{name}"
+        return f"arn:aws:autoscaling:{self._region.name}:{self._region.account}:scalingPolicy:{where}"
+
+
+def _of_dimension(targets: Iterable[Target], params: Mapping[str, Any]) -> Iterator[Target]:
+    if params["ServiceNamespace"] == "sagemaker" and params.get("ScalableDimension", DIMENSION) == DIMENSION:
+        yield from targets
+
+
+def _named(params: Mapping[str, Any]) -> str:
+    return (
+        f"service namespace: {params['ServiceNamespace']}, resource ID: {params['ResourceId']}, "
+        f"scalable dimension: {params['ScalableDimension']}"
+    )
