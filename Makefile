@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 
 # Without bytecode Airflow starts 2.5 times slower, again in every process.
 unexport PYTHONDONTWRITEBYTECODE
@@ -11,16 +12,22 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel clean
+.PHONY: help demo test browser lint wheel clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED) ## Roll out a good and a bad model on this machine (STRATEGY=linear or blue_green; DEMO=--keep leaves it running)
-	$(BIN)/sm-rollout demo $(if $(STRATEGY),--strategy $(STRATEGY)) $(DEMO)
+demo: $(INSTALLED) ## Roll out a good and a bad model on this machine (STRATEGY=linear or blue_green, TRAFFIC=endpoints or guardrails, MODEL=slow or subtle; DEMO=--keep leaves it running)
+	$(BIN)/sm-rollout demo $(if $(STRATEGY),--strategy $(STRATEGY)) $(if $(TRAFFIC),--traffic $(TRAFFIC)) $(if $(MODEL),--model $(MODEL)) $(DEMO)
 
-test: $(INSTALLED) ## Run all tests, lint and type checks included (TESTS="-k alarm" for some)
+test: $(INSTALLED) browser ## Run all tests, lint and type checks included (TESTS="-k alarm" for some)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(TESTS)
+
+# Airflow's pages are tested in a real browser. Selenium finds it on the PATH.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+		echo "Installing chromium, for the tests of Airflow's pages ..."; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
 
 lint: $(INSTALLED) ## Format, then lint and check types
 	$(BIN)/ruff format .

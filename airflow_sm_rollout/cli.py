@@ -11,16 +11,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout import __version__
 from airflow_sm_rollout.core.control import Control, Wish, next_control
-from airflow_sm_rollout.core.converge import WAYS
+from airflow_sm_rollout.core.converge import ON_DRIFT, WAYS
 from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.names import validate_endpoint_name
+from airflow_sm_rollout.core.strategy import STRATEGIES, expand_strategy
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients
+    from airflow_sm_rollout.core.rollout import Rollout
+    from airflow_sm_rollout.core.strategy import Strategy
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
@@ -28,6 +33,15 @@ INTERRUPTED = 130
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 DEFAULT_PORT = 4599
+
+_PLAN_OPTIONS = {
+    "steps": "of a canary: shares in percent, rising to 100 (default: 10,50,100)",
+    "bake": "of a canary or blue/green, in seconds: one number, or for a canary one for each step (default: 600, and 1800)",
+    "step": "of a linear rollout: percent more each time (default: 10)",
+    "interval": "of a linear rollout: seconds from one step to the next (default: 900)",
+}
+
+_DEMO_MODELS = ("good-and-bad", "slow", "subtle")
 
 _WISHES = {
     Wish.PAUSE: ("pause", "Hold the rollout in progress at its share; it goes on being watched."),
@@ -97,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     _add_plan(commands)
+    _add_replay(commands)
     _add_status(commands)
     _add_rollback(commands)
     _add_wishes(commands)
@@ -113,11 +128,26 @@ def _add_command(commands: Any, name: str, command: Callable[[argparse.Namespace
 
 
 def _add_plan(commands: Any) -> None:
-    parser = _add_command(commands, "plan", _plan, "Show a canary's steps and how long they take at least.")
-    parser.add_argument("--steps", default="10,50,100", help="shares in percent, rising to 100 (default: %(default)s)")
-    parser.add_argument(
-        "--bake", default="600", help="seconds: one number, or one for each step (default: %(default)s)"
-    )
+    text = "Show a rollout's steps and how long they take at least, or why it can't be done."
+    parser = _add_command(commands, "plan", _plan, text)
+    _add_strategy(parser)
+    _add_plan_options(parser)
+
+
+def _add_plan_options(parser: Any) -> None:
+    for name, text in _PLAN_OPTIONS.items():
+        parser.add_argument(f"--{name}", help=text)
+
+
+def _add_replay(commands: Any) -> None:
+    from airflow_sm_rollout.cli_replay import add_options
+
+    text = "Replay a plan over an endpoint's own past: how often it would have rolled back for nothing, and how soon for something."
+    parser = _add_command(commands, "replay", _replay, text)
+    _add_endpoint(parser)
+    _add_strategy(parser)
+    _add_plan_options(parser)
+    add_options(parser)
 
 
 def _add_status(commands: Any) -> None:
@@ -129,6 +159,11 @@ def _add_rollback(commands: Any) -> None:
     text = "Take an endpoint back to what it was before the rollout in progress, with nothing but the record on AWS."
     parser = _add_command(commands, "rollback", _rollback, text)
     _add_endpoint(parser)
+    parser.add_argument(
+        "--on-drift",
+        choices=ON_DRIFT,
+        help="where somebody else has changed the endpoint: refuse, or restore blue over it (default: as its plan says)",
+    )
     parser.add_argument("--poke-interval", type=_positive, default=5.0, help="seconds between two looks (default: 5)")
     parser.add_argument("--timeout", type=_positive, default=7200.0, help="seconds until it gives up (default: 7200)")
 
@@ -146,14 +181,37 @@ def _add_endpoint(parser: Any) -> None:
     parser.add_argument("--region", help="AWS region, by default as boto3 finds it")
 
 
+def _add_strategy(parser: Any) -> None:
+    parser.add_argument("--strategy", choices=sorted(STRATEGIES), default="canary", help="(default: %(default)s)")
+    _add_traffic(parser)
+
+
+def _add_traffic(parser: Any) -> None:
+    parser.add_argument(
+        "--traffic", choices=sorted(WAYS), default="variants", help="how traffic is split (default: %(default)s)"
+    )
+
+
 def _add_iam_policy(commands: Any) -> None:
     text = "Print the least that a rollout of an endpoint must be allowed to do, as an IAM policy."
     parser = _add_command(commands, "iam-policy", _iam_policy, text)
     _add_endpoint(parser)
-    parser.add_argument(
-        "--traffic", choices=sorted(WAYS), default="variants", help="how traffic is split (default: %(default)s)"
-    )
+    _add_traffic(parser)
     parser.add_argument("--account", default="*", help="AWS account (default: any)")
+    parser.add_argument(
+        "--blue-endpoint", metavar="NAME", help="the endpoint that a live pointer names now, if it is called otherwise"
+    )
+    parser.add_argument(
+        "--with",
+        dest="extras",
+        action="append",
+        choices=("validate", "monitoring"),
+        default=[],
+        help="what plans with these need",
+    )
+    parser.add_argument(
+        "--clients", action="store_true", help="what the clients of a live pointer need, instead of a rollout"
+    )
 
 
 def _add_sandbox(commands: Any) -> None:
@@ -169,9 +227,11 @@ def _add_sandbox(commands: Any) -> None:
 def _add_demo(commands: Any) -> None:
     text = "Roll out a good and a bad model on this machine: real Airflow, real training, real traffic, no AWS account."
     parser = _add_command(commands, "demo", _demo, text)
-    parser.add_argument(
-        "--strategy", choices=("canary", "linear", "blue_green"), default="canary", help="(default: %(default)s)"
+    _add_strategy(parser)
+    models = (
+        "a slow one, or one that fails 1.5 % of its requests instead of 0.5 %; both by a canary (default: %(default)s)"
     )
+    parser.add_argument("--model", choices=_DEMO_MODELS, default=_DEMO_MODELS[0], help=f"other models: {models}")
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
 
 
@@ -183,47 +243,57 @@ def _positive(text: str) -> float:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from airflow_sm_rollout.core.strategy import canary
+    from airflow_sm_rollout.core.converge import validate_plan
+    from airflow_sm_rollout.core.rollout import Plan
 
-    strategy = canary(options.steps, options.bake)
+    strategy = _strategy_of(options)
+    validate_plan(Plan(strategy, traffic=options.traffic))
+    begins = timedelta()
     for step in strategy.steps:
-        print(f"{step.share:>6g} %  for {step.bake}")
+        print(f"{step.share:>6g} %  for {step.bake}" + (f", from {begins} on" if strategy.paced_by_clock else ""))
+        begins += step.bake
     print(f"at least {strategy.minimum_duration}, and what SageMaker takes for each change")
 
 
-def _status(options: argparse.Namespace) -> None:
-    from airflow_sm_rollout.aws.cloudwatch import read_alarms
-    from airflow_sm_rollout.aws.control import read_control
-    from airflow_sm_rollout.aws.record import read_record
+def _strategy_of(options: argparse.Namespace) -> Strategy:
+    given = {name: getattr(options, name) for name in _PLAN_OPTIONS if getattr(options, name) is not None}
+    return expand_strategy({"name": options.strategy, **given})
 
-    clients = _clients(options.region)
-    print(_describe_endpoint(clients, options.endpoint_name))
-    record = read_record(clients.ssm, options.endpoint_name)
-    if record is None:
-        print("no rollout is in progress")
-        return
-    print(f"{record.describe_owner()}, phase {record.phase.value}")
-    print(f"blue was config {record.blue.config_name} with {record.blue.instance_count} instance(s)")
-    control = read_control(clients.ssm, options.endpoint_name, record.rollout_id)
-    if control is not None:
-        print(control.describe())
-    for alarm in read_alarms(clients.cloudwatch, record.watched_alarms, record.green_traffic_since):
-        print(f"alarm {alarm.name}: {alarm.state} {alarm.reason}".rstrip())
+
+def _replay(options: argparse.Namespace) -> None:
+    from airflow_sm_rollout.cli_replay import tell_replay
+
+    now = datetime.now(timezone.utc)
+    for line in tell_replay(_clients(options.region), options.endpoint_name, _strategy_of(options), options, now):
+        print(line, flush=True)
+
+
+def _status(options: argparse.Namespace) -> None:
+    from airflow_sm_rollout.aws.status import read_status
+    from airflow_sm_rollout.core.status import describe_status
+
+    clients, name = _clients(options.region), validate_endpoint_name(options.endpoint_name)
+    seen = read_status(clients, name, datetime.now(timezone.utc))
+    if seen.record is None and seen.endpoint is None:
+        raise _no_endpoint(clients, name)
+    print("\n".join(describe_status(seen)))
 
 
 def _rollback(options: argparse.Namespace) -> None:
-    from airflow_sm_rollout.aws.record import read_record
+    from airflow_sm_rollout.aws.record import write_record
     from airflow_sm_rollout.aws.world import AwsWorld
     from airflow_sm_rollout.core.advance import advance
     from airflow_sm_rollout.core.goals import AsBefore, Done
 
     clients = _clients(options.region)
-    _describe_endpoint(clients, options.endpoint_name)  # a mistyped name has no rollout either
-    record = read_record(clients.ssm, options.endpoint_name)
+    record = _read_record(clients, options.endpoint_name)
     if record is None:
         print(f"no rollout of endpoint {options.endpoint_name} is in progress: nothing to roll back")
         return
     _say(f"rolling back {record.describe_owner()}")
+    if options.on_drift:
+        plan = replace(record.plan, on_drift=options.on_drift)
+        write_record(clients.ssm, replace(record, plan=plan), overwrite=True)
     world = AwsWorld(clients, options.endpoint_name, record.rollout_id)
     deadline = world.now() + timedelta(seconds=options.timeout)
     while not isinstance(step := advance(AsBefore(), record.rollout_id, world, deadline, _say), Done):
@@ -234,11 +304,9 @@ def _rollback(options: argparse.Namespace) -> None:
 
 def _wish(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.aws.control import read_control, write_control
-    from airflow_sm_rollout.aws.record import read_record
 
     clients, name = _clients(options.region), options.endpoint_name
-    _describe_endpoint(clients, name)  # a mistyped name has no rollout either
-    record = read_record(clients.ssm, name)
+    record = _read_record(clients, name)
     if record is None:
         raise CommandFailed(f"no rollout of endpoint {name} is in progress")
     wished = Control(record.rollout_id, options.wish, datetime.now(timezone.utc), getpass.getuser(), options.note)
@@ -248,10 +316,15 @@ def _wish(options: argparse.Namespace) -> None:
 
 
 def _iam_policy(options: argparse.Namespace) -> None:
-    from airflow_sm_rollout.aws.iam import policy
+    from airflow_sm_rollout.aws.iam import client_policy, policy
 
-    region = options.region or "*"
-    print(json.dumps(policy(options.traffic, options.endpoint_name, region=region, account=options.account), indent=2))
+    if options.traffic != "endpoints" and (options.clients or options.blue_endpoint):
+        raise CommandFailed("--clients and --blue-endpoint are for --traffic endpoints, which has a live pointer")
+    where = {"region": options.region or "*", "account": options.account, "blue_endpoint": options.blue_endpoint}
+    name = options.endpoint_name
+    rollout = policy(options.traffic, name, extras=options.extras, **where)
+    document = client_policy(name, **where) if options.clients else rollout
+    print(json.dumps(document, indent=2))
 
 
 def _clients(region: str | None) -> Clients:
@@ -262,16 +335,23 @@ def _clients(region: str | None) -> Clients:
     return Clients.of(boto3.Session(region_name=region))
 
 
-def _describe_endpoint(clients: Clients, endpoint_name: str) -> str:
-    from airflow_sm_rollout.aws.live import read_live_name
-    from airflow_sm_rollout.aws.world import read_endpoint
-    from airflow_sm_rollout.core.names import validate_endpoint_name
+def _read_record(clients: Clients, endpoint_name: str) -> Rollout | None:
+    """The rollout in progress, also where its endpoint is gone; ``None``: there is none.
 
-    endpoint = read_endpoint(clients.sagemaker, read_live_name(clients.ssm, validate_endpoint_name(endpoint_name)))
-    if endpoint is None:
-        region = clients.sagemaker.meta.region_name
-        raise CommandFailed(f"there is no endpoint {endpoint_name} in region {region}")
-    return endpoint.describe()
+    :raises CommandFailed: where there is no such endpoint either: the name is mistyped.
+    """
+    from airflow_sm_rollout.aws.live import read_live_name
+    from airflow_sm_rollout.aws.record import read_record
+    from airflow_sm_rollout.aws.world import read_endpoint
+
+    record = read_record(clients.ssm, validate_endpoint_name(endpoint_name))
+    if record is None and read_endpoint(clients.sagemaker, read_live_name(clients.ssm, endpoint_name)) is None:
+        raise _no_endpoint(clients, endpoint_name)
+    return record
+
+
+def _no_endpoint(clients: Clients, endpoint_name: str) -> CommandFailed:
+    return CommandFailed(f"there is no endpoint {endpoint_name} in region {clients.sagemaker.meta.region_name}")
 
 
 def _say(line: str) -> None:
@@ -291,8 +371,11 @@ def _demo(options: argparse.Namespace) -> int:
     with _sandbox_extra():
         from airflow_sm_rollout.demo import DemoFailed
         from airflow_sm_rollout.demo.run import run_demo
+        from airflow_sm_rollout.demo.scripts import find_script
+        from airflow_sm_rollout.demo.trials import TRIALS
     try:
-        return run_demo(strategy=options.strategy, keep=options.keep)
+        trial = TRIALS[options.model]
+        return run_demo(trial.adapt(find_script(options.strategy, options.traffic)), trial=trial, keep=options.keep)
     except DemoFailed as error:
         raise CommandFailed(str(error)) from error
 

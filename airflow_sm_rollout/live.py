@@ -8,7 +8,8 @@
 
 A rollout moves all clients to another endpoint by one write of the SSM parameter ``/sm-rollout-live/<name>``; where there is no such
 parameter, the name is the endpoint's own. This module needs boto3 and nothing else of this package, so a service that should not install
-Airflow may copy the file. Its role needs ``ssm:GetParameter`` on that parameter.
+Airflow may copy the file. ``sm-rollout iam-policy <name> --traffic endpoints --clients`` prints what its role needs: ``ssm:GetParameter``
+on that parameter, and to invoke what it may name.
 
 The name is cached, so resolve for each request and don't keep the answer: a rollout deletes an endpoint soon after its clients have left.
 """

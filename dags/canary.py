@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG, Param
-from training import PARAMS, ROLLOUT, train
+from training import PARAMS, ROLLOUT, traffic, train
 
 from airflow_sm_rollout import canary_rollout
 
@@ -22,6 +22,7 @@ CANARY = {
         type="string",
         pattern=r"^\s*[\d.]+(\s*,\s*[\d.]+)*\s*$",
     ),
+    "traffic": traffic("variants", "guardrails"),
 }
 
 with DAG("canary", schedule=None, params={**PARAMS, **CANARY}, max_active_runs=1, tags=["sagemaker"], doc_md=__doc__):

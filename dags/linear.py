@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG, Param
-from training import PARAMS, ROLLOUT, train
+from training import PARAMS, ROLLOUT, traffic, train
 
 from airflow_sm_rollout import linear_rollout
 
@@ -22,6 +22,7 @@ LINEAR = {
         type="string",
         pattern=r"^\s*[\d.]+\s*$",
     ),
+    "traffic": traffic("variants", "guardrails"),
 }
 
 with DAG("linear", schedule=None, params={**PARAMS, **LINEAR}, max_active_runs=1, tags=["sagemaker"], doc_md=__doc__):

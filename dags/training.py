@@ -6,6 +6,7 @@ serves, and a role.
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -14,6 +15,8 @@ from airflow.sdk import Param
 
 # Seconds between two looks at AWS. The demo hurries: its sandbox is faster than AWS, and throttles nobody.
 POKE_INTERVAL = float(os.environ.get("SM_ROLLOUT_POKE_INTERVAL", "15"))
+# How much worse than the old model the new one may be, where that is not the default: the demo has minutes instead of hours.
+TOLERANCES = json.loads(os.environ.get("SM_ROLLOUT_TOLERANCES", "{}"))
 
 PARAMS: dict[str, Any] = {
     "endpoint_name": Param("wine", title="Endpoint", description="Serves a model now.", type="string", minLength=1),
@@ -28,6 +31,12 @@ PARAMS: dict[str, Any] = {
     ),
     "random_state": Param(0, title="Random state", description="Which rows are held out.", type="integer"),
     "drop_column": Param("", title="Dropped column", description="A column to leave out of training.", type="string"),
+    "slow_milliseconds": Param(
+        0.0, title="Slow", description="Time that each request takes more (of the sandbox's image).", type="number"
+    ),
+    "fail_percent": Param(
+        0.0, title="Failing", description="Percent of requests that fail (of the sandbox's image).", type="number"
+    ),
     "image": Param(
         "123456789012.dkr.ecr.us-east-1.amazonaws.com/wine:1",
         title="Image",
@@ -50,19 +59,44 @@ PARAMS: dict[str, Any] = {
     ),
 }
 
+_SPLITS = {
+    "variants": "two production variants of the endpoint",
+    "endpoints": "two endpoints: clients ask live_endpoint() where to go",
+    "guardrails": "SageMaker shifts by itself: no pause, no person",
+}
+
+
+def traffic(*possible: str) -> Param:
+    """The form's field for the way to split traffic.
+
+    :param possible: those that the DAG's strategy can do; the first is the default.
+    """
+    return Param(
+        possible[0],
+        title="Traffic",
+        description="How the requests are split between the old model and the new one.",
+        type="string",
+        enum=list(possible),
+        values_display={way: f"{way}: {_SPLITS[way]}" for way in possible},
+    )
+
+
 # What a rollout takes from the form and from the training task.
 ROLLOUT: dict[str, Any] = {
     "endpoint_name": "{{ params.endpoint_name }}",
     "image": "{{ params.image }}",
     "model_data_url": "{{ ti.xcom_pull('train')['Training']['ModelArtifacts']['S3ModelArtifacts'] }}",
     "alarms": "{{ params.alarms }}",
+    "traffic": "{{ params.traffic }}",
     "poke_interval": POKE_INTERVAL,
+    "tolerances": TOLERANCES,
 }
 
+_HYPERPARAMETERS = ("C", "random_state", "drop_column", "slow_milliseconds", "fail_percent")
 _JOB = {
     "TrainingJobName": "{{ params.endpoint_name }}-{{ dag_run.run_after.strftime('%Y%m%d-%H%M%S') }}",
     "AlgorithmSpecification": {"TrainingImage": "{{ params.image }}", "TrainingInputMode": "File"},
-    "HyperParameters": {name: f"{{{{ params.{name} }}}}" for name in ("C", "random_state", "drop_column")},
+    "HyperParameters": {name: f"{{{{ params.{name} }}}}" for name in _HYPERPARAMETERS},
     "RoleArn": "{{ params.execution_role_arn }}",
     "OutputDataConfig": {"S3OutputPath": "{{ params.output_path }}"},
     "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},

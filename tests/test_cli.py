@@ -38,13 +38,13 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, st
     return tell
 
 
-def orphan_a_rollout(production: Production) -> str:
-    """A rollout with green at 25 %, whose Airflow never comes back. Returns its id."""
+def orphan_a_rollout(production: Production, begun: timedelta = timedelta()) -> str:
+    """A rollout with green at 25 %, begun that long ago, whose Airflow never comes back. Returns its id."""
     clients = Clients.of(boto3.Session(region_name="us-east-1"))
     names = Names(ENDPOINT, "0badcafe")
     owner = {"dag_id": "canary", "run_id": "monday"}
     plan = Plan(canary([25, 100], 60))
-    rollout = plan_rollout(clients, names, owner, Green(image=IMAGE, model_data_url=GOOD), plan, utc_now())
+    rollout = plan_rollout(clients, names, owner, Green(image=IMAGE, model_data_url=GOOD), plan, utc_now() - begun)
     world = AwsWorld(clients, ENDPOINT, names.rollout_id)
     for goal in (GreenDeployed(rollout), GreenShare(25)):
         deadline = utc_now() + timedelta(seconds=60)
@@ -66,13 +66,73 @@ def test_an_orphaned_rollout_is_shown_and_taken_back_from_its_record_alone(
     code, shown, _ = tell("status", ENDPOINT)
     assert code == 0
     assert f"model-{rollout_id} 25 %" in shown
-    assert f"rollout {rollout_id} (dag_id canary, run_id monday)" in shown
+    assert f"rollout {rollout_id} (dag_id canary, run_id monday), started 20" in shown
+    assert "STALE" not in shown
+    assert (
+        "plan: canary, traffic by variants: 25 % for 1 min, 100 % for 1 min\ngreen has 25 % of the traffic\n" in shown
+    )
+    assert shown.endswith("next: green gets 100 % after a bake of 1 min\n")
     assert f"alarm sm-rollout-fraud-{rollout_id}-errors: " in shown
 
     code, told, _ = tell("rollback", ENDPOINT, "--poke-interval", "0.2")
     assert code == 0
     assert "set weights" in told
     assert production.describe(ENDPOINT) == before
+
+
+def test_a_rollout_that_is_older_than_its_plan_is_shown_as_stale_with_what_ends_it(
+    production: Production, tell: Callable[..., tuple[int, str, str]]
+) -> None:
+    orphan_a_rollout(production, begun=timedelta(days=2, hours=3))
+    [stale] = [line for line in tell("status", ENDPOINT)[1].splitlines() if line.startswith("STALE")]
+    assert stale.startswith("STALE: it was begun 2 d 3 h ago, and its plan takes 2 min and ")
+    assert stale.endswith("if nobody drives it any more, sm-rollout rollback fraud ends it")
+
+
+def test_a_rollout_whose_endpoint_somebody_has_deleted_is_still_found(
+    production: Production, tell: Callable[..., tuple[int, str, str]]
+) -> None:
+    rollout_id = orphan_a_rollout(production)
+    production.sagemaker.delete_endpoint(EndpointName=ENDPOINT)
+    wait_until(lambda: not production.sagemaker.list_endpoints()["Endpoints"])
+    assert f"rollout {rollout_id} (dag_id canary" in tell("status", ENDPOINT)[1]
+    assert tell("rollback", ENDPOINT, "--poke-interval", "0.2")[0] == 0
+    assert production.belongings(ENDPOINT) == {
+        "configs": ["fraud-config"],
+        "models": ["fraud-v1"],
+        "alarms": ["fraud-refused"],
+        "records": [],
+    }
+
+
+def test_somebody_elses_change_is_restored_over_only_if_a_person_says_so(
+    production: Production, tell: Callable[..., tuple[int, str, str]]
+) -> None:
+    before = production.describe(ENDPOINT)
+    orphan_a_rollout(production)
+    variant = {"VariantName": "Theirs", "ModelName": "fraud-v1", "InstanceType": "ml.m5.xlarge"}
+    production.sagemaker.create_endpoint_config(
+        EndpointConfigName="theirs", ProductionVariants=[{**variant, "InitialInstanceCount": 1}]
+    )
+    production.sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName="theirs")
+    production.wait_until_settled(ENDPOINT)
+    code, _, error = tell("rollback", ENDPOINT, "--poke-interval", "0.2")
+    assert code == 1
+    assert "somebody else changed the endpoint: endpoint fraud is InService on config theirs" in error
+    assert tell("rollback", ENDPOINT, "--poke-interval", "0.2", "--on-drift", "restore")[0] == 0
+    assert production.describe(ENDPOINT) == before
+
+
+def test_a_logical_name_leads_to_the_endpoint_that_the_live_pointer_names(
+    production: Production, tell: Callable[..., tuple[int, str, str]]
+) -> None:
+    pointer = json.dumps({"endpoint_name": ENDPOINT})
+    production.ssm.put_parameter(Name="/sm-rollout-live/checkout", Value=pointer, Type="String")
+    code, shown, _ = tell("status", "checkout")
+    assert code == 0
+    assert shown.startswith("endpoint fraud is InService on config fraud-config (AllTraffic 100 % on 4 instance(s))\n")
+    assert shown.endswith("the live pointer names endpoint fraud\nno rollout is in progress\n")
+    assert "no rollout of endpoint checkout is in progress" in tell("rollback", "checkout")[1]
 
 
 def test_a_person_holds_a_rollout_lets_it_go_on_and_ends_it(
@@ -132,6 +192,19 @@ def test_a_rollback_that_comes_to_no_end_gives_up_with_the_state(
         (("status", "a_b"), "sm-rollout status: endpoint_name='a_b' is not possible"),
         (("plan", "--steps", "50,10"), "sm-rollout plan: steps='50,10' is not possible"),
         (("plan", "--bake", "-1"), "sm-rollout plan: bake='-1' is not possible"),
+        (
+            ("plan", "--strategy", "linear", "--steps", "50"),
+            "sm-rollout plan: steps='50' is not possible: no option of",
+        ),
+        (
+            ("plan", "--traffic", "endpoints"),
+            "sm-rollout plan: steps=[10.0, 50.0, 100.0] is not possible: with traffic=",
+        ),
+        (("iam-policy", "fraud", "--clients"), "sm-rollout iam-policy: --clients and --blue-endpoint are for"),
+        (
+            ("demo", "--strategy", "canary", "--traffic", "endpoints"),
+            "sm-rollout demo: strategy canary does not go with traffic endpoints, which can do blue_green",
+        ),
         (("sandbox", "--speed", "0"), None),
         (("rollback", "fraud", "--poke-interval", "nan"), None),
         (("sandboxes",), None),
@@ -170,6 +243,37 @@ def test_a_plan_is_shown_with_its_least_duration(tell: Callable[..., tuple[int, 
         "     5 %  for 0:10:00",
         "   100 %  for 0:20:00",
         "at least 0:30:00, and what SageMaker takes for each change",
+    ]
+
+
+def test_a_linear_plan_is_shown_by_the_clock(tell: Callable[..., tuple[int, str, str]]) -> None:
+    code, shown, _ = tell(
+        "plan", "--strategy", "linear", "--step", "40", "--interval", "900", "--traffic", "guardrails"
+    )
+    assert code == 0
+    assert shown.splitlines() == [
+        "    40 %  for 0:15:00, from 0:00:00 on",
+        "    80 %  for 0:15:00, from 0:15:00 on",
+        "   100 %  for 0:15:00, from 0:30:00 on",
+        "at least 0:45:00, and what SageMaker takes for each change",
+    ]
+
+
+def test_a_blue_green_plan_is_one_step(tell: Callable[..., tuple[int, str, str]]) -> None:
+    assert tell("plan", "--strategy", "blue_green", "--traffic", "endpoints")[1].splitlines() == [
+        "   100 %  for 0:30:00",
+        "at least 0:30:00, and what SageMaker takes for each change",
+    ]
+
+
+def test_the_policy_of_clients_is_printed_instead(tell: Callable[..., tuple[int, str, str]]) -> None:
+    code, shown, _ = tell("iam-policy", "fraud", "--traffic", "endpoints", "--clients", "--blue-endpoint", "legacy")
+    assert code == 0
+    allowed = [(statement["Action"], statement["Resource"]) for statement in json.loads(shown)["Statement"]]
+    assert allowed == [
+        (["ssm:GetParameter"], ["arn:aws:ssm:*:*:parameter/sm-rollout-live/fraud"]),
+        (["sagemaker:InvokeEndpoint"], ["arn:aws:sagemaker:*:*:endpoint/fraud*"]),
+        (["sagemaker:InvokeEndpoint"], ["arn:aws:sagemaker:*:*:endpoint/legacy"]),
     ]
 
 
@@ -218,3 +322,16 @@ def test_what_needs_the_sandbox_extra_says_so(command: str) -> None:
     assert ran.returncode == 1
     assert ran.stderr.count("\n") == 1
     assert "is not installed; it comes with pip install 'airflow-sm-rollout[sandbox]'" in ran.stderr
+
+
+def test_a_plan_can_be_replayed_over_an_endpoints_own_past_if_that_has_traffic(
+    production: Production, tell: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, _, told = tell("replay", "fraud", "--days", "2", "--steps", "20,100", "--bake", "600")
+    assert code == 1
+    assert told.startswith(
+        "sm-rollout replay: endpoint fraud has 0 minutes of traffic in the last 2 days, 60 are needed"
+    )
+    code, _, told = tell("replay", "fraud", "--strategy", "blue_green")
+    assert code == 1
+    assert "at least one step below 100 %" in told

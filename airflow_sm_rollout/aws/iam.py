@@ -6,8 +6,8 @@ really make, and fails for one that is missing and for one that nobody needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_sm_rollout.core.names import Names, control_name, pointer_name, record_name, validate_endpoint_name
@@ -21,15 +21,17 @@ class Grant:
 
     :param purpose: why, as the statement's Sid.
     :param actions: IAM actions.
-    :param resources: the part of an ARN behind the account, with ``{endpoint}`` for the endpoint's name; or ``*``, where AWS knows no
-        narrower resource for these actions.
+    :param resources: the part of an ARN behind the account, with ``{endpoint}`` for the endpoint's name and ``{made}`` for what the names
+        of all that a rollout makes begin with; or ``*``, where AWS knows no narrower resource for these actions.
     :param service: of the ARN; by default that of the first action.
+    :param condition: what context keys must be equal to.
     """
 
     purpose: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     service: str = ""
+    condition: Mapping[str, str] = field(default_factory=dict)
 
     def statement(self, endpoint: str, region: str, account: str) -> dict[str, Any]:
         """The grant as a statement of a policy."""
@@ -37,8 +39,11 @@ class Grant:
         prefix = f"arn:aws:{service}:{region}:{account}:"
         if service == "sagemaker":
             endpoint = endpoint.lower()  # as SageMaker's ARNs have it
-        named = [each if each == ANY else prefix + each.format(endpoint=endpoint) for each in self.resources]
-        return {"Sid": self.purpose, "Effect": "Allow", "Action": list(self.actions), "Resource": named}
+        # Where the endpoint's name is long, it is cut to make room for the rollout's id.
+        made = Names(endpoint, "0" * 8).mixed_config.partition("-00000000")[0]
+        named = [each if each == ANY else prefix + each.format(endpoint=endpoint, made=made) for each in self.resources]
+        allowed = {"Sid": self.purpose, "Effect": "Allow", "Action": list(self.actions), "Resource": named}
+        return allowed | ({"Condition": {"StringEquals": dict(self.condition)}} if self.condition else {})
 
 
 _READ = (
@@ -58,6 +63,15 @@ _READ = (
         ("cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmHistory", "cloudwatch:GetMetricData"),
         (ANY,),
     ),
+    Grant(
+        "ReadScaling",
+        (
+            "application-autoscaling:DescribeScalableTargets",
+            "application-autoscaling:DescribeScalingPolicies",
+            "application-autoscaling:DescribeScheduledActions",
+        ),
+        (ANY,),
+    ),
     Grant("ReadLivePointer", ("ssm:GetParameter",), (f"parameter{pointer_name('{endpoint}')}",)),
 )
 _MAKE = (
@@ -70,7 +84,7 @@ _MAKE = (
             "sagemaker:DeleteEndpointConfig",
             "sagemaker:AddTags",
         ),
-        ("endpoint-config/{endpoint}*", "model/{endpoint}*"),
+        ("endpoint-config/{made}*", "model/{made}*"),
     ),
     Grant(
         "AlarmsOfTheRollout",
@@ -83,29 +97,79 @@ _MAKE = (
         (f"parameter{record_name('{endpoint}')}", f"parameter{control_name('{endpoint}')}"),
     ),
 )
+# A scalable target's ARN holds an id of AWS's, so what narrows these is what they are about.
+_SCALABLE = {
+    "application-autoscaling:service-namespace": "sagemaker",
+    "application-autoscaling:scalable-dimension": "sagemaker:variant:DesiredInstanceCount",
+}
+_SUSPEND_AND_RESTORE_SCALING = Grant(
+    "SuspendAndRestoreScaling",
+    ("application-autoscaling:RegisterScalableTarget", "application-autoscaling:PutScalingPolicy"),
+    (ANY,),
+    condition=_SCALABLE,
+)
 _ONE_ENDPOINT = (
     *_READ,
     *_MAKE,
+    _SUSPEND_AND_RESTORE_SCALING,
     Grant("RestoreBluesConfig", ("sagemaker:CreateEndpointConfig", "sagemaker:AddTags"), ("endpoint-config/*",)),
     Grant("SetWeightsAndCapacities", ("sagemaker:UpdateEndpointWeightsAndCapacities",), ("endpoint/{endpoint}",)),
     Grant("ChangeConfig", ("sagemaker:UpdateEndpoint",), ("endpoint/{endpoint}", "endpoint-config/*")),
 )
+_END_SCALING = Grant("EndScaling", ("application-autoscaling:DeregisterScalableTarget",), (ANY,), condition=_SCALABLE)
 _TWO_ENDPOINTS = (
     *_READ,
     *_MAKE,
+    _SUSPEND_AND_RESTORE_SCALING,
+    # An endpoint that is deleted takes its scalable targets with it, if its deleter may do that.
+    Grant(
+        "EndScalingOfADeletedEndpoint",
+        ("application-autoscaling:DeregisterScalableTarget", "application-autoscaling:DeleteScalingPolicy"),
+        (ANY,),
+        condition=_SCALABLE,
+    ),
+    # With on_drift="restore".
+    Grant("RestoreBluesEndpointConfig", ("sagemaker:UpdateEndpoint",), ("endpoint/{made}*", "endpoint-config/*")),
     Grant(
         "MakeAndRemoveGreensEndpoint",
         ("sagemaker:CreateEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags"),
-        ("endpoint/{endpoint}*", "endpoint-config/{endpoint}*"),
+        ("endpoint/{made}*",),
     ),
-    Grant("RestoreBluesInstances", ("sagemaker:UpdateEndpointWeightsAndCapacities",), ("endpoint/{endpoint}*",)),
+    # Blue's config has a name of your own, and CreateEndpoint is allowed only if it is on both.
+    Grant(
+        "RestoreBluesConfig",
+        ("sagemaker:CreateEndpointConfig", "sagemaker:CreateEndpoint", "sagemaker:AddTags"),
+        ("endpoint-config/*",),
+    ),
+    Grant("RestoreBluesInstances", ("sagemaker:UpdateEndpointWeightsAndCapacities",), ("endpoint/{made}*",)),
     Grant("SetLivePointer", ("ssm:PutParameter", "ssm:DeleteParameters"), (f"parameter{pointer_name('{endpoint}')}",)),
 )
-GRANTS = {"variants": _ONE_ENDPOINT, "endpoints": _TWO_ENDPOINTS, "guardrails": _ONE_ENDPOINT}
+# Where the live pointer names an endpoint that is called otherwise.
+_RESTORE_OTHER_BLUE = Grant(
+    "RestoreBluesEndpoint",
+    ("sagemaker:CreateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:AddTags"),
+    ("endpoint/{endpoint}",),
+)
+_RESOLVE = Grant("ResolveLiveEndpoint", ("ssm:GetParameter",), (f"parameter{pointer_name('{endpoint}')}",))
+_INVOKE = Grant("InvokeWhatItNames", ("sagemaker:InvokeEndpoint",), ("endpoint/{made}*",))
+_INVOKE_OTHER_BLUE = Grant("InvokeBlue", ("sagemaker:InvokeEndpoint",), ("endpoint/{endpoint}",))
+# What only some plans need. Samples on S3 are yours: whoever validates must be allowed to read them, too.
+EXTRAS = {
+    "validate": Grant("AskGreenAndBlue", ("sagemaker:InvokeEndpoint",), ("endpoint/{endpoint}", "endpoint/{made}*")),
+    "monitoring": Grant("ReadMonitoring", ("sagemaker:ListMonitoringExecutions",), ("monitoring-schedule/*",)),
+}
+GRANTS = {"variants": (*_ONE_ENDPOINT, _END_SCALING), "endpoints": _TWO_ENDPOINTS, "guardrails": _ONE_ENDPOINT}
 
 
 def policy(
-    traffic: str, endpoint_name: str, *, region: str = ANY, account: str = ANY, role_arns: Iterable[str] = (ANY,)
+    traffic: str,
+    endpoint_name: str,
+    *,
+    region: str = ANY,
+    account: str = ANY,
+    role_arns: Iterable[str] = (ANY,),
+    blue_endpoint: str | None = None,
+    extras: Iterable[str] = (),
 ) -> dict[str, Any]:
     """A least-privilege policy for rollouts of one endpoint.
 
@@ -113,15 +177,12 @@ def policy(
 
     :param traffic: the way to split traffic, a key of :data:`GRANTS`.
     :param role_arns: execution roles that models made by a rollout may have.
+    :param blue_endpoint: the endpoint that the live pointer names before the first rollout, if that is not called as the pointer.
+    :param extras: keys of :data:`EXTRAS`, for plans with ``validate`` or ``monitoring_schedules``.
     :raises PlanError: for an endpoint name that SageMaker would refuse.
     """
-    validate_endpoint_name(endpoint_name)
-    # Names of what a rollout makes begin with the endpoint's name, cut where it is long.
-    fitted = Names(endpoint_name, "0" * 8).mixed_config.partition("-00000000")[0]
-    statements = [
-        grant.statement(fitted if "Green" in grant.purpose else endpoint_name, region, account)
-        for grant in GRANTS[traffic]
-    ]
+    grants = (*GRANTS[traffic], *(EXTRAS[extra] for extra in extras))
+    statements = _statements(grants, _RESTORE_OTHER_BLUE, endpoint_name, blue_endpoint, region, account)
     pass_role = {
         "Sid": "RoleOfGreensModel",
         "Effect": "Allow",
@@ -129,4 +190,31 @@ def policy(
         "Resource": list(role_arns),
         "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
     }
-    return {"Version": "2012-10-17", "Statement": [*statements, pass_role]}
+    return _document([*statements, pass_role])
+
+
+def client_policy(
+    endpoint_name: str, *, region: str = ANY, account: str = ANY, blue_endpoint: str | None = None
+) -> dict[str, Any]:
+    """What a service needs that calls ``traffic="endpoints"`` by :func:`~airflow_sm_rollout.live.live_endpoint`.
+
+    :param blue_endpoint: as for :func:`policy`.
+    :raises PlanError: as for :func:`policy`.
+    """
+    return _document(
+        _statements((_RESOLVE, _INVOKE), _INVOKE_OTHER_BLUE, endpoint_name, blue_endpoint, region, account)
+    )
+
+
+def _statements(
+    grants: Iterable[Grant], on_blue: Grant, endpoint_name: str, blue_endpoint: str | None, region: str, account: str
+) -> list[dict[str, Any]]:
+    """The grants on an endpoint's things, and one on blue's endpoint if that has a name of its own."""
+    named = [(grant, endpoint_name) for grant in grants]
+    if blue_endpoint is not None:
+        named.append((on_blue, blue_endpoint))
+    return [grant.statement(validate_endpoint_name(name), region, account) for grant, name in named]
+
+
+def _document(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from airflow_sm_rollout.aws.errors import Meaning, meaning_of
-from airflow_sm_rollout.core.names import record_name
+from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
 from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
 
 
@@ -24,6 +24,13 @@ def read_record(ssm: Any, endpoint_name: str) -> Rollout | None:
             return None
         raise
     return from_json(answer["Parameter"]["Value"])
+
+
+def read_record_texts(ssm: Any) -> dict[str, str]:
+    """The texts of all rollouts in progress in this account and region, by their endpoints' names."""
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=RECORD_PREFIX)
+    found = [parameter for page in pages for parameter in page["Parameters"]]
+    return {parameter["Name"].removeprefix(f"{RECORD_PREFIX}/"): parameter["Value"] for parameter in found}
 
 
 def write_record(ssm: Any, rollout: Rollout, *, overwrite: bool) -> None:

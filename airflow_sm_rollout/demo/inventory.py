@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_sm_rollout.aws.live import read_pointer
+
 _COMPARED = (
     "VariantName",
     "CurrentWeight",
@@ -19,8 +21,9 @@ _COMPARED = (
 class Inventory:
     """One look.
 
-    :param endpoint: what a rollback has to restore: status, config, the variants' weights and counts, tags.
-    :param names: everything a rollout could leave behind: configs, models, alarms, parameters, each with its kind before it.
+    :param endpoint: what a rollback has to restore: the endpoint that serves, its status, config, variants' weights and counts, tags, and
+        the live pointer's text.
+    :param names: everything a rollout could leave behind: endpoints, configs, models, alarms, parameters, each with its kind before it.
     """
 
     endpoint: Mapping[str, Any]
@@ -31,11 +34,16 @@ def take_inventory(session: Any, endpoint_name: str) -> Inventory:
     """Look at an endpoint and around it.
 
     :param session: a boto3 session.
+    :param endpoint_name: its name, or the logical one of a live pointer.
     """
     sagemaker, cloudwatch, ssm = (session.client(name) for name in ("sagemaker", "cloudwatch", "ssm"))
-    described = sagemaker.describe_endpoint(EndpointName=endpoint_name)
+    pointer = read_pointer(ssm, endpoint_name)
+    live = (pointer and pointer.endpoint_name) or endpoint_name
+    described = sagemaker.describe_endpoint(EndpointName=live)
     tags = sagemaker.list_tags(ResourceArn=described["EndpointArn"])["Tags"]
     endpoint = {
+        "name": live,
+        "pointer": pointer and pointer.text,
         "status": described["EndpointStatus"],
         "config": described["EndpointConfigName"],
         "variants": [{key: variant.get(key) for key in _COMPARED} for variant in described["ProductionVariants"]],
@@ -43,6 +51,7 @@ def take_inventory(session: Any, endpoint_name: str) -> Inventory:
     }
     alarm_types = ["MetricAlarm", "CompositeAlarm"]
     names = (
+        *_names(sagemaker, "list_endpoints", "endpoint", "Endpoints", "EndpointName"),
         *_names(sagemaker, "list_endpoint_configs", "endpoint config", "EndpointConfigs", "EndpointConfigName"),
         *_names(sagemaker, "list_models", "model", "Models", "ModelName"),
         *_names(cloudwatch, "describe_alarms", "alarm", "MetricAlarms", "AlarmName", AlarmTypes=alarm_types),

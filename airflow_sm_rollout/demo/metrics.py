@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -12,13 +12,11 @@ PERIOD_SECONDS = 10
 _METRICS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
 
 
-def count_invocations(cloudwatch: Any, endpoint_name: str, variant: str, since: float) -> VariantCounts:
-    """A variant's requests and errors; none of a variant that is not known yet (an empty name).
+def count_invocations(cloudwatch: Any, dimensions: Mapping[str, str], since: float) -> VariantCounts:
+    """Requests and errors of the variant that has these CloudWatch dimensions.
 
     :param since: seconds since the epoch.
     """
-    if not variant:
-        return VariantCounts()
     queries = [
         {
             "Id": f"m{index}",
@@ -26,10 +24,7 @@ def count_invocations(cloudwatch: Any, endpoint_name: str, variant: str, since: 
                 "Metric": {
                     "Namespace": "AWS/SageMaker",
                     "MetricName": metric,
-                    "Dimensions": [
-                        {"Name": "EndpointName", "Value": endpoint_name},
-                        {"Name": "VariantName", "Value": variant},
-                    ],
+                    "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
                 },
                 "Period": PERIOD_SECONDS,
                 "Stat": "Sum",

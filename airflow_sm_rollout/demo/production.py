@@ -38,10 +38,14 @@ class NotInProduction(DemoFailed):
     """The first model could not be trained or deployed."""
 
 
-def put_into_production(session: Any) -> None:
+def put_into_production(
+    session: Any, instances: int = INSTANCES, hyperparameters: Mapping[str, str] | None = None
+) -> None:
     """Train a first model and create its endpoint; returns once it serves. Again, it changes nothing.
 
     :param session: a boto3 session, or anything else with its ``client``.
+    :param instances: that the endpoint gets.
+    :param hyperparameters: of the training.
     :raises NotInProduction: with what SageMaker says.
     """
     sagemaker = session.client("sagemaker")
@@ -49,22 +53,23 @@ def put_into_production(session: Any) -> None:
         sagemaker.describe_endpoint(EndpointName=ENDPOINT)
         return
     session.client("s3").create_bucket(Bucket=BUCKET)
-    model_data_url = _train(sagemaker)
+    model_data_url = _train(sagemaker, hyperparameters or {})
     sagemaker.create_model(
         ModelName=MODEL,
         PrimaryContainer={"Image": IMAGE, "ModelDataUrl": model_data_url},
         ExecutionRoleArn=ROLE,
         Tags=TAGS,
     )
-    sagemaker.create_endpoint_config(**_config())
+    sagemaker.create_endpoint_config(**_config(instances))
     sagemaker.create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=CONFIG, Tags=TAGS)
     _wait(lambda: sagemaker.describe_endpoint(EndpointName=ENDPOINT), "EndpointStatus", "InService")
 
 
-def _train(sagemaker: Any) -> str:
+def _train(sagemaker: Any, hyperparameters: Mapping[str, str]) -> str:
     sagemaker.create_training_job(
         TrainingJobName=MODEL,
         AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        HyperParameters=dict(hyperparameters),
         RoleArn=ROLE,
         OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/training"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
@@ -74,12 +79,12 @@ def _train(sagemaker: Any) -> str:
     return str(job["ModelArtifacts"]["S3ModelArtifacts"])
 
 
-def _config() -> dict[str, Any]:
+def _config(instances: int) -> dict[str, Any]:
     variant = {
         "VariantName": VARIANT,
         "ModelName": MODEL,
         "InstanceType": "ml.m5.large",
-        "InitialInstanceCount": INSTANCES,
+        "InitialInstanceCount": instances,
         "InitialVariantWeight": 1.0,
     }
     return {

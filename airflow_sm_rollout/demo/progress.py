@@ -93,7 +93,7 @@ def render_table(reports: Mapping[str, Report]) -> Table:
         ],
         "dropped": [report.dropped_requests for report in reports.values()],
         "green's largest share": [f"{report.max_green_share:g} %" for report in reports.values()],
-        "alarm to all traffic on blue": [_seconds(report.seconds_alarm_to_blue) for report in reports.values()],
+        "harm noticed to all traffic on blue": [_seconds(report.seconds_harm_to_blue) for report in reports.values()],
         "endpoint as before": [_yes(report.restored_exactly) for report in reports.values()],
         "left behind": [", ".join(report.left_behind) or "nothing" for report in reports.values()],
     }
@@ -125,10 +125,11 @@ def _column(seen: RunSeen, at: float) -> int:
 
 
 def _scale(seen: RunSeen) -> str:
-    """The timeline's lowest line, with the alarm."""
+    """The timeline's lowest line, with the moment at which harm was noticed."""
     begin, end = "0 s", f"{seen.ended_at - seen.started_at:.0f} s"
-    alarm = "" if seen.alarm_at is None else "^ alarm".rjust(_column(seen, seen.alarm_at) + len("^ alarm") - len(begin))
-    return begin + alarm + end.rjust(TIMELINE_COLUMNS - len(begin) - len(alarm))
+    noticed = "" if seen.harm_at is None else "^ alarm" if seen.harm_at == seen.alarm_at else "^ harm is proven"
+    mark = noticed.rjust(_column(seen, seen.harm_at) + len(noticed) - len(begin)) if seen.harm_at else ""
+    return begin + mark + end.rjust(TIMELINE_COLUMNS - len(begin) - len(mark))
 
 
 def _bars(values: Sequence[float], top: float) -> str:

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.demo.inventory import Inventory
 from airflow_sm_rollout.demo.shares import ShareSample
 from airflow_sm_rollout.sandbox.traffic import Record, count
 
+BAKE = ".bake_"
+"""What is in the id of a task that watches green."""
 PROMOTED, ROLLED_BACK, UNSETTLED = "promoted", "rolled_back", "unsettled"
 
 
@@ -28,13 +31,14 @@ class RunSeen:
     :param run_state: Airflow's state of the run.
     :param settled: what the settle task says: ``promoted``, ``as_before``, or nothing.
     :param reason: the verdict's sentence.
-    :param green: green's variant.
+    :param green: what the rollout calls what it makes; ``None`` if it never said.
     :param kept: what of green's may stay after a promotion, as in an :class:`.Inventory`.
     :param planned_share: the largest share, in percent, of the steps that the run came to.
     :param samples: looks at the shares, from before the run to after it.
     :param records: requests that were sent during the run.
     :param green_counts: what CloudWatch has of green.
     :param alarm_at: when the first of the rollout's alarms went into ALARM.
+    :param harm_at: when harm was first noticed: by that alarm, or by the bake that compared green with blue.
     """
 
     started_at: float
@@ -42,13 +46,14 @@ class RunSeen:
     run_state: str
     settled: str
     reason: str
-    green: str
+    green: Names | None
     kept: frozenset[str]
     planned_share: float
     samples: Sequence[ShareSample]
     records: Sequence[Record]
     green_counts: VariantCounts
     alarm_at: float | None
+    harm_at: float | None
     before: Inventory
     after: Inventory
 
@@ -64,6 +69,7 @@ class Report:
         everything back.
     :param max_green_share: percent.
     :param seconds_alarm_to_blue: from the alarm's transition until green's share was 0; ``None`` without an alarm.
+    :param seconds_harm_to_blue: the same from when harm was first noticed, by an alarm or by the comparison of green with blue.
     :param restored_exactly: whether the endpoint is described as before; ``None`` for a promotion, which changes it.
     :param left_behind: what the rollout made and should have removed.
     """
@@ -76,6 +82,7 @@ class Report:
     failed_requests_all_at_once: int
     max_green_share: float
     seconds_alarm_to_blue: float | None
+    seconds_harm_to_blue: float | None
     restored_exactly: bool | None
     left_behind: list[str]
 
@@ -99,6 +106,7 @@ def report_on(seen: RunSeen) -> Report:
         failed_requests_all_at_once=_estimate_all_at_once(seen),
         max_green_share=round(max((green_share(sample, seen.green) for sample in seen.samples), default=0.0), 2),
         seconds_alarm_to_blue=round(blue_at - seen.alarm_at, 1) if blue_at and seen.alarm_at else None,
+        seconds_harm_to_blue=round(blue_at - seen.harm_at, 1) if blue_at and seen.harm_at else None,
         restored_exactly=None if outcome == PROMOTED else seen.before.endpoint == seen.after.endpoint,
         left_behind=sorted(seen.after.names - seen.before.names - kept),
     )
@@ -117,25 +125,28 @@ def complaints(seen: RunSeen, report: Report, expected: str) -> list[str]:
         f"left behind: {', '.join(report.left_behind)}": bool(report.left_behind),
         f"the endpoint is not as before: {seen.after.endpoint} instead of {seen.before.endpoint}": report.restored_exactly
         is False,
-        "no alarm was seen to ring": expected == ROLLED_BACK and report.seconds_alarm_to_blue is None,
-        f"the reason names no alarm: {report.reason!r}": expected == ROLLED_BACK and "alarm" not in report.reason,
+        "nobody was seen to notice harm": expected == ROLLED_BACK and report.seconds_harm_to_blue is None,
+        f"the reason names no alarm and no bake: {report.reason!r}": expected == ROLLED_BACK
+        and not any(named in report.reason for named in ("alarm", BAKE)),
     }
     return [complaint for complaint, is_so in found.items() if is_so]
 
 
-def green_share(sample: ShareSample, green: str) -> float:
-    """Green's share in percent."""
-    return sample.shares.get(green, 0.0)
+def green_share(sample: ShareSample, green: Names | None) -> float:
+    """Green's share in percent: what its variant has, or all that is on its config, by whichever way the traffic is split."""
+    if green is None:
+        return 0.0
+    is_green = {green.variant, green.final_config}
+    return sum(share for fleet, share in sample.shares.items() if is_green.intersection(fleet))
 
 
 def find_blue_at(seen: RunSeen) -> float | None:
-    """When, after the alarm, blue first had everything back; ``None`` if that was not seen."""
-    if seen.alarm_at is None:
+    """When, after harm was noticed, blue first had everything back; ``None`` if that was not seen."""
+    harm_at = seen.harm_at
+    if harm_at is None:
         return None
-    return next(
-        (sample.at for sample in seen.samples if sample.at >= seen.alarm_at and not green_share(sample, seen.green)),
-        None,
-    )
+    looks = (sample for sample in seen.samples if sample.at >= harm_at)
+    return next((sample.at for sample in looks if not green_share(sample, seen.green)), None)
 
 
 def _outcome(seen: RunSeen) -> str:

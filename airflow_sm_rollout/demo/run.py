@@ -1,4 +1,4 @@
-"""The demo: a good and a bad model, one after the other, on real Airflow, under real traffic."""
+"""The demo: models rolled out one after the other (a good and a bad one), on real Airflow, under real traffic."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow_sm_rollout.demo.airflow_processes import AirflowProcesses
-from airflow_sm_rollout.demo.production import ENDPOINT, REQUESTS_PER_SECOND, put_into_production
+from airflow_sm_rollout.demo import clients
+from airflow_sm_rollout.demo.airflow_processes import HOST, AirflowProcesses
+from airflow_sm_rollout.demo.production import ENDPOINT, put_into_production
 from airflow_sm_rollout.demo.progress import Progress, render_table, render_timeline
-from airflow_sm_rollout.demo.report import PROMOTED, ROLLED_BACK, Report, RunSeen, complaints, report_on
+from airflow_sm_rollout.demo.report import Report, RunSeen, complaints, report_on
 from airflow_sm_rollout.demo.sandbox_process import SandboxProcess
-from airflow_sm_rollout.demo.scripts import SCRIPTS, Script
+from airflow_sm_rollout.demo.scripts import Script
 from airflow_sm_rollout.demo.shares import ShareWatch
+from airflow_sm_rollout.demo.trials import GOOD_AND_BAD, Model, Trial
 from airflow_sm_rollout.demo.watched_run import Stage, WatchedRun
+from airflow_sm_rollout.live import live_endpoint
 from airflow_sm_rollout.sandbox.traffic import TrafficProcess
 
 if TYPE_CHECKING:
@@ -29,33 +33,30 @@ if TYPE_CHECKING:
 SPEED = 40.0
 HURRY = {"SM_ROLLOUT_POKE_INTERVAL": "1"}
 
-MODELS: Mapping[str, Mapping[str, Any]] = {"good": {"C": 0.5, "random_state": 7}, "bad": {"drop_column": "proline"}}
-EXPECTED = {"good": PROMOTED, "bad": ROLLED_BACK}
-
 Results = Mapping[str, tuple[RunSeen, Report]]
 
 
-def run_demo(*, strategy: str = "canary", keep: bool = False) -> int:
+def run_demo(script: Script, *, trial: Trial = GOOD_AND_BAD, keep: bool = False) -> int:
     """Run it; the last line on standard output is the result as JSON.
 
-    :param strategy: a key of :data:`~airflow_sm_rollout.demo.scripts.SCRIPTS`.
+    :param script: see :func:`~airflow_sm_rollout.demo.scripts.find_script`.
+    :param trial: which models; the script must be adapted to it.
     :param keep: leave everything running at the end, until Ctrl-C.
-    :return: exit code: 0 if both runs ended as they should.
+    :return: exit code: 0 if all runs ended as they should.
     """
     from rich.console import Console
 
-    console = Console()
-    script, started = SCRIPTS[strategy], time.monotonic()
+    console, started = Console(), time.monotonic()
     with workplace() as directory, ExitStack() as stack:
-        stage = set_up(directory, stack, Progress(console))
-        results = {label: _roll_out(stage, script, label) for label in MODELS}
+        stage = set_up(directory, stack, Progress(console), script.instances, trial)
+        results = {label: _roll_out(stage, script, label, model) for label, model in trial.models.items()}
         _show_results(console, results)
         address = f"{stage.airflow.url}/dags/{script.dag_id}"
         stage.progress.say(f"{time.monotonic() - started:.0f} s in all; the runs in Airflow: {address}")
         if keep:
             stage.progress.say("Everything is left running. Ctrl-C stops it.")
         print(json.dumps({label: report.as_dict() for label, (_, report) in results.items()}), flush=True)
-        is_as_expected = _complain(results)
+        is_as_expected = _complain(results, trial)
         if keep:
             with suppress(KeyboardInterrupt):
                 threading.Event().wait()
@@ -84,25 +85,42 @@ def find_dags_folder() -> Path:
     return installed if installed.exists() else package.parent / "dags"
 
 
-def set_up(directory: Path, stack: ExitStack, progress: Progress) -> Stage:
-    """Start everything; ``stack`` stops it again."""
+def set_up(directory: Path, stack: ExitStack, progress: Progress, instances: int, trial: Trial = GOOD_AND_BAD) -> Stage:
+    """Start everything; ``stack`` stops it again.
+
+    :param instances: of the endpoint in production.
+    :param trial: says what else its model is like, and how green is compared with it.
+    """
     stack.callback(progress.end_line)
     progress.say("Starting the sandbox, training model v1 and putting it into production ...")
     sandbox = stack.enter_context(SandboxProcess(directory / "sandbox.log", SPEED))
-    put_into_production(sandbox)
-    records = directory / "requests.jsonl"
-    traffic = stack.enter_context(TrafficProcess(sandbox.url, ENDPOINT, REQUESTS_PER_SECOND, records_file=records))
-    watch = stack.enter_context(ShareWatch(sandbox.url, ENDPOINT))
-    progress.say(f"Endpoint {ENDPOINT} answers {REQUESTS_PER_SECOND:g} requests a second. Starting Airflow ...")
-    environment = {**sandbox.environment, **HURRY}
+    put_into_production(sandbox, instances, trial.production)
+    traffic = stack.enter_context(_clients(sandbox, directory, trial.requests_per_second))
+    # It asks as often as the clients do, so that it sees them leave an endpoint as late as they do.
+    live = partial(live_endpoint, ENDPOINT, client=sandbox.client("ssm"), max_age=clients.HOLD_SECONDS)
+    watch = stack.enter_context(ShareWatch(sandbox.url, live))
+    progress.say(f"Endpoint {ENDPOINT} answers {trial.requests_per_second:g} requests a second. Starting Airflow ...")
+    environment = {**sandbox.environment, **HURRY, **trial.environment}
     airflow = stack.enter_context(AirflowProcesses(directory / "airflow", find_dags_folder(), environment))
     progress.say(f"Airflow is at {airflow.url} (no login needed)")
     return Stage(sandbox, ENDPOINT, airflow, watch, traffic, progress)
 
 
-def _roll_out(stage: Stage, script: Script, label: str) -> tuple[RunSeen, Report]:
-    stage.progress.say(f"\nRolling out the {label} model: {MODELS[label]}")
-    seen = WatchedRun(stage, label, script, MODELS[label]).follow()
+def _clients(sandbox: SandboxProcess, directory: Path, requests_per_second: float) -> TrafficProcess:
+    return TrafficProcess(
+        sandbox.url,
+        ENDPOINT,
+        requests_per_second,
+        records_file=directory / "requests.jsonl",
+        program=clients.__name__,
+        # A proxy has no business between the processes of one machine.
+        environment={**sandbox.environment, "NO_PROXY": HOST, "no_proxy": HOST},
+    )
+
+
+def _roll_out(stage: Stage, script: Script, label: str, model: Model) -> tuple[RunSeen, Report]:
+    stage.progress.say(f"\nRolling out the {label} model: {dict(model.form)}")
+    seen = WatchedRun(stage, label, script, model.form).follow()
     report = report_on(seen)
     stage.progress.say(f"The {label} model was {report.outcome.replace('_', ' ')}. {report.reason}")
     return seen, report
@@ -115,12 +133,12 @@ def _show_results(console: Console, results: Results) -> None:
     console.print(render_table({label: report for label, (_, report) in results.items()}))
 
 
-def _complain(results: Results) -> bool:
+def _complain(results: Results, trial: Trial) -> bool:
     """Say on standard error what did not go as it should; whether there was nothing to say."""
     found = [
         f"{label}: {complaint}"
         for label, (seen, report) in results.items()
-        for complaint in complaints(seen, report, EXPECTED[label])
+        for complaint in complaints(seen, report, trial.models[label].expected)
     ]
     for complaint in found:
         print(complaint, file=sys.stderr)

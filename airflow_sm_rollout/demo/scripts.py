@@ -5,30 +5,74 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from airflow_sm_rollout.demo import DemoFailed
+from airflow_sm_rollout.demo.production import INSTANCES
+
+DRAIN_SECONDS = 5
+"""The demo's clients hold an endpoint's name for a second, and a request takes milliseconds."""
+
+
+class NoSuchDemo(DemoFailed):
+    """A strategy and a way to split traffic that don't go together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
     """One sample DAG and the plan that its runs get.
 
     :param dag_id: the DAG, whose task group has the same name.
-    :param plan: what the trigger form would have.
-    :param shares: by the name of a shift's task, the share in percent that it gives.
+    :param traffic: the way to split traffic.
+    :param plan: what else the trigger form would have.
+    :param shares: by the name of the task that shifts traffic, the largest share in percent that it gives.
+    :param instances: of the endpoint in production.
+    :param within_seconds: how long a run may take.
     """
 
     dag_id: str
+    traffic: str
     plan: Mapping[str, str]
     shares: Mapping[str, float]
+    instances: int = INSTANCES
+    within_seconds: float = 300.0
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        """What the trigger form would have."""
+        return {**self.plan, "traffic": self.traffic}
 
 
-SCRIPTS: Mapping[str, Script] = {
+_BY_SAGEMAKER = {"promote": 100.0}
+
+_SCRIPTS = (
     # The first step has the least traffic, so its alarm needs the most time.
-    "canary": Script(
-        "canary", {"steps": "10,50,100", "bake": "35,15,12"}, {"shift_1": 10.0, "shift_2": 50.0, "shift_3": 100.0}
+    Script(
+        "canary",
+        "variants",
+        {"steps": "10,50,100", "bake": "35,15,12"},
+        {"shift_1": 10.0, "shift_2": 50.0, "shift_3": 100.0},
     ),
-    "linear": Script(
+    Script(
         "linear",
+        "variants",
         {"step": "25", "interval": "40"},
         {"shift_1": 25.0, "shift_2": 50.0, "shift_3": 75.0, "shift_4": 100.0},
     ),
-    "blue_green": Script("blue_green", {"bake": "35"}, {"shift_100": 100.0}),
-}
+    Script("blue_green", "variants", {"bake": "35"}, {"shift_100": 100.0}),
+    Script("blue_green", "endpoints", {"bake": "35", "drain": str(DRAIN_SECONDS)}, {"shift_100": 100.0}),
+    # SageMaker shifts whole instances, and its own canary has two steps.
+    Script("canary", "guardrails", {"steps": "50,100", "bake": "40,15"}, _BY_SAGEMAKER),
+    Script("linear", "guardrails", {"step": "34", "interval": "40"}, _BY_SAGEMAKER, instances=3),
+    Script("blue_green", "guardrails", {"bake": "40"}, _BY_SAGEMAKER),
+)
+
+
+def find_script(strategy: str, traffic: str) -> Script:
+    """The script that shows a strategy by a way to split traffic.
+
+    :raises NoSuchDemo: where they don't go together, naming what does.
+    """
+    for script in _SCRIPTS:
+        if (script.dag_id, script.traffic) == (strategy, traffic):
+            return script
+    shown = ", ".join(script.dag_id for script in _SCRIPTS if script.traffic == traffic)
+    raise NoSuchDemo(f"strategy {strategy} does not go with traffic {traffic}, which can do {shown or 'nothing here'}")

@@ -1,10 +1,10 @@
-"""Which share of the requests each variant really gets, as time goes by: the sandbox tells what DescribeEndpoint does not."""
+"""Which share of the requests each fleet really gets, as time goes by: the sandbox tells what DescribeEndpoint does not."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -18,23 +18,25 @@ class ShareSample:
     """One look.
 
     :param at: seconds since the epoch.
-    :param shares: percent of the requests by variant, 0-100.
+    :param shares: percent of the requests, 0-100, by endpoint config and variant: while SageMaker shifts traffic by its guardrails, both
+        fleets have the same variant name.
     """
 
     at: float
-    shares: Mapping[str, float]
+    shares: Mapping[tuple[str, str], float]
 
 
 class ShareWatch:
     """Looks ten times a second, in a thread, for the length of a ``with`` block.
 
     :param url: the sandbox's.
-    :param endpoint_name: the endpoint.
+    :param resolve: says which endpoint serves at a moment.
     """
 
-    def __init__(self, url: str, endpoint_name: str) -> None:
+    def __init__(self, url: str, resolve: Callable[[], str]) -> None:
         self._pool = urllib3.PoolManager(retries=False, timeout=5.0)
-        self._url = f"{url}/_sandbox/endpoints/{endpoint_name}"
+        self._url = f"{url}/_sandbox/endpoints"
+        self._resolve = resolve
         self._samples: list[ShareSample] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="share-watch", daemon=True)
@@ -57,10 +59,16 @@ class ShareWatch:
     def _watch(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
             try:
-                answer = self._pool.request("GET", self._url)
+                answer = self._pool.request("GET", f"{self._url}/{self._resolve()}")
             except urllib3.exceptions.HTTPError:
                 continue  # nobody could look at that moment; the next look tells
             if answer.status == 200:
-                variants = answer.json()["variants"]
-                shares = {name: 100.0 * variant["share"] for name, variant in variants.items()}
-                self._samples.append(ShareSample(time.time(), shares))
+                self._samples.append(ShareSample(time.time(), _shares(answer.json()["fleets"])))
+
+
+def _shares(fleets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[tuple[str, str], float]:
+    return {
+        (config, name): 100.0 * variant["share"]
+        for config, variants in fleets.items()
+        for name, variant in variants.items()
+    }

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.rollout import Rollout, from_json
 from airflow_sm_rollout.demo import DemoFailed
 from airflow_sm_rollout.demo.airflow_processes import AirflowProcesses
 from airflow_sm_rollout.demo.inventory import take_inventory
 from airflow_sm_rollout.demo.metrics import count_invocations, find_first_alarm
 from airflow_sm_rollout.demo.progress import Moment, Progress
-from airflow_sm_rollout.demo.report import RunSeen, green_share
+from airflow_sm_rollout.demo.report import BAKE, RunSeen, VariantCounts, green_share
 from airflow_sm_rollout.demo.scripts import Script
 from airflow_sm_rollout.demo.shares import ShareWatch
 from airflow_sm_rollout.sandbox.traffic import Record, TrafficProcess
 
-RUN_WITHIN_SECONDS = 300.0
 SECONDS_BETWEEN_LOOKS = 1.0
 UNDER_WAY = frozenset({"queued", "running"})
 """States of a DAG run that has not ended."""
@@ -34,7 +35,7 @@ class Stage:
     """All that is running while the demo runs.
 
     :param session: a boto3 session, or what has its ``client``.
-    :param endpoint_name: the endpoint in production.
+    :param endpoint_name: the endpoint in production, by the name that clients know.
     """
 
     session: Any
@@ -59,66 +60,85 @@ class WatchedRun:
         self._script = script
         self._cloudwatch = stage.session.client("cloudwatch")
         self._before = take_inventory(stage.session, stage.endpoint_name)
-        self._blue = self._before.endpoint["variants"][0]["VariantName"]
-        self._handle: Mapping[str, Any] = {}
+        self._rollout: Rollout | None = None
         self._started_at = time.time()
-        conf = {"endpoint_name": stage.endpoint_name, **script.plan, **model}
+        conf = {"endpoint_name": stage.endpoint_name, **script.form, **model}
         self._run_id = stage.airflow.trigger(script.dag_id, conf)
 
     def follow(self) -> RunSeen:
         """Show how it gets on until it has ended; then say all that was seen.
 
-        :raises RunTookTooLong: if it has not ended after :data:`RUN_WITHIN_SECONDS`.
+        :raises RunTookTooLong: if it has not ended after the time that its script gives it.
         """
         while (state := self._stage.airflow.run_state(self._script.dag_id, self._run_id)) in UNDER_WAY:
-            if time.time() > self._started_at + RUN_WITHIN_SECONDS:
-                raise RunTookTooLong(f"run {self._run_id} is still {state} after {RUN_WITHIN_SECONDS:g} s")
+            if time.time() > self._started_at + self._script.within_seconds:
+                raise RunTookTooLong(f"run {self._run_id} is still {state} after {self._script.within_seconds:g} s")
             self._stage.progress.show(self._look())
             time.sleep(SECONDS_BETWEEN_LOOKS)
         self._stage.progress.end_line()
         return self._sum_up(state, time.time())
 
     @property
-    def _green(self) -> str:
-        return str(self._handle.get("green_variant", ""))
+    def _green(self) -> Names | None:
+        return self._rollout.names if self._rollout else None
 
     def _look(self) -> Moment:
-        self._handle = self._handle or self._xcom("snapshot") or {}
+        self._rollout = self._rollout or self._frozen()
         now, samples = time.time(), self._stage.watch.samples
         lately = [record for record in self._stage.traffic.records if now - 3 <= record.at < now - 1]
         states = self._stage.airflow.task_states(self._script.dag_id, self._run_id)
-        variants = {"blue": self._blue, "green": self._green}
         return Moment(
             label=self._label,
             seconds=now - self._started_at,
             share=green_share(samples[-1], self._green),
             requests_per_second=len(lately) / 2,
-            failures={color: self._count_errors(variant) for color, variant in variants.items()},
+            failures={color: int(self._count(each).errors) for color, each in self._dimensions().items()},
             tasks=[task_id for task_id, state in states.items() if state in AT_WORK],
         )
 
-    def _count_errors(self, variant: str) -> int:
-        return int(count_invocations(self._cloudwatch, self._stage.endpoint_name, variant, self._started_at).errors)
+    def _frozen(self) -> Rollout | None:
+        """The rollout as its plan was frozen; ``None``: it is not yet."""
+        handle = self._xcom("snapshot")
+        return from_json(handle["frozen"]) if handle else None
+
+    def _dimensions(self) -> dict[str, Mapping[str, str]]:
+        """The CloudWatch dimensions of blue's requests and of green's."""
+        rollout = self._rollout
+        if rollout is None:
+            return {}
+        green = rollout.green_dimensions
+        blue = {"EndpointName": rollout.blue_endpoint_name, "VariantName": rollout.blue.variant}
+        by_config = {"EndpointConfigName": rollout.blue.config_name} if "EndpointConfigName" in green else {}
+        return {"blue": blue | by_config, "green": green}
+
+    def _count(self, dimensions: Mapping[str, str]) -> VariantCounts:
+        return count_invocations(self._cloudwatch, dimensions, self._started_at)
 
     def _sum_up(self, state: str, ended_at: float) -> RunSeen:
-        green, after = self._green, take_inventory(self._stage.session, self._stage.endpoint_name)
-        alarms = self._handle.get("alarms", [])
+        rollout = self._rollout
+        dimensions, alarms = self._dimensions(), rollout.watched_alarms if rollout else ()
+        alarm_at = find_first_alarm(self._cloudwatch, alarms, self._started_at)
         return RunSeen(
             started_at=self._started_at,
             ended_at=ended_at,
             run_state=state,
             settled=str((self._xcom("settle") or {}).get("outcome", "")),
             reason=str(self._xcom("verdict", "reason") or self._xcom("verdict") or ""),
-            green=green,
-            kept=frozenset({f"endpoint config {after.endpoint['config']}", f"model {self._handle.get('green_model')}"}),
+            green=self._green,
+            kept=_kept(rollout) if rollout else frozenset(),
             planned_share=self._planned_share(),
             samples=[sample for sample in self._stage.watch.samples if sample.at >= self._started_at],
             records=self._records(ended_at),
-            green_counts=count_invocations(self._cloudwatch, self._stage.endpoint_name, green, self._started_at),
-            alarm_at=find_first_alarm(self._cloudwatch, alarms, self._started_at),
+            green_counts=self._count(dimensions["green"]) if dimensions else VariantCounts(),
+            alarm_at=alarm_at,
+            harm_at=min(self._bakes_failed_at() | ({alarm_at} if alarm_at else set()), default=None),
             before=self._before,
-            after=after,
+            after=take_inventory(self._stage.session, self._stage.endpoint_name),
         )
+
+    def _bakes_failed_at(self) -> set[float]:
+        failures = self._stage.airflow.failures(self._script.dag_id, self._run_id)
+        return {at for task_id, at in failures.items() if BAKE in task_id}
 
     def _planned_share(self) -> float:
         """The largest share of the steps that the run came to."""
@@ -135,3 +155,12 @@ class WatchedRun:
 
     def _xcom(self, task: str, key: str = "return_value") -> Any:
         return self._stage.airflow.xcom(self._script.dag_id, self._run_id, self._in_group(task), key)
+
+
+def _kept(rollout: Rollout) -> frozenset[str]:
+    """What of green's may stay after a promotion, as in an :class:`.Inventory`."""
+    names = rollout.names
+    kept = {f"endpoint config {names.final_config}", f"model {rollout.green_model_name}"}
+    if rollout.plan.traffic == "endpoints":
+        kept |= {f"endpoint {names.green_endpoint}", f"parameter {names.pointer}"}
+    return frozenset(kept)

@@ -66,16 +66,16 @@ def unpack(archive: bytes, directory: Path) -> None:
 def start_python(
     module: str, *arguments: str, environment: Mapping[str, str], output: IO[bytes] | int
 ) -> subprocess.Popen[bytes]:
-    """Start a module of the sandbox as a process in its own session, so that Ctrl-C in a terminal reaches only its starter.
+    """Start a module as a process in its own session, so that Ctrl-C in a terminal reaches only its starter.
 
     The process holds a pipe as standard input that nobody writes to, see :mod:`.lifeline`.
 
-    :param module: its name within the sandbox.
+    :param module: its dotted name.
     :param environment: added to this process's environment.
     :param output: file, or ``subprocess.PIPE``, that gets both standard output and standard error.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", f"airflow_sm_rollout.sandbox.{module}", *arguments],
+        [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -225,7 +225,7 @@ class ProcessContainer:
             self._workplace.mkdir()
             with (self._workplace / "container.log").open("wb") as output:
                 self._process = start_python(
-                    "serve_model",
+                    f"{__package__}.serve_model",
                     f"--model-dir={directory}",
                     f"--port-file={self._workplace / 'port'}",
                     environment=self._model.environment,

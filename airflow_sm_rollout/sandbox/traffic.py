@@ -22,10 +22,10 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Literal
 from urllib.parse import quote
 
@@ -122,25 +122,30 @@ def sample_row(rows: Sequence[Mapping[str, float]], index: int, seed: int = 0) -
     return {column: value for column, value in row.items() if column not in LATE_COLUMNS}, False
 
 
+def as_named(name: str) -> str:
+    """The endpoint of that name, as clients have it that know of no live pointer."""
+    return name
+
+
 class EndpointClient:
-    """Invokes one endpoint over one kept-alive connection, signed with credentials that only the sandbox takes.
+    """Invokes endpoints over one kept-alive connection, signed with credentials that only the sandbox takes.
 
     :param endpoint_url: of the SageMaker runtime, e.g. ``http://127.0.0.1:4566``.
-    :param endpoint_name: the endpoint.
     :param region: for the signature's scope.
     """
 
-    def __init__(self, endpoint_url: str, endpoint_name: str, region: str) -> None:
-        self._url = f"{endpoint_url.rstrip('/')}/endpoints/{quote(endpoint_name)}/invocations"
+    def __init__(self, endpoint_url: str, region: str) -> None:
+        self._endpoint_url = endpoint_url.rstrip("/")
         self._pool = urllib3.PoolManager(1, maxsize=1, retries=False, timeout=TIMEOUT_SECONDS)
         self._auth = SigV4Auth(Credentials("sandbox", "sandbox"), "sagemaker", region)
 
-    def invoke(self, body: bytes) -> tuple[int, str | None, str]:
+    def invoke(self, endpoint_name: str, body: bytes) -> tuple[int, str | None, str]:
         """Send one request: HTTP status (0: no answer), variant that answered, and the error if it is one."""
-        request = AWSRequest("POST", self._url, {"Content-Type": "application/json"}, body)
+        url = f"{self._endpoint_url}/endpoints/{quote(endpoint_name)}/invocations"
+        request = AWSRequest("POST", url, {"Content-Type": "application/json"}, body)
         self._auth.add_auth(request)
         try:
-            answer = self._pool.request("POST", self._url, body=body, headers=dict(request.headers.items()))
+            answer = self._pool.request("POST", url, body=body, headers=dict(request.headers.items()))
         except urllib3.exceptions.HTTPError as error:
             return 0, None, repr(error)
         variant = answer.headers.get("x-amzn-Invoked-Production-Variant")
@@ -160,6 +165,7 @@ class Traffic:
     :param seed: of the rows that are sent.
     :param region: for the signature's scope.
     :param records_file: gets every record as a line of JSON, too.
+    :param resolve: asked for each request which endpoint serves under ``endpoint_name`` then.
     """
 
     def __init__(
@@ -171,9 +177,12 @@ class Traffic:
         seed: int = 0,
         region: str = "us-east-1",
         records_file: Path | None = None,
+        resolve: Callable[[str], str] = as_named,
     ) -> None:
         if requests_per_second <= 0:
             raise ValueError(f"requests_per_second must be positive, got {requests_per_second}")
+        self._endpoint_name = endpoint_name
+        self._resolve = resolve
         self._interval = 1 / requests_per_second
         self._seed = seed
         self._rows = load_rows()[0]
@@ -183,7 +192,7 @@ class Traffic:
         self._records: list[Record] = []
         self._file = None if records_file is None else records_file.open("a", buffering=1)
         workers = max(2, min(64, round(requests_per_second * SECONDS_BETWEEN_USES)))
-        clients = [EndpointClient(endpoint_url, endpoint_name, region) for _ in range(workers)]
+        clients = [EndpointClient(endpoint_url, region) for _ in range(workers)]
         self._workers = [threading.Thread(target=self._work, args=(client,), daemon=True) for client in clients]
         self._started = 0.0
 
@@ -219,7 +228,8 @@ class Traffic:
     def _send(self, client: EndpointClient, index: int, due: float) -> Record:
         row, complete = sample_row(self._rows, index, self._seed)
         at, started = time.time(), time.monotonic()
-        status, variant, error = client.invoke(json.dumps({"instances": [row]}).encode())
+        body = json.dumps({"instances": [row]}).encode()
+        status, variant, error = client.invoke(self._resolve(self._endpoint_name), body)
         seconds = time.monotonic() - started
         return Record(at, max(0.0, started - due), seconds, status, variant, classify(status), complete, error[:300])
 
@@ -238,11 +248,23 @@ class TrafficProcess:
     :param requests_per_second: the pace, over 0.
     :param records_file: gets a line of JSON per request.
     :param seed: of the rows that are sent.
+    :param program: the module that is run; it ends in :func:`main`.
+    :param environment: added to this process's environment.
     """
 
     def __init__(
-        self, endpoint_url: str, endpoint_name: str, requests_per_second: float, *, records_file: Path, seed: int = 0
+        self,
+        endpoint_url: str,
+        endpoint_name: str,
+        requests_per_second: float,
+        *,
+        records_file: Path,
+        seed: int = 0,
+        program: str = __name__,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self._program = program
+        self._environment = environment
         self._arguments = (
             f"--endpoint-url={endpoint_url}",
             f"--endpoint-name={endpoint_name}",
@@ -259,7 +281,9 @@ class TrafficProcess:
         return read_records(self._records_file)
 
     def __enter__(self) -> TrafficProcess:
-        self._process = start_python("traffic", *self._arguments, environment={}, output=subprocess.DEVNULL)
+        self._process = start_python(
+            self._program, *self._arguments, environment=self._environment, output=subprocess.DEVNULL
+        )
         return self
 
     def __exit__(
@@ -280,10 +304,11 @@ def read_records(records_file: Path) -> list[Record]:
     return [Record(**json.loads(line)) for line in lines]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, resolve: Callable[[str], str] = as_named) -> None:
     """Entry point of the program.
 
     :param arguments: command line without the program's name; by default that of the process.
+    :param resolve: see :class:`Traffic`.
     """
     parser = argparse.ArgumentParser(description="Send steady traffic to a SageMaker endpoint of the sandbox.")
     parser.add_argument("--endpoint-url", required=True)
@@ -301,6 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.requests_per_second,
         seed=options.seed,
         records_file=options.records,
+        resolve=resolve,
     ):
         stopped.wait()
 

@@ -43,7 +43,7 @@ class TrainingProcess:
         (self._directory / "input/config/hyperparameters.json").write_text(json.dumps(dict(hyperparameters)))
         self._log = (self._directory / "log").open("wb")
         self._process = start_python(
-            "train_model", f"--opt-ml={self._directory}", environment=environment, output=self._log
+            f"{__package__}.train_model", f"--opt-ml={self._directory}", environment=environment, output=self._log
         )
 
     def wait(self, log: Callable[[str], None]) -> TrainingResult:

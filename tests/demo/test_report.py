@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.demo.inventory import Inventory
 from airflow_sm_rollout.demo.progress import TIMELINE_COLUMNS, render_timeline
 from airflow_sm_rollout.demo.report import (
@@ -15,17 +16,20 @@ from airflow_sm_rollout.demo.report import (
     RunSeen,
     VariantCounts,
     complaints,
+    green_share,
     report_on,
 )
 from airflow_sm_rollout.demo.shares import ShareSample
 from airflow_sm_rollout.sandbox.traffic import Record
 
-BLUE, GREEN = "AllTraffic", "model-1"
+GREEN = Names("wine", "1")
+BLUE = "AllTraffic"
 BEFORE = Inventory({"config": "wine-v1", "variants": [{"VariantName": BLUE}]}, frozenset({"model wine-v1"}))
 
 
 def sample(at: float, green: float) -> ShareSample:
-    return ShareSample(at, {BLUE: 100 - green, GREEN: green} if green else {BLUE: 100.0})
+    mixed = {(GREEN.mixed_config, BLUE): 100 - green, (GREEN.mixed_config, GREEN.variant): green}
+    return ShareSample(at, mixed if green else {("wine-v1", BLUE): 100.0})
 
 
 def record(at: float, outcome: str = "answered") -> Record:
@@ -46,6 +50,7 @@ BAD = RunSeen(
     records=[record(at / 10) for at in range(588)] + [record(20.0, "failed"), record(21.0, "failed")],
     green_counts=VariantCounts(requests=30, errors=12),
     alarm_at=36.0,
+    harm_at=36.0,
     before=BEFORE,
     after=BEFORE,
 )
@@ -58,8 +63,9 @@ GOOD = replace(
     records=[record(at / 10) for at in range(600)],
     green_counts=VariantCounts(requests=500),
     alarm_at=None,
+    harm_at=None,
     after=Inventory(
-        {"config": "wine-1", "variants": [{"VariantName": GREEN}]},
+        {"config": "wine-1", "variants": [{"VariantName": GREEN.variant}]},
         BEFORE.names | {"endpoint config wine-1", "model wine-1"},
     ),
 )
@@ -105,8 +111,8 @@ def test_where_airflow_and_the_rollout_disagree_nothing_is_settled(run_state: st
         ({"records": [record(1.0, "dropped")]}, "1 requests were dropped"),
         ({"planned_share": 5.0}, "green had 10 %, planned were 5 %"),
         ({"after": Inventory({"config": "other"}, BEFORE.names)}, "not as before"),
-        ({"alarm_at": None}, "no alarm was seen"),
-        ({"reason": "somebody stopped it"}, "names no alarm"),
+        ({"alarm_at": None, "harm_at": None}, "nobody was seen to notice harm"),
+        ({"reason": "somebody stopped it"}, "names no alarm and no bake"),
         ({"run_state": "success"}, "outcome is unsettled"),
     ],
 )
@@ -116,11 +122,42 @@ def test_whatever_goes_wrong_is_complained_about(change: dict[str, object], comp
     assert [text for text in found if complaint in text], found
 
 
+@pytest.mark.parametrize(
+    ("shares", "green"),
+    [
+        pytest.param({}, 0, id="nothing serves"),
+        pytest.param({("wine-v1", BLUE): 100}, 0, id="blue alone"),
+        pytest.param({(GREEN.mixed_config, BLUE): 90, (GREEN.mixed_config, GREEN.variant): 10}, 10, id="two variants"),
+        pytest.param(
+            {("wine-v1", BLUE): 50, (GREEN.final_config, BLUE): 50}, 50, id="two fleets that SageMaker shifts"
+        ),
+        pytest.param({(GREEN.final_config, BLUE): 100}, 100, id="the endpoint of green alone"),
+        pytest.param({(GREEN.final_config, GREEN.variant): 100}, 100, id="promoted"),
+    ],
+)
+def test_greens_share_is_told_by_whichever_way_traffic_is_split(
+    shares: dict[tuple[str, str], float], green: float
+) -> None:
+    assert green_share(ShareSample(0.0, shares), GREEN) == green
+    assert green_share(ShareSample(0.0, shares), None) == 0
+
+
 def test_blue_has_everything_back_at_the_first_look_after_the_alarm_that_shows_it() -> None:
     """Before green's first share its share is 0 as well; that is not the rollback."""
-    assert report_on(replace(BAD, alarm_at=5.0)).seconds_alarm_to_blue == 0.0
-    assert report_on(replace(BAD, alarm_at=39.5)).seconds_alarm_to_blue == 0.5
+    assert report_on(replace(BAD, alarm_at=5.0, harm_at=5.0)).seconds_alarm_to_blue == 0.0
+    assert report_on(replace(BAD, alarm_at=39.5, harm_at=39.5)).seconds_alarm_to_blue == 0.5
     assert report_on(replace(BAD, samples=BAD.samples[:40])).seconds_alarm_to_blue is None
+
+
+def test_harm_that_a_bake_has_proven_without_an_alarm_is_as_good_as_one() -> None:
+    proven = replace(
+        BAD, alarm_at=None, harm_at=20.0, reason="in canary.bake_10: green fails 40 % of its calls, blue 0 %"
+    )
+    report = report_on(proven)
+    assert (report.seconds_alarm_to_blue, report.seconds_harm_to_blue) == (None, 20.0)
+    assert complaints(proven, report, ROLLED_BACK) == []
+    scale = render_timeline(proven)[2]
+    assert scale.index("^ harm is proven") == render_timeline(proven)[0].index("|") + 1 + 20
 
 
 def test_the_timeline_shows_when_green_had_traffic_and_when_requests_failed() -> None:

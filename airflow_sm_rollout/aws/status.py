@@ -1,0 +1,34 @@
+"""Reads what a person is told of an endpoint and the rollout in progress on it. Changes nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.cloudwatch import read_alarms
+from airflow_sm_rollout.aws.control import read_control
+from airflow_sm_rollout.aws.live import read_pointer
+from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.world import read_endpoint
+from airflow_sm_rollout.core.observation import Observation
+
+
+def read_status(clients: Clients, name: str, now: datetime) -> Observation:
+    """An endpoint, or what serves under a logical name, and its rollout.
+
+    :param name: the name that rollouts know.
+    """
+    record, pointer = read_record(clients.ssm, name), read_pointer(clients.ssm, name)
+    if record is None:
+        live = (pointer.endpoint_name if pointer else None) or name
+        return Observation(now, read_endpoint(clients.sagemaker, live), None, pointer=pointer)
+    two = record.green_endpoint_name != record.blue_endpoint_name
+    return Observation(
+        at=now,
+        endpoint=read_endpoint(clients.sagemaker, record.blue_endpoint_name),
+        record=record,
+        alarms=read_alarms(clients.cloudwatch, record.watched_alarms, record.green_traffic_since),
+        control=read_control(clients.ssm, name, record.rollout_id),
+        pointer=pointer,
+        green_endpoint=read_endpoint(clients.sagemaker, record.green_endpoint_name) if two else None,
+    )

@@ -1,0 +1,120 @@
+"""Finds rollouts that nobody drives any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.orphans import Run, why_orphaned
+from airflow_sm_rollout.core.rollout import Rollout, from_json
+from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
+from airflow_sm_rollout.hooks.rollout import AwsConnection
+from airflow_sm_rollout.operators.base import failing_with_reason, handle_of, is_template, patiently
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_LIVE_STATES = ["queued", "running"]
+
+
+class FindOrphansOperator(BaseOperator):
+    """Finds the rollouts whose DAG run is over or gone: after a ``dagrun_timeout``, which skips even teardowns, or a lost Airflow database.
+
+    It changes nothing; expand a :class:`~.rollback.RollbackOperator` over what it returns. A rollout whose run is queued or running is left
+    alone. So is one of a run that this Airflow does not know, for a while: it may be another Airflow's on the same AWS account. Where there
+    is another, name the ``endpoints`` that are yours.
+
+    Needs ``ssm:GetParametersByPath`` on ``/sm-rollout`` beside what a rollback of each endpoint needs (``sm-rollout iam-policy ENDPOINT``).
+
+    :param endpoints: only those whose names match, with ``*`` and ``?`` as in file names (templated).
+    :param unknown_after: how much older than its plan takes a rollout must be whose DAG run this Airflow does not know: a timedelta or
+        seconds (templated).
+    :param max_age: how old one must be to count as orphaned even if its run is running, as that of a paused DAG; ``None``: it never does
+        (templated).
+    :param aws_conn_id: Airflow connection to AWS.
+    :param region_name: AWS region, by default the connection's.
+    :param verify: TLS verification, see boto3.
+    :param botocore_config: members of ``botocore.config.Config``.
+    :return: the rollouts' handles, each with ``why``.
+    """
+
+    template_fields: Sequence[str] = ("endpoints", "unknown_after", "max_age", "aws_conn_id", "region_name")
+    ui_color = "#e6e6e6"
+
+    def __init__(
+        self,
+        *,
+        endpoints: str = "*",
+        unknown_after: DurationOption = timedelta(days=1),
+        max_age: DurationOption | None = None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for name, age in (("unknown_after", unknown_after), ("max_age", max_age)):
+            if age is not None and not is_template(age):
+                parse_duration(name, age)
+        self.endpoints = endpoints
+        self.unknown_after = unknown_after
+        self.max_age = max_age
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        orphans: list[dict[str, Any]] = failing_with_reason(context, lambda: self._find(context))
+        return orphans
+
+    def _find(self, context: Context) -> list[dict[str, Any]]:
+        from airflow_sm_rollout.aws.world import utc_now
+
+        # The runs are asked after the records are read: one that ends in between has settled, and its rollback finds nothing to do.
+        found = list(self._in_progress())
+        asked_at = utc_now()
+        judged = [(rollout, self._why(context, rollout, asked_at)) for rollout in found]
+        for rollout, why in judged:
+            state = f"is orphaned: {why}" if why else "is left alone"
+            self.log.info("Endpoint %s: %s %s", rollout.endpoint_name, rollout.describe_owner(), state)
+        return [{**handle_of(rollout), "why": why} for rollout, why in judged if why]
+
+    def _in_progress(self) -> Iterator[Rollout]:
+        for endpoint_name, text in patiently(self._read_texts, self.log.info).items():
+            if not fnmatchcase(endpoint_name, self.endpoints):
+                continue
+            try:
+                yield from_json(text)
+            except RolloutError as error:
+                self.log.warning("Endpoint %s is left alone: %s", endpoint_name, error)
+
+    def _read_texts(self) -> dict[str, str]:
+        from airflow_sm_rollout.aws.record import read_record_texts
+        from airflow_sm_rollout.aws.world import translated_errors
+
+        connection = AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        with translated_errors("could not read the rollouts' records"):
+            return read_record_texts(connection.client("ssm"))
+
+    def _why(self, context: Context, rollout: Rollout, now: datetime) -> str:
+        unknown_after = parse_duration("unknown_after", self.unknown_after)
+        max_age = None if self.max_age is None else parse_duration("max_age", self.max_age)
+        run = _ask_airflow(context, rollout)
+        return why_orphaned(rollout, run, now, unknown_after=unknown_after, max_age=max_age)
+
+
+def _ask_airflow(context: Context, rollout: Rollout) -> Run:
+    dag_id, run_id = rollout.owner.get("dag_id"), rollout.owner.get("run_id")
+    if not dag_id or not run_id:
+        return Run.UNKNOWN
+    count = context["ti"].get_dr_count
+    if count(dag_id=dag_id, run_ids=[run_id], states=_LIVE_STATES):
+        return Run.ALIVE
+    return Run.OVER if count(dag_id=dag_id, run_ids=[run_id]) else Run.UNKNOWN

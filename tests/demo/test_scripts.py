@@ -1,0 +1,60 @@
+"""The demo asks the sample DAGs for what they can do, and says what it can't show."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from airflow_sm_rollout.core.converge import WAYS, validate_plan
+from airflow_sm_rollout.core.guardrails.policy import why_too_few
+from airflow_sm_rollout.core.rollout import Plan
+from airflow_sm_rollout.core.strategy import STRATEGIES, expand_strategy, parse_duration
+from airflow_sm_rollout.demo.clients import HOLD_SECONDS
+from airflow_sm_rollout.demo.scripts import NoSuchDemo, Script, find_script
+
+DAGS = Path(__file__).parent.parent.parent / "dags"
+PAIRS = [(strategy, traffic) for strategy in STRATEGIES for traffic in WAYS]
+REFUSED = {("canary", "endpoints"), ("linear", "endpoints")}
+SHOWN = [find_script(*pair) for pair in PAIRS if pair not in REFUSED]
+
+
+def plan_of(script: Script) -> Plan:
+    options = {name: value for name, value in script.plan.items() if name != "drain"}
+    return Plan(expand_strategy({"name": script.dag_id, **options}), traffic=script.traffic)
+
+
+@pytest.mark.parametrize(("strategy", "traffic"), sorted(REFUSED))
+def test_what_does_not_go_together_is_refused_with_what_does(strategy: str, traffic: str) -> None:
+    with pytest.raises(NoSuchDemo, match=f"{strategy} does not go with traffic {traffic}, which can do blue_green$"):
+        find_script(strategy, traffic)
+
+
+@pytest.mark.parametrize("script", SHOWN, ids=lambda script: f"{script.dag_id} by {script.traffic}")
+def test_each_plan_is_one_that_its_way_to_split_traffic_can_do(script: Script) -> None:
+    plan = plan_of(script)
+    validate_plan(plan)
+    assert plan.strategy is not None
+    if script.traffic == "guardrails":
+        assert why_too_few(plan.strategy, script.instances) == ""
+    else:
+        assert list(script.shares.values()) == [step.share for step in plan.strategy.steps]
+
+
+@pytest.mark.parametrize("script", SHOWN, ids=lambda script: f"{script.dag_id} by {script.traffic}")
+def test_each_form_is_one_that_the_sample_dag_takes(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk import ParamsDict
+
+    monkeypatch.syspath_prepend(str(DAGS))
+    module = importlib.import_module(script.dag_id)
+    training = importlib.import_module("training")
+    form = ParamsDict({**training.PARAMS, **getattr(module, script.dag_id.upper())})
+    assert set(script.form) <= set(form.keys())
+    form.update(dict(script.form))
+    form.validate()
+
+
+def test_an_endpoint_is_drained_for_longer_than_clients_hold_its_name() -> None:
+    drain = find_script("blue_green", "endpoints").plan["drain"]
+    assert parse_duration("drain", drain).total_seconds() > 2 * HOLD_SECONDS
