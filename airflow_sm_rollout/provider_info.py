@@ -6,6 +6,8 @@ from typing import Any
 
 from airflow_sm_rollout import __version__
 
+_LINKS = ("RolloutLink", "EndpointLink", "AlarmsLink", "MetricsLink")
+
 
 def get_provider_info() -> dict[str, Any]:
     """The provider's description, found by Airflow through the entry point ``apache_airflow_provider``."""
@@ -14,4 +16,5 @@ def get_provider_info() -> dict[str, Any]:
         "name": "SageMaker Rollout",
         "description": "Canary, linear and blue/green rollouts of Amazon SageMaker models, with a rollback that always comes.",
         "versions": [__version__],
+        "extra-links": [f"airflow_sm_rollout.operators.links.{name}" for name in _LINKS],
     }

@@ -26,15 +26,18 @@ from typing import Any
 
 from airflow.sdk import TaskGroup
 
+from airflow_sm_rollout.core.approval import ApprovalGate, parse_gate, validate_gate
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.strategy import DurationOption, SharesOption, expand_strategy
-from airflow_sm_rollout.operators.base import is_template
+from airflow_sm_rollout.core.strategy import DurationOption, SharesOption, Strategy, expand_strategy
+from airflow_sm_rollout.operators.base import RolloutOperator, is_template
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
 from airflow_sm_rollout.operators.promote import PromoteOperator
 from airflow_sm_rollout.operators.settle import SettleOperator, VerdictOperator
+from airflow_sm_rollout.operators.shadow_green import ShadowGreenOperator
 from airflow_sm_rollout.operators.shift_weight import ShiftWeightOperator
 from airflow_sm_rollout.operators.snapshot import SnapshotOperator
-from airflow_sm_rollout.sensors.alarm import AlarmSensor
+from airflow_sm_rollout.operators.validate_green import ValidateGreenOperator
+from airflow_sm_rollout.sensors.bake import BakeSensor
 
 # Every step can be done again, so a killed worker or a falsely failed deferral costs a retry, not the rollout. Errors of the rollout itself
 # are not retried (the operators see to that), nor is a bake.
@@ -73,9 +76,14 @@ def canary_rollout(
     :param max_steps: where ``steps`` is a template, the most steps that a run may ask for; the tasks are then called ``shift_1``,
         ``bake_1``, ..., and those that a run does not need do nothing.
     :param group_id: the task group's name.
-    :param options: what to roll out (``model_name``, or ``model_package_arn``, or ``image`` and ``model_data_url``, ...), ``alarms`` and
-        more: see :class:`~airflow_sm_rollout.operators.planning.PlanningOperator`; and how to reach AWS:
-        :class:`~airflow_sm_rollout.operators.base.RolloutOperator`.
+    :param options: what to roll out (``model_name``, or ``model_package_arn``, or ``image`` and ``model_data_url``, ...), ``alarms``,
+        ``tolerances``, ``limits`` and more: see :class:`~airflow_sm_rollout.operators.planning.PlanningOperator`; and how to reach AWS:
+        :class:`~airflow_sm_rollout.operators.base.RolloutOperator`. ``approval`` asks a person before a step: ``"before_full_traffic"``, or
+        a mapping such as ``{"before": 50, "timeout": 3600, "assigned_users": ["alice"]}``; see
+        :class:`~airflow_sm_rollout.core.approval.ApprovalGate`. ``validate`` asks green before it has traffic: the options of
+        :class:`~airflow_sm_rollout.operators.validate_green.ValidateGreenOperator`, such as
+        ``{"samples": "s3://bucket/samples.jsonl", "agrees_with": "blue", "min_agreement": 0.98}``. ``shadow`` copies live traffic to green
+        first, such as ``{"bake": 600, "percent": 50}``; see :class:`~airflow_sm_rollout.operators.shadow_green.ShadowGreenOperator`.
     :raises PlanError: when the DAG file is read, naming the option.
     """
     strategy = {"name": "canary", "steps": steps, "bake": bake}
@@ -126,42 +134,102 @@ def blue_green_rollout(
 def _rollout(
     group_id: str, endpoint_name: str, strategy: dict[str, Any], labels: Sequence[str], options: dict[str, Any]
 ) -> TaskGroup:
-    by_sagemaker = options.get("traffic") == "guardrails"
-    defaults = {**_RETRIES, "timeout": _SAGEMAKERS_SHIFT} if by_sagemaker else _RETRIES
+    traffic = options.get("traffic", "variants")
+    by_sagemaker = traffic == "guardrails"
+    defaults = {**_RETRIES, "timeout": _SAGEMAKERS_SHIFT} if by_sagemaker or is_template(traffic) else _RETRIES
     loop = {**defaults, **{name: options[name] for name in _LOOP_OPTIONS if name in options}}
+    gates = _gates(options["approval"], strategy, labels, traffic) if options.get("approval") else {}
     with TaskGroup(group_id) as group:
-        planning = {**options, **loop, "strategy": strategy}
+        planning = {**_for_planning(options), **loop, "strategy": strategy}
         snapshot = SnapshotOperator(task_id="snapshot", endpoint_name=endpoint_name, **planning)
         snapshot.is_setup = True
-        # With guardrails SageMaker takes the steps itself, inside the promotion.
-        _wire_rollout(snapshot, endpoint_name, [] if by_sagemaker else labels, loop)
+        # With guardrails SageMaker takes the steps itself, inside the promotion; tasks that are there all the same do nothing then.
+        steps = [] if by_sagemaker else _steps(labels, snapshot.output, loop, gates)
+        shadow = _shadow(options, snapshot.output, loop)
+        _wire_rollout(snapshot, endpoint_name, shadow, [*_validation(options, snapshot.output, loop), *steps], loop)
     _warn_of_dagrun_timeout(group)
     return group
 
 
-def _wire_rollout(snapshot: Any, endpoint_name: str, labels: Sequence[str], loop: dict[str, Any]) -> None:
+def _for_planning(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in ("approval", "validate", "shadow")}
+
+
+def _gates(option: object, strategy: dict[str, Any], labels: Sequence[str], traffic: object) -> dict[int, ApprovalGate]:
+    """Before which steps a person may have to be asked: where the shares are known only when the DAG runs, before any."""
+    gate = parse_gate(option)
+    if traffic == "guardrails" or not is_template([strategy.get("steps"), strategy.get("step")]):
+        validate_gate(gate, _known(strategy), traffic)
+        return {labels.index(_label(gate.before)): gate}
+    return dict.fromkeys(range(len(labels)), gate)
+
+
+def _wire_rollout(
+    snapshot: Any, endpoint_name: str, before: Sequence[Any], steps: Sequence[Any], loop: dict[str, Any]
+) -> None:
     rollout = snapshot.output
     deploy = DeployGreenOperator(task_id="deploy_green", rollout=rollout, **loop)
-    steps = [task for index, label in enumerate(labels) for task in _step_tasks(index, label, rollout, loop)]
     promote = PromoteOperator(task_id="promote", rollout=rollout, **loop)
     # These two know the rollout by endpoint and run, not by XCom: nothing may have reached XCom when they are needed.
     settle = SettleOperator(
         task_id="settle",
         endpoint_name=endpoint_name,
         promote_task_id=promote.task_id,
+        snapshot_task_id=snapshot.task_id,
         **{**loop, "retries": _SETTLE_RETRIES},
     ).as_teardown(setups=snapshot)
-    watched = [task.task_id for task in (deploy, *steps, promote)]
+    watched = [task.task_id for task in (*before, deploy, *steps, promote)]
     verdict = VerdictOperator(task_id="verdict", settle_task_id=settle.task_id, watched_task_ids=watched, retries=1)
     verdict.as_teardown(setups=snapshot, on_failure_fail_dagrun=True)
-    chain = [snapshot, deploy, *steps, promote, settle, verdict]
+    chain = [snapshot, *before, deploy, *steps, promote, settle, verdict]
     for upstream, downstream in pairwise(chain):
         upstream >> downstream
 
 
+def _steps(
+    labels: Sequence[str], rollout: Any, loop: dict[str, Any], gates: dict[int, ApprovalGate]
+) -> list[RolloutOperator]:
+    tasks: list[RolloutOperator] = []
+    for index, label in enumerate(labels):
+        if index in gates:
+            bakes = [task.task_id for task in tasks if isinstance(task, BakeSensor)]
+            tasks.append(_approve(label, gates[index], step=index, rollout=rollout, evidence_task_ids=bakes, **loop))
+        tasks += _step_tasks(index, label, rollout, loop)
+    return tasks
+
+
+def _shadow(options: dict[str, Any], rollout: Any, loop: dict[str, Any]) -> list[RolloutOperator]:
+    if not options.get("shadow"):
+        return []
+    shadow = dict(options["shadow"])
+    if "bake" not in shadow:
+        raise PlanError("shadow", shadow, 'how long it is watched, such as {"bake": 600}')
+    traffic = options.get("traffic", "variants")
+    if traffic != "variants" and not is_template(traffic):
+        raise PlanError("shadow", shadow, f"traffic='variants': with {traffic!r} green can't be a shadow of blue")
+    watch = BakeSensor(task_id="bake_shadow", rollout=rollout, duration=shadow.pop("bake"), **loop)
+    return [ShadowGreenOperator(task_id="shadow", rollout=rollout, **loop, **shadow), watch]
+
+
+def _validation(options: dict[str, Any], rollout: Any, loop: dict[str, Any]) -> list[RolloutOperator]:
+    if not options.get("validate"):
+        return []
+    if options.get("traffic") == "guardrails":
+        allowed = "another way to split traffic: with guardrails SageMaker launches green with the shift, so it can't be asked before"
+        raise PlanError("validate", options["validate"], allowed)
+    return [ValidateGreenOperator(task_id="validate", rollout=rollout, **{**loop, **options["validate"]})]
+
+
+def _approve(label: str, gate: ApprovalGate, **options: Any) -> RolloutOperator:
+    # Imported here: a DAG that asks nobody needs no Airflow that can ask.
+    from airflow_sm_rollout.operators.approval import ApproveOperator
+
+    return ApproveOperator(task_id=f"approve_{label}", gate=gate, **options)
+
+
 def _step_tasks(index: int, label: str, rollout: Any, loop: dict[str, Any]) -> tuple[Any, Any]:
     shift = ShiftWeightOperator(task_id=f"shift_{label}", rollout=rollout, step=index, **loop)
-    watch = AlarmSensor(task_id=f"bake_{label}", rollout=rollout, step=index, **loop)
+    watch = BakeSensor(task_id=f"bake_{label}", rollout=rollout, step=index, **loop)
     return shift, watch
 
 
@@ -171,13 +239,21 @@ def _step_labels(option: str, value: object, strategy: dict[str, Any], max_steps
     :param option: the option that the shares follow from, with its ``value``.
     """
     if not is_template(value):
-        known = {name: each for name, each in strategy.items() if not is_template(each)}
-        return [f"{step.share:g}".replace(".", "_") for step in expand_strategy(known).steps]
+        return [_label(step.share) for step in _known(strategy).steps]
     if max_steps is None or max_steps < 1:
         raise PlanError(
             "max_steps", max_steps, f"how many steps a run may ask for at most, since {option} is a template"
         )
     return [str(number) for number in range(1, max_steps + 1)]
+
+
+def _label(share: float) -> str:
+    return f"{share:g}".replace(".", "_")
+
+
+def _known(strategy: dict[str, Any]) -> Strategy:
+    """The strategy as far as it is no template."""
+    return expand_strategy({name: each for name, each in strategy.items() if not is_template(each)})
 
 
 def _warn_of_dagrun_timeout(group: TaskGroup) -> None:

@@ -71,9 +71,9 @@ class Production:
         self.server = serve(self.sandbox)
         self.environment = {**AWS_ENVIRONMENT, "AWS_ENDPOINT_URL": self.server.url}
         session = boto3.Session("sandbox", "sandbox", region_name="us-east-1")
-        self.sagemaker, self.cloudwatch, self.ssm, self.runtime = (
+        self.sagemaker, self.cloudwatch, self.ssm, self.autoscaling, self.runtime = (
             session.client(service, endpoint_url=self.server.url)
-            for service in ("sagemaker", "cloudwatch", "ssm", "sagemaker-runtime")
+            for service in ("sagemaker", "cloudwatch", "ssm", "application-autoscaling", "sagemaker-runtime")
         )
 
     def close(self) -> None:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from airflow_sm_rollout.core.observation import Alarm
 from airflow_sm_rollout.core.rollout import AlarmDefaults, Rollout
 
 _NAMES_PER_CALL = 100  # DescribeAlarms' limit
-_BASELINE = timedelta(hours=1)
-_BASELINE_PERIOD_SECONDS = 60
 _JITTER_MICROSECONDS = 25_000.0  # a p99 that rises by less is a shared machine's noise, however fast the model
 
 
 FlapsSeen = dict[tuple[str, datetime], "tuple[datetime, str] | None"]
+Figures = dict[datetime, float]
+"""A statistic by the start of its period; a period that has no figure is not there."""
 
 
 def read_alarms(
@@ -84,16 +83,9 @@ def count_requests(
     cloudwatch: Any, dimensions: Mapping[str, str], period_seconds: int, start: datetime, end: datetime
 ) -> float | None:
     """Requests that a variant had, by the dimensions of its metrics; ``None``: no data."""
-    query = _stat("requests", dimensions, "Invocations", "Sum", period_seconds)
-    values = _values(cloudwatch, query, start, end)
+    query = stat_query("requests", dimensions, "Invocations", "Sum", period_seconds)
+    values = read_figures(cloudwatch, [query], start, end)["requests"].values()
     return sum(values) if values else None
-
-
-def read_baseline_p99(cloudwatch: Any, endpoint_name: str, variant: str, now: datetime) -> float | None:
-    """The median of a variant's p99 latencies, minute by minute, over the last hour, in microseconds; ``None``: no traffic."""
-    query = _stat("p99", _variant(endpoint_name, variant), "ModelLatency", "p99", _BASELINE_PERIOD_SECONDS)
-    values = _values(cloudwatch, query, now - _BASELINE, now)
-    return statistics.median(values) if values else None
 
 
 def put_own_alarms(cloudwatch: Any, rollout: Rollout) -> None:
@@ -102,8 +94,8 @@ def put_own_alarms(cloudwatch: Any, rollout: Rollout) -> None:
     if defaults is None:
         return
     cloudwatch.put_metric_alarm(**_error_alarm(rollout, defaults))
-    if rollout.baseline_p99_microseconds is not None:
-        cloudwatch.put_metric_alarm(**_latency_alarm(rollout, defaults, rollout.baseline_p99_microseconds))
+    if rollout.thresholds is not None:
+        cloudwatch.put_metric_alarm(**_latency_alarm(rollout, defaults, rollout.thresholds.p99))
 
 
 def delete_alarms(cloudwatch: Any, names: Iterable[str]) -> None:
@@ -114,7 +106,7 @@ def delete_alarms(cloudwatch: Any, names: Iterable[str]) -> None:
 def _error_alarm(rollout: Rollout, defaults: AlarmDefaults) -> dict[str, Any]:
     green, period = rollout.green_dimensions, rollout.metric_period_seconds
     metrics = [
-        _stat(name, green, metric, "Sum", period)
+        stat_query(name, green, metric, "Sum", period)
         for name, metric in (("requests", "Invocations"), ("e4", "Invocation4XXErrors"), ("e5", "Invocation5XXErrors"))
     ]
     # A period below the floor says 0 %. No FILL: it would invent points for periods that are not published yet.
@@ -132,18 +124,18 @@ def _error_alarm(rollout: Rollout, defaults: AlarmDefaults) -> dict[str, Any]:
     }
 
 
-def _latency_alarm(rollout: Rollout, defaults: AlarmDefaults, baseline: float) -> dict[str, Any]:
+def _latency_alarm(rollout: Rollout, defaults: AlarmDefaults, baseline: int) -> dict[str, Any]:
     green, period = rollout.green_dimensions, rollout.metric_period_seconds
     metrics = [
-        _stat("requests", green, "Invocations", "Sum", period),
-        _stat("p99", green, "ModelLatency", "p99", period),
+        stat_query("requests", green, "Invocations", "Sum", period),
+        stat_query("p99", green, "ModelLatency", "p99", period),
     ]
     # An alarm on the percentile itself would either judge a single request, or with EvaluateLowSampleCountPercentile="ignore" say
     # nothing below 1,000 requests (10 / (1 - 0.99)), which a canary may never get.
     microseconds = f"IF(requests >= {defaults.min_requests}, p99, 0)"
     return {
         "AlarmName": rollout.names.latency_alarm,
-        "AlarmDescription": f"p99 latency (microseconds) of {_describe(green)}; blue had {baseline:.0f} before",
+        "AlarmDescription": f"p99 latency (microseconds) of {_describe(green)}; blue had {baseline} before",
         "Metrics": [*metrics, {"Id": "latency", "Expression": microseconds, "Label": "p99, us", "ReturnData": True}],
         "EvaluationPeriods": 3,
         "DatapointsToAlarm": 3,
@@ -154,25 +146,38 @@ def _latency_alarm(rollout: Rollout, defaults: AlarmDefaults, baseline: float) -
     }
 
 
-def _values(cloudwatch: Any, query: Mapping[str, Any], start: datetime, end: datetime) -> list[float]:
-    pages = cloudwatch.get_paginator("get_metric_data").paginate(
-        MetricDataQueries=[{**query, "ReturnData": True}], StartTime=start, EndTime=end
-    )
-    return [value for page in pages for result in page["MetricDataResults"] for value in result["Values"]]
+def read_figures(
+    cloudwatch: Any, queries: Sequence[Mapping[str, Any]], start: datetime, end: datetime, *wanted: str
+) -> dict[str, Figures]:
+    """Statistics by the identifiers of their queries.
+
+    :param wanted: identifiers of those to be returned, where the others are only what metric math is made of; by default all.
+    """
+    found: dict[str, Figures] = {query["Id"]: {} for query in queries if not wanted or query["Id"] in wanted}
+    asked = [{**query, "ReturnData": query["Id"] in found} for query in queries]
+    pages = cloudwatch.get_paginator("get_metric_data").paginate(MetricDataQueries=asked, StartTime=start, EndTime=end)
+    for page in pages:
+        for result in page["MetricDataResults"]:
+            found[result["Id"]].update(zip(result["Timestamps"], result["Values"], strict=True))
+    return found
 
 
-def _stat(query_id: str, dimensions: Mapping[str, str], metric: str, stat: str, period_seconds: int) -> dict[str, Any]:
+def stat_query(
+    query_id: str,
+    dimensions: Mapping[str, str],
+    metric: str,
+    stat: str,
+    period_seconds: int,
+    namespace: str = "AWS/SageMaker",
+) -> dict[str, Any]:
+    """A MetricDataQuery of one metric, which returns nothing by itself."""
     listed = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-    named = {"Namespace": "AWS/SageMaker", "MetricName": metric, "Dimensions": listed}
+    named = {"Namespace": namespace, "MetricName": metric, "Dimensions": listed}
     return {
         "Id": query_id,
         "MetricStat": {"Metric": named, "Period": period_seconds, "Stat": stat},
         "ReturnData": False,
     }
-
-
-def _variant(endpoint_name: str, variant: str) -> dict[str, str]:
-    return {"EndpointName": endpoint_name, "VariantName": variant}
 
 
 def _describe(dimensions: Mapping[str, str]) -> str:

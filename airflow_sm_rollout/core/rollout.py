@@ -14,7 +14,9 @@ from enum import Enum
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
+from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds, evidence_from
 from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.scaling import Scaling, scaling_from
 from airflow_sm_rollout.core.strategy import Step, Strategy
 
 RECORD_VERSION = 1
@@ -84,6 +86,7 @@ class Blue:
     :param endpoint_tags: the endpoint's tags; what green's endpoint gets too.
     :param pointer: the live pointer's text; ``None``: there was none.
     :param pointer_version: SSM's version of it; 0: there was none.
+    :param scaling: how its variant scales; ``None``: not by itself.
     """
 
     config_name: str
@@ -96,6 +99,7 @@ class Blue:
     endpoint_tags: Mapping[str, str] = field(default_factory=dict)
     pointer: str | None = None
     pointer_version: int = 0
+    scaling: Scaling | None = None
 
     @property
     def variant_config(self) -> Mapping[str, Any]:
@@ -147,6 +151,9 @@ class Plan:
     :param traffic: the way to split traffic, a key of :data:`airflow_sm_rollout.core.converge.WAYS`.
     :param drain: how long an endpoint is kept after the live pointer has left it, before it is deleted: longer than clients hold its
         name (``live_endpoint``'s ``max_age``) and a request may take (60 s, AWS's limit).
+    :param on_drift: what a rollback does where somebody else has changed the endpoint or the live pointer meanwhile: ``refuse`` (say what
+        differs), or ``restore`` (put blue back over it).
+    :param evidence: by what green is judged, beside alarms.
     """
 
     strategy: Strategy | None = None
@@ -155,6 +162,8 @@ class Plan:
     delete_blue: bool = False
     traffic: str = "variants"
     drain: timedelta = timedelta(seconds=65)
+    on_drift: str = "refuse"
+    evidence: Evidence = field(default_factory=Evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +175,10 @@ class Rollout:
     :param owner: who drives it, for people and for finding it again, e.g. ``{"dag_id": ..., "run_id": ...}``.
     :param started_at: when it was recorded.
     :param green_traffic_since: when green was first about to get traffic; what an alarm said before is not about green.
+    :param paused_before_traffic: how long the rollout had been paused by then, which moves no step of a plan that begins only then.
+    :param shadow_since: when green was first about to get copies of requests, as a shadow.
     :param endpoint_modified: where SageMaker shifts traffic by its guardrails, the endpoint's LastModifiedTime before it was asked to.
-    :param baseline_p99_microseconds: blue's p99 latency before, if it had traffic.
+    :param thresholds: blue's latencies before, if it had traffic.
     :param metric_period_seconds: how often the endpoint publishes its metrics.
     """
 
@@ -180,8 +191,10 @@ class Rollout:
     plan: Plan
     phase: Phase = Phase.FORWARD
     green_traffic_since: datetime | None = None
+    paused_before_traffic: timedelta = timedelta()
+    shadow_since: datetime | None = None
     endpoint_modified: datetime | None = None
-    baseline_p99_microseconds: float | None = None
+    thresholds: Thresholds | None = None
     metric_period_seconds: int = 60
 
     @property
@@ -219,11 +232,17 @@ class Rollout:
         return named | ({"EndpointConfigName": self.names.final_config} if self.plan.traffic == "guardrails" else {})
 
     @property
+    def blue_dimensions(self) -> Mapping[str, str]:
+        """The CloudWatch dimensions that are blue's alone."""
+        named = {"EndpointName": self.blue_endpoint_name, "VariantName": self.blue.variant}
+        return named | ({"EndpointConfigName": self.blue.config_name} if self.plan.traffic == "guardrails" else {})
+
+    @property
     def own_alarms(self) -> tuple[str, ...]:
         """Names of the alarms that the rollout makes, and deletes at its end."""
         if self.plan.default_alarms is None:
             return ()
-        if self.baseline_p99_microseconds is None:
+        if self.thresholds is None:
             return (self.names.error_alarm,)
         return (self.names.error_alarm, self.names.latency_alarm)
 
@@ -233,8 +252,8 @@ class Rollout:
         return self.plan.alarms + self.own_alarms
 
     def step(self, index: int) -> Step | None:
-        """The plan's step, counted from 0; ``None`` behind the last one."""
-        steps = self.plan.strategy.steps if self.plan.strategy else ()
+        """The plan's step, counted from 0; ``None`` behind the last one, and where SageMaker takes the steps itself (guardrails)."""
+        steps = self.plan.strategy.steps if self.plan.strategy and self.plan.traffic != "guardrails" else ()
         return steps[index] if index < len(steps) else None
 
     @property
@@ -262,7 +281,8 @@ class Rollout:
             return now
         if since is None or not self.plan.strategy.paced_by_clock:
             return now + step.bake
-        planned = since + sum((each.bake for each in self.plan.strategy.steps[: index + 1]), timedelta()) + paused
+        baked = sum((each.bake for each in self.plan.strategy.steps[: index + 1]), timedelta())
+        planned = since + baked + paused - self.paused_before_traffic
         return max(planned, now + step.bake / 2)
 
     def describe_owner(self) -> str:
@@ -298,9 +318,17 @@ def with_phase(rollout: Rollout, phase: Phase) -> Rollout:
     return replace(rollout, phase=phase)
 
 
-def with_green_traffic(rollout: Rollout, since: datetime) -> Rollout:
-    """The rollout, with green having traffic."""
-    return replace(rollout, green_traffic_since=since)
+def with_green_traffic(rollout: Rollout, since: datetime, paused: timedelta = timedelta()) -> Rollout:
+    """The rollout, with green having traffic.
+
+    :param paused: how long it has been paused so far.
+    """
+    return replace(rollout, green_traffic_since=since, paused_before_traffic=paused)
+
+
+def with_shadow(rollout: Rollout, since: datetime) -> Rollout:
+    """The rollout, with green being a shadow."""
+    return replace(rollout, shadow_since=since)
 
 
 def with_endpoint_modified(rollout: Rollout, last_modified: datetime) -> Rollout:
@@ -325,19 +353,22 @@ def _plain(value: Any) -> Any:
 
 
 def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
-    since, modified = stored.get("green_traffic_since"), stored.get("endpoint_modified")
+    moments = ("green_traffic_since", "shadow_since", "endpoint_modified")
+    since, shadow, modified = (stored.get(moment) for moment in moments)
     return Rollout(
         endpoint_name=stored["endpoint_name"],
         rollout_id=stored["rollout_id"],
         owner=stored["owner"],
         started_at=datetime.fromisoformat(stored["started_at"]),
-        blue=Blue(**stored["blue"]),
+        blue=Blue(**{**stored["blue"], "scaling": scaling_from(stored["blue"].get("scaling"))}),
         green=Green(**stored["green"]),
         plan=_plan_from(stored["plan"]),
         phase=Phase(stored["phase"]),
         green_traffic_since=datetime.fromisoformat(since) if since else None,
+        paused_before_traffic=timedelta(seconds=stored.get("paused_before_traffic", 0.0)),
+        shadow_since=datetime.fromisoformat(shadow) if shadow else None,
         endpoint_modified=datetime.fromisoformat(modified) if modified else None,
-        baseline_p99_microseconds=stored.get("baseline_p99_microseconds"),
+        thresholds=Thresholds(**stored["thresholds"]) if "thresholds" in stored else None,
         metric_period_seconds=stored["metric_period_seconds"],
     )
 
@@ -352,6 +383,8 @@ def _plan_from(stored: Mapping[str, Any]) -> Plan:
         delete_blue=stored["delete_blue"],
         traffic=stored["traffic"],
         drain=timedelta(seconds=stored["drain"]),
+        on_drift=stored.get("on_drift", "refuse"),
+        evidence=evidence_from(stored["evidence"]),
     )
 
 

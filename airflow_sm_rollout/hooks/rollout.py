@@ -25,17 +25,24 @@ class AwsConnection:
 
     def client(self, service_name: str) -> Any:
         """A boto3 client; an endpoint URL in the connection or in ``AWS_ENDPOINT_URL`` is honoured."""
+        return self._hook(service_name).conn
+
+    def region(self) -> str | None:
+        """The region, as the connection or the environment has it."""
+        region: str | None = self._hook("sagemaker").conn_region_name
+        return region
+
+    def _hook(self, service_name: str) -> Any:
         # Imported here: a DAG file that only names operators need not load boto3 (AIRFLOW_FACTS.md section 10).
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
-        hook = AwsBaseHook(
+        return AwsBaseHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
             config=self.botocore_config,
             client_type=service_name,
         )
-        return hook.conn
 
     def clients(self) -> Clients:
         return Clients.of(self)

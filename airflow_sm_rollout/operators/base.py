@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -16,7 +18,9 @@ from airflow_sm_rollout.core.goals import Done, Goal, Hold
 from airflow_sm_rollout.core.names import Names, derive_rollout_id, validate_endpoint_name
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
+from airflow_sm_rollout.core.traces import DID
 from airflow_sm_rollout.hooks.rollout import AwsConnection
+from airflow_sm_rollout.operators.links import LINKS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -51,6 +55,7 @@ class RolloutOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("rollout", "endpoint_name", "aws_conn_id", "region_name")
     ui_color = "#dbe9f6"
+    operator_extra_links = LINKS
 
     def __init__(
         self,
@@ -87,6 +92,11 @@ class RolloutOperator(BaseOperator):
     def connection(self) -> AwsConnection:
         return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
 
+    @cached_property
+    def region(self) -> str:
+        """The AWS region, for links; empty where nobody has said it."""
+        return self.region_name or self.connection.region() or ""
+
     def reach(self, context: Context, goal: Goal, deadline: datetime | None = None) -> Done:
         """Go on toward a goal until it is reached; defers while AWS is busy, and is then called again by :meth:`resume`."""
         clients = self.connection.clients()
@@ -94,8 +104,18 @@ class RolloutOperator(BaseOperator):
         world = self.world(names, clients)
         deadline = deadline or world.now() + self.timeout
         self.log.info("Wanted: %s (rollout %s of endpoint %s)", goal, names.rollout_id, names.endpoint)
+        with diary(context) as note:
+            return self._go_on(goal, world, deadline, note)
+
+    def _go_on(self, goal: Goal, world: AwsWorld, deadline: datetime, note: Callable[[str], None]) -> Done:
+        names = Names(world.endpoint_name, world.rollout_id)
+
+        def tell(line: str) -> None:
+            self.log.info("Now: %s", line)
+            note(line)
+
         while True:
-            step = advance(goal, names.rollout_id, world, deadline, lambda line: self.log.info("Now: %s", line))
+            step = advance(goal, names.rollout_id, world, deadline, tell)
             if isinstance(step, Done):
                 self.log.info("Reached: %s", step.reason)
                 return step
@@ -186,6 +206,25 @@ class RolloutOperator(BaseOperator):
             connection=self.connection.as_dict(),
         )
         self.defer(trigger=trigger, method_name="resume")
+
+
+@contextmanager
+def diary(context: Context) -> Iterator[Callable[[str], None]]:
+    """Takes lines on what the task does, and leaves them at the block's end in XCom :data:`~airflow_sm_rollout.core.traces.DID`, behind
+    those from before a deferral.
+    """
+    lines: list[dict[str, str]] = []
+
+    def note(line: str) -> None:
+        lines.append({"at": datetime.now(timezone.utc).isoformat(timespec="seconds"), "what": line})
+
+    try:
+        yield note
+    finally:
+        if lines:
+            ti = context["ti"]
+            before = ti.xcom_pull(task_ids=ti.task_id, key=DID, map_indexes=ti.map_index) or []
+            ti.xcom_push(key=DID, value=[*before, *lines])
 
 
 def patiently(read: Callable[[], _T], tell: Callable[[str], None]) -> _T:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.errors import RolloutGaveUp
-from airflow_sm_rollout.core.goals import AsBefore, GreenDeployed
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed
 from airflow_sm_rollout.operators.base import handle_of
 from airflow_sm_rollout.operators.planning import PlanningOperator
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class DeployGreenOperator(PlanningOperator):
-    """Puts green beside blue as a second production variant with no traffic, and takes the endpoint for this rollout.
+    """Puts green beside blue with no traffic, and takes the endpoint for this rollout.
+
+    Green is a second production variant; with ``traffic="endpoints"`` an endpoint of its own; with ``"guardrails"`` a config only, since
+    SageMaker launches its instances with the shift.
 
     If AWS refuses, what was made so far is undone before the task fails.
 
@@ -32,10 +35,14 @@ class DeployGreenOperator(PlanningOperator):
         rollout = self.plan(context)
         self.rollout = handle_of(rollout)
         try:
-            self.reach(context, GreenDeployed(rollout), deadline)
+            self.reach(context, self.goal(rollout), deadline)
         except RolloutGaveUp as error:
             raise RolloutGaveUp(f"{error}. {self._undo(rollout)}") from error
         return handle_of(rollout)
+
+    def goal(self, rollout: Rollout) -> Goal:
+        """The state to reach."""
+        return GreenDeployed(rollout)
 
     def _undo(self, rollout: Rollout) -> str:
         """Undo, without waiting: a bad container may hold the endpoint for half an hour, and a rollback task has time for that."""

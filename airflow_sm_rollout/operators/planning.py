@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.rollout import AlarmDefaults, Green, Plan, Rollout, from_json, to_json
-from airflow_sm_rollout.core.strategy import expand_strategy
+from airflow_sm_rollout.core.strategy import DurationOption, expand_strategy, parse_duration
 from airflow_sm_rollout.operators.base import (
     RolloutOperator,
     describe_owner,
@@ -17,15 +17,19 @@ from airflow_sm_rollout.operators.base import (
     own_names,
     patiently,
 )
+from airflow_sm_rollout.operators.judging import JudgingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_DEFAULTS = Plan()
 
-class PlanningOperator(RolloutOperator):
-    """Base of the operators that may begin a rollout.
 
-    :param endpoint_name: the endpoint; blue is what it serves now (templated).
+class PlanningOperator(JudgingOperator):
+    """Base of the operators that may begin a rollout; see :class:`~.judging.JudgingOperator` for how green is judged.
+
+    :param endpoint_name: the endpoint; blue is what it serves now (templated). With ``traffic="endpoints"`` the logical name that clients
+        resolve by :func:`~airflow_sm_rollout.live.live_endpoint`, and blue is the endpoint that serves under it now.
     :param model_name: green as a SageMaker model that exists (templated); or
     :param model_package_arn: as a model package (templated); or
     :param image: as a container image (templated), with
@@ -37,10 +41,16 @@ class PlanningOperator(RolloutOperator):
     :param strategy: which one, and its options, such as ``{"name": "canary", "steps": [10, 100], "bake": 600}`` (templated); see
         :mod:`~airflow_sm_rollout.core.strategy`. ``None``: each shift names its share itself.
     :param traffic: the way to split traffic: ``variants`` (two production variants, any share), ``endpoints`` (two endpoints and a live
-        pointer, 0 or 100 %) or ``guardrails`` (SageMaker shifts by itself).
+        pointer, 0 or 100 %) or ``guardrails`` (SageMaker shifts by itself) (templated).
     :param alarms: names of your own alarms to watch, metric and composite; a list, or a string with commas (templated).
     :param default_alarms: the alarms that the rollout makes for green; ``None`` for none.
-    :param delete_blue: after promotion, delete blue's config and model too. They were yours, so by default they stay.
+    :param delete_blue: after promotion, delete blue's config and model too, and with ``traffic="endpoints"`` its endpoint. They were
+        yours, so by default they stay.
+    :param drain: with ``traffic="endpoints"``, how long an endpoint is kept after clients were sent to the other one, before it is deleted:
+        green's after a rollback, blue's after a promotion with ``delete_blue``. A timedelta or seconds (templated), longer than clients
+        hold its name and a request may take.
+    :param on_drift: what a rollback does where somebody else has changed the endpoint meanwhile: ``refuse`` and say what differs, or
+        ``restore`` blue over that change.
     """
 
     template_fields: Sequence[str] = (
@@ -53,7 +63,9 @@ class PlanningOperator(RolloutOperator):
         "environment",
         "instance_type",
         "strategy",
+        "traffic",
         "alarms",
+        "drain",
     )
 
     def __init__(
@@ -71,20 +83,19 @@ class PlanningOperator(RolloutOperator):
         alarms: str | Sequence[str] = (),
         default_alarms: AlarmDefaults | None = AlarmDefaults(),  # noqa: B008 - frozen
         delete_blue: bool = False,
+        drain: DurationOption = _DEFAULTS.drain,
+        on_drift: str = _DEFAULTS.on_drift,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.model_name = model_name
-        self.model_package_arn = model_package_arn
+        self.model_name, self.model_package_arn = model_name, model_package_arn
         self.image, self.model_data_url = image, model_data_url
-        self.execution_role_arn = execution_role_arn
-        self.environment = environment
+        self.execution_role_arn, self.environment = execution_role_arn, environment
         self.instance_type = instance_type
-        self.strategy = strategy
-        self.traffic = traffic
-        self.alarms = alarms
-        self.default_alarms = default_alarms
+        self.strategy, self.traffic = strategy, traffic
+        self.alarms, self.default_alarms = alarms, default_alarms
         self.delete_blue = delete_blue
+        self.drain, self.on_drift = drain, on_drift
         self._validate_what_is_known()
 
     def _validate_what_is_known(self) -> None:
@@ -93,7 +104,9 @@ class PlanningOperator(RolloutOperator):
             self._green()
         if not is_template(self.alarms):
             parse_alarms(self.alarms)
-        if not is_template(self.strategy) and not is_template(self.alarms):
+        if not is_template(self.drain):
+            parse_duration("drain", self.drain)
+        if not any(is_template(option) for option in (self.strategy, self.traffic, self.alarms, self.drain)):
             validate_plan(self._plan())
 
     def plan(self, context: Context) -> Rollout:
@@ -129,6 +142,9 @@ class PlanningOperator(RolloutOperator):
             default_alarms=self.default_alarms,
             delete_blue=self.delete_blue,
             traffic=self.traffic,
+            drain=parse_duration("drain", self.drain),
+            on_drift=self.on_drift,
+            evidence=self.evidence,
         )
 
 

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 class PromoteOperator(RolloutOperator):
-    """Puts the endpoint on a config with green alone, removes what the rollout made on the way, and releases the endpoint.
+    """Leaves green alone to serve, removes what the rollout made on the way, and releases the endpoint.
 
-    Green must have all of the traffic, and no watched alarm may ring.
+    Green must have all of the traffic, and no watched alarm may ring. With ``traffic="endpoints"`` blue's endpoint is kept, or deleted a
+    while after clients have left it (``delete_blue``, ``drain``); with ``"guardrails"`` this is where SageMaker shifts the traffic by the
+    plan's steps, and where its going back is told as a failure.
     """
 
     ui_color = "#cdebc5"

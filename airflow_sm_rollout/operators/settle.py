@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator
 
+from airflow_sm_rollout.core.figures import figures_to_dict
 from airflow_sm_rollout.core.goals import AsBefore, OnlyGreen
+from airflow_sm_rollout.core.rollout import from_json
+from airflow_sm_rollout.core.traces import FIGURES, NOTE
 from airflow_sm_rollout.operators.base import RolloutOperator
+from airflow_sm_rollout.operators.links import RolloutLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,18 +25,35 @@ class SettleOperator(RolloutOperator):
     """Rolls back, unless green was promoted. A teardown, because only teardowns run when a person marks the run failed.
 
     :param promote_task_id: the task whose success means promoted.
+    :param snapshot_task_id: the task that froze the plan; if it has left it, what the rollout's requests came to is noted for people.
     """
 
     ui_color = "#e6e6e6"
 
-    def __init__(self, *, promote_task_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, promote_task_id: str, snapshot_task_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.promote_task_id = promote_task_id
+        self.snapshot_task_id = snapshot_task_id
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
         promoted = _states(context, [self.promote_task_id]).get(self.promote_task_id) == "success"
         done = self.reach(context, OnlyGreen() if promoted else AsBefore(), deadline)
+        self._note_figures(context)
+        context["ti"].xcom_push(key=NOTE, value={"kind": "settled", "outcome": done.outcome})
         return {"outcome": done.outcome, "state": done.reason}
+
+    def _note_figures(self, context: Context) -> None:
+        """What the requests came to: the record is deleted now, and CloudWatch forgets."""
+        from airflow_sm_rollout.aws.figures import read_figures
+        from airflow_sm_rollout.aws.world import utc_now
+
+        try:
+            handle = context["ti"].xcom_pull(task_ids=self.snapshot_task_id)
+            if handle:
+                figures = read_figures(self.connection.clients(), from_json(handle["frozen"]), utc_now())
+                context["ti"].xcom_push(key=FIGURES, value=figures_to_dict(figures))
+        except Exception as error:  # noqa: BLE001 - a picture that can't be drawn must not make a settled rollout look unsettled
+            self.log.warning("The report will lack figures: %s", error)
 
 
 class VerdictOperator(BaseOperator):
@@ -43,6 +64,7 @@ class VerdictOperator(BaseOperator):
     """
 
     ui_color = "#e6e6e6"
+    operator_extra_links = (RolloutLink(),)
 
     def __init__(self, *, settle_task_id: str, watched_task_ids: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -52,10 +74,14 @@ class VerdictOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         settled = context["ti"].xcom_pull(task_ids=self.settle_task_id) or {}
         if settled.get("outcome") == "promoted":
-            return f"Promoted: {settled['state']}"
-        sentence = f"{self._end(context, settled)} because {self._reason(context)}"
+            return self._note(context, f"Promoted: {settled['state']}")
+        sentence = self._note(context, f"{self._end(context, settled)} because {self._reason(context)}")
         context["ti"].xcom_push(key="reason", value=sentence)
         raise AirflowFailException(sentence)
+
+    def _note(self, context: Context, sentence: str) -> str:
+        context["ti"].xcom_push(key=NOTE, value={"kind": "verdict", "sentence": sentence})
+        return sentence
 
     def _end(self, context: Context, settled: dict[str, Any]) -> str:
         if settled:

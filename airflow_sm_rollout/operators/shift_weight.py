@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import GreenShare
+from airflow_sm_rollout.core.traces import NOTE
 from airflow_sm_rollout.operators.base import RolloutOperator, is_template
 
 if TYPE_CHECKING:
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 
 
 class ShiftWeightOperator(RolloutOperator):
-    """Gives green a share of the traffic, once it has the instances for it.
+    """Gives green a share of the traffic, once it has the instances for it; with ``traffic="endpoints"`` all of it, or none.
 
     A share is never raised while a watched alarm rings, or has rung since green had traffic.
 
     :param share: green's share in percent, 0 to 100 (templated); or
-    :param step: which step of the frozen plan, counted from 0. Behind the plan's last step there is nothing to do.
+    :param step: which step of the frozen plan, counted from 0. Behind the plan's last step there is nothing to do, nor with
+        ``traffic="guardrails"``, where SageMaker takes the steps itself.
     """
 
     template_fields: Sequence[str] = (*RolloutOperator.template_fields, "share")
@@ -38,9 +40,10 @@ class ShiftWeightOperator(RolloutOperator):
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any] | None:
         share = self._share(context)
         if share is None:
-            self.log.info("The plan has no step %s: nothing to do", self.step)
+            self.log.info("There is no step %s to take here: nothing to do", self.step)
             return None
         done = self.reach(context, GreenShare(share), deadline)
+        context["ti"].xcom_push(key=NOTE, value={"kind": "share", "share": share})
         return {"share": share, "state": done.reason}
 
     def _share(self, context: Context) -> float | None:

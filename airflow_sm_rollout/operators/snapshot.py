@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_sm_rollout.core.traces import PLANNED
 from airflow_sm_rollout.operators.planning import PlanningOperator, frozen_handle
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_sm_rollout.core.rollout import Rollout
 
 
 class SnapshotOperator(PlanningOperator):
@@ -42,4 +45,15 @@ class SnapshotOperator(PlanningOperator):
                 rollout.metrics_take,
             )
         self.log.info("Watched: %s", ", ".join(rollout.watched_alarms) or "no alarm")
+        context["ti"].xcom_push(key=PLANNED, value=self._identity(rollout))
         return frozen_handle(rollout)
+
+    def _identity(self, rollout: Rollout) -> dict[str, Any]:
+        return {
+            "endpoint": rollout.endpoint_name,
+            "model": rollout.green_model_name,
+            "strategy": rollout.plan.strategy.name if rollout.plan.strategy else "single steps",
+            "traffic": rollout.plan.traffic,
+            "started_at": rollout.started_at.isoformat(),
+            "connection": self.connection.as_dict(),
+        }

@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_sm_rollout.core.alarms import Bake, Judgement, Verdict
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
+from airflow_sm_rollout.core.evidence.bake import Bake
+from airflow_sm_rollout.core.evidence.sources import judged_alarms, judged_since
 from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
+from airflow_sm_rollout.core.verdict import Verdict
 from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason, is_template
 from airflow_sm_rollout.operators.planning import parse_alarms
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sm_rollout.aws.cloudwatch import FlapsSeen
+    from airflow_sm_rollout.aws.bake import Look
     from airflow_sm_rollout.core.control import Control
     from airflow_sm_rollout.core.rollout import Rollout
 
@@ -43,6 +45,7 @@ class AlarmSensor(RolloutOperator):
 
     template_fields: Sequence[str] = (*RolloutOperator.template_fields, "alarms", "duration")
     ui_color = "#eadcf3"
+    judges_evidence: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -106,7 +109,7 @@ class AlarmSensor(RolloutOperator):
     def _plan_watch(self, planned: Rollout | None, duration: timedelta) -> dict[str, Any]:
         """The watch as JSON: what the trigger takes, and a person reads."""
         from airflow_sm_rollout.aws.world import utc_now
-        from airflow_sm_rollout.triggers.bake import bake_to_dict
+        from airflow_sm_rollout.triggers.bake import bake_to_dict, watched_to_dict
 
         now = utc_now()
         alarms = list(parse_alarms(self.alarms))
@@ -115,11 +118,11 @@ class AlarmSensor(RolloutOperator):
                 raise PlanError("alarms", self.alarms, "names of alarms: nobody would be watching")
             bake = Bake(now, now + duration, None, self.min_requests or 0)
             return {"bake": bake_to_dict(bake), "alarms": alarms, "watched": None}
-        alarms += [name for name in planned.watched_alarms if name not in alarms]
+        alarms += [name for name in judged_alarms(planned) if name not in alarms]
         return {
             "bake": bake_to_dict(self._bake(planned, duration, now)),
             "alarms": alarms,
-            "watched": _watched(planned),
+            "watched": watched_to_dict(planned, judges_evidence=self.judges_evidence),
         }
 
     def _bake(self, planned: Rollout, duration: timedelta, now: datetime) -> Bake:
@@ -131,37 +134,38 @@ class AlarmSensor(RolloutOperator):
         control = self.read_patiently("could not read what is wished of the rollout", read)
         paused = control.paused(now) if control else timedelta()
         ends_at = now + duration if self.step is None else planned.bake_end(self.step, now, paused)
-        enough = self.min_requests
-        if enough is None:
-            enough = planned.plan.default_alarms.min_requests if planned.plan.default_alarms else 0
-        return Bake(now, ends_at, planned.green_traffic_since, enough, paused)
+        enough = self.min_requests if self.min_requests is not None else self.planned_min_requests(planned)
+        return Bake(now, ends_at, judged_since(planned), enough, paused, **self.bake_options(planned))
+
+    def planned_min_requests(self, planned: Rollout) -> int:
+        """Requests that green must have had in a bake, where this task does not say."""
+        return planned.plan.default_alarms.min_requests if planned.plan.default_alarms else 0
+
+    def bake_options(self, planned: Rollout) -> dict[str, Any]:
+        """What else decides about the bake's end: members of :class:`~airflow_sm_rollout.core.evidence.bake.Bake`."""
+        return {}
 
     def _watch(self, context: Context, watch: dict[str, Any]) -> dict[str, Any]:
-        from airflow_sm_rollout.triggers.bake import bake_from_dict, judgement_to_xcoms, look
+        from airflow_sm_rollout.aws.bake import Memory
+        from airflow_sm_rollout.triggers.bake import bake_from_dict, look
 
-        clients, bake = self.connection.clients(), bake_from_dict(watch["bake"])
-        flaps_seen: FlapsSeen = {}
+        clients, bake, memory = self.connection.clients(), bake_from_dict(watch["bake"]), Memory()
         while (
-            judgement := look(clients, bake, watch["alarms"], watch["watched"], flaps_seen)
-        ).verdict is Verdict.WATCHING:
-            self.log.info("%s: %s", judgement.verdict.value, judgement.reason)
+            seen := look(clients, bake, watch["alarms"], watch["watched"], memory)
+        ).judgement.verdict is Verdict.WATCHING:
+            self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
             time.sleep(self.poke_interval)
-        return self._end(context, judgement, judgement_to_xcoms(judgement))
+        return self._end(context, seen)
 
-    def _end(self, context: Context, judgement: Judgement, xcoms: dict[str, Any]) -> dict[str, Any]:
-        self.log.info("%s: %s", judgement.verdict.value, judgement.reason)
-        if judgement.verdict is not Verdict.HEALTHY:
-            for key, value in xcoms.items():
-                context["ti"].xcom_push(key=key, value=value)
-            raise AirflowFailException(judgement.reason)
+    def _end(self, context: Context, seen: Look) -> dict[str, Any]:
+        from airflow_sm_rollout.triggers.bake import look_to_xcoms
+
+        self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
+        xcoms = look_to_xcoms(seen)
         told: dict[str, Any] = xcoms["return_value"]
+        for key, value in xcoms.items():
+            if key != "return_value" or not seen.judgement.passes:
+                context["ti"].xcom_push(key=key, value=value)
+        if not seen.judgement.passes:
+            raise AirflowFailException(seen.judgement.reason)
         return told
-
-
-def _watched(planned: Rollout) -> dict[str, Any]:
-    return {
-        "endpoint_name": planned.endpoint_name,
-        "dimensions": dict(planned.green_dimensions),
-        "period_seconds": planned.metric_period_seconds,
-        "rollout_id": planned.rollout_id,
-    }

@@ -9,13 +9,14 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
-from airflow_sm_rollout.aws.bake import Watched, look_at_bake
+from airflow_sm_rollout.aws.bake import Look, Memory, Watched, look_at_bake
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.cloudwatch import FlapsSeen
 from airflow_sm_rollout.aws.world import translated_errors, utc_now
 from airflow_sm_rollout.core.advance import Passing
-from airflow_sm_rollout.core.alarms import Bake, Judgement, Verdict
 from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.evidence.bake import Bake
+from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
+from airflow_sm_rollout.core.verdict import Judgement, Verdict
 from airflow_sm_rollout.hooks.rollout import AwsConnection
 from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
 
@@ -28,7 +29,7 @@ class BakeTrigger(BaseTrigger):
 
     :param bake: see :func:`bake_to_dict`; its times are absolute, since a trigger starts anew after its triggerer was killed.
     :param alarms: names of the alarms.
-    :param watched: whose wishes are heeded and requests counted; members of :class:`~airflow_sm_rollout.aws.bake.Watched`.
+    :param watched: the rollout whose bake it is; see :func:`watched_to_dict`.
     :param poke_interval: seconds between two looks.
     :param connection: see :class:`~airflow_sm_rollout.hooks.rollout.AwsConnection`.
     """
@@ -64,36 +65,34 @@ class BakeTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         begun = utc_now()
         clients = await asyncio.to_thread(AwsConnection(**self.connection).clients)
-        flaps_seen: FlapsSeen = {}
-        while (judgement := await asyncio.to_thread(self._look, clients, flaps_seen)).verdict is Verdict.WATCHING:
+        memory = Memory()
+        while (seen := await asyncio.to_thread(self._look, clients, memory)).judgement.verdict is Verdict.WATCHING:
             await asyncio.sleep(self.poke_interval)
-        xcoms = judgement_to_xcoms(judgement)
-        if judgement.verdict is Verdict.HEALTHY:
+        xcoms = look_to_xcoms(seen)
+        if seen.judgement.passes:
             await asyncio.sleep(max(0.0, (begun + SHORTEST_DEFERRAL - utc_now()).total_seconds()))
             yield TaskSuccessEvent(xcoms=xcoms)
         else:
             yield TaskFailedEvent(xcoms=xcoms)
 
-    def _look(self, clients: Clients, flaps_seen: FlapsSeen) -> Judgement:
-        judgement = look(clients, bake_from_dict(self.bake), self.alarms, self.watched, flaps_seen)
-        self.log.info("%s: %s", judgement.verdict.value, judgement.reason)
-        return judgement
+    def _look(self, clients: Clients, memory: Memory) -> Look:
+        seen = look(clients, bake_from_dict(self.bake), self.alarms, self.watched, memory)
+        self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
+        return seen
 
 
-def look(
-    clients: Clients, bake: Bake, alarms: list[str], watched: dict[str, Any] | None, flaps_seen: FlapsSeen
-) -> Judgement:
+def look(clients: Clients, bake: Bake, alarms: list[str], watched: dict[str, Any] | None, memory: Memory) -> Look:
     """One look, with errors of AWS as judgements: one that passes leaves the watch on, until the bake is over; then, and for one that does
     not pass, nobody can tell.
     """
     try:
-        with translated_errors("could not look at the alarms"):
-            return look_at_bake(clients, bake, alarms, Watched(**watched) if watched else None, utc_now(), flaps_seen)
+        with translated_errors("could not look at the bake"):
+            return look_at_bake(clients, bake, alarms, watched_from_dict(watched), utc_now(), memory)
     except Passing as error:
         over = utc_now() >= bake.ends_at + SHORTEST_DEFERRAL
-        return Judgement(Verdict.INCONCLUSIVE if over else Verdict.WATCHING, str(error))
+        return Look(Judgement(Verdict.INCONCLUSIVE if over else Verdict.WATCHING, str(error)))
     except RolloutGaveUp as error:
-        return Judgement(Verdict.INCONCLUSIVE, str(error))
+        return Look(Judgement(Verdict.INCONCLUSIVE, str(error)))
 
 
 def bake_to_dict(bake: Bake) -> dict[str, Any]:
@@ -105,6 +104,9 @@ def bake_to_dict(bake: Bake) -> dict[str, Any]:
         "green_traffic_since": since.isoformat() if since else None,
         "min_requests": bake.min_requests,
         "paused_before": bake.paused_before.total_seconds(),
+        "extension": bake.extension.total_seconds(),
+        "tolerates_inconclusive": bake.tolerates_inconclusive,
+        "ends_early": bake.ends_early,
     }
 
 
@@ -117,11 +119,30 @@ def bake_from_dict(stored: dict[str, Any]) -> Bake:
         green_traffic_since=datetime.fromisoformat(since) if since else None,
         min_requests=stored["min_requests"],
         paused_before=timedelta(seconds=stored["paused_before"]),
+        extension=timedelta(seconds=stored["extension"]),
+        tolerates_inconclusive=stored["tolerates_inconclusive"],
+        ends_early=stored["ends_early"],
     )
 
 
-def judgement_to_xcoms(judgement: Judgement) -> dict[str, Any]:
-    """What people and the verdict task read of a bake; ``reason`` is set where the task fails, as by every task of a rollout."""
-    told = {"verdict": judgement.verdict.value, "reason": judgement.reason}
-    failed = {} if judgement.verdict is Verdict.HEALTHY else {"reason": judgement.reason}
-    return {"return_value": told, **failed}
+def watched_to_dict(rollout: Rollout, *, judges_evidence: bool) -> dict[str, Any]:
+    """The rollout that is watched, as JSON."""
+    return {"rollout": to_json(rollout), "judges_evidence": judges_evidence}
+
+
+def watched_from_dict(stored: dict[str, Any] | None) -> Watched | None:
+    """The rollout that is watched, from its JSON; ``None``: only alarms are."""
+    return Watched(from_json(stored["rollout"]), stored["judges_evidence"]) if stored else None
+
+
+def look_to_xcoms(seen: Look) -> dict[str, Any]:
+    """What people and the verdict task read of a bake; ``reason`` is set where the task fails, as by every task of a rollout, and
+    ``evidence`` where green and blue were compared (:meth:`~airflow_sm_rollout.core.evidence.comparison.Comparison.as_dict`).
+    """
+    judgement = seen.judgement
+    told: dict[str, Any] = {"return_value": {"verdict": judgement.verdict.value, "reason": judgement.reason}}
+    if not judgement.passes:
+        told["reason"] = judgement.reason
+    if seen.comparison is not None:
+        told["evidence"] = seen.comparison.as_dict()
+    return told

@@ -13,7 +13,16 @@ from airflow_sm_rollout.aws.world import AwsWorld, utc_now
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import RolloutError
-from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, Hold, OnlyGreen, Wait
+from airflow_sm_rollout.core.goals import (
+    AsBefore,
+    Goal,
+    GreenDeployed,
+    GreenShadowed,
+    GreenShare,
+    Hold,
+    OnlyGreen,
+    Wait,
+)
 from airflow_sm_rollout.core.rollout import from_json, to_json
 from airflow_sm_rollout.hooks.rollout import AwsConnection
 from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
@@ -91,6 +100,8 @@ def goal_to_dict(goal: Goal) -> dict[str, Any]:
     """A goal as JSON."""
     if isinstance(goal, GreenDeployed):
         return {"goal": "green_deployed", "rollout": to_json(goal.rollout)}
+    if isinstance(goal, GreenShadowed):
+        return {"goal": "green_shadowed", "rollout": to_json(goal.rollout), "percent": goal.percent}
     if isinstance(goal, GreenShare):
         return {"goal": "green_share", "share": goal.share}
     return {"goal": "as_before" if isinstance(goal, AsBefore) else "only_green"}
@@ -100,6 +111,8 @@ def goal_from_dict(stored: dict[str, Any]) -> Goal:
     """A goal from its JSON."""
     if stored["goal"] == "green_deployed":
         return GreenDeployed(from_json(stored["rollout"]))
+    if stored["goal"] == "green_shadowed":
+        return GreenShadowed(from_json(stored["rollout"]), stored["percent"])
     if stored["goal"] == "green_share":
         return GreenShare(stored["share"])
     return AsBefore() if stored["goal"] == "as_before" else OnlyGreen()

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_sm_rollout.core.alarms import Bake, Verdict, judge_bake
+from airflow_sm_rollout.core.evidence.bake import Bake, Seen, judge_bake
 from airflow_sm_rollout.core.observation import Alarm
+from airflow_sm_rollout.core.verdict import Judgement, Verdict
 
 START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 END = START + timedelta(minutes=10)
@@ -17,7 +19,7 @@ QUIET = Alarm("errors", "OK", "2.1 % <= 5 %", START - timedelta(minutes=5))
 
 
 def judge(*alarms: Alarm, requests: float | None = 100, now: datetime = END) -> tuple[Verdict, str]:
-    judgement = judge_bake(BAKE, alarms, requests, now)
+    judgement = judge_bake(BAKE, Seen(alarms, requests), now)
     return judgement.verdict, judgement.reason
 
 
@@ -91,3 +93,46 @@ def test_only_what_is_quiet_to_the_end_is_ever_healthy(alarms: list[Alarm], requ
         assert second >= 600
         assert all(alarm.state == "OK" and alarm.flapped_at is None for alarm in alarms)
         assert requests is None or requests >= 20
+
+
+def judged(*judgements: Judgement, now: datetime = END, is_proven: bool = False, **changes: object) -> Judgement:
+    bake = replace(BAKE, **changes)  # type: ignore[arg-type]
+    return judge_bake(bake, Seen([QUIET], 100, None, judgements, is_proven), now)
+
+
+UNSURE = Judgement(Verdict.INCONCLUSIVE, "refusals: there are no figures")
+HARM = Judgement(Verdict.HARMFUL, "green failed 53 of 214 calls")
+NOTHING_YET = Judgement(Verdict.WATCHING, "too little to tell a difference")
+
+
+@pytest.mark.parametrize("second", [0, 599, 600])
+def test_harm_that_anything_has_proven_ends_a_bake_at_any_moment(second: int) -> None:
+    found = judged(NOTHING_YET, UNSURE, HARM, now=START + timedelta(seconds=second))
+    assert found == HARM
+    assert not found.passes
+
+
+def test_where_nobody_can_tell_at_the_end_a_bake_fails_unless_the_plan_says_otherwise() -> None:
+    assert judged(UNSURE, now=END - timedelta(seconds=1)).verdict is Verdict.WATCHING
+    assert judged(UNSURE) == UNSURE
+    assert not judged(UNSURE).passes
+    tolerated = judged(UNSURE, tolerates_inconclusive=True)
+    assert (tolerated.verdict, tolerated.passes) == (Verdict.INCONCLUSIVE, True)
+    assert "refusals" in tolerated.reason
+
+
+def test_an_extended_bake_ends_once_somebody_can_tell_or_its_extension_is_over() -> None:
+    minutes = {"extension": timedelta(minutes=5)}
+    waiting = judged(UNSURE, now=END + timedelta(minutes=4), **minutes)
+    assert waiting.verdict is Verdict.WATCHING
+    assert "60 s" in waiting.reason
+    assert judged(NOTHING_YET, now=END + timedelta(minutes=4), **minutes).verdict is Verdict.HEALTHY
+    assert judged(UNSURE, now=END + timedelta(minutes=5), **minutes) == UNSURE
+
+
+def test_a_bake_ends_early_only_where_the_plan_allows_it_and_only_on_proof_of_health() -> None:
+    early = START + timedelta(minutes=2)
+    assert judged(now=early, is_proven=True).verdict is Verdict.WATCHING
+    assert judged(now=early, ends_early=True).verdict is Verdict.WATCHING
+    assert judged(now=early, is_proven=True, ends_early=True).verdict is Verdict.HEALTHY
+    assert judged(UNSURE, now=early, is_proven=True, ends_early=True).verdict is Verdict.WATCHING

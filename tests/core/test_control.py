@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_sm_rollout.core.alarms import Bake, Verdict, judge_bake
+from airflow_sm_rollout.core.evidence.bake import Bake, Seen, judge_bake
+from airflow_sm_rollout.core.verdict import Verdict
 from airflow_sm_rollout.core.control import Control, Wish, control_from_json, control_to_json, next_control
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.observation import Alarm
@@ -53,7 +54,7 @@ def test_only_a_pause_is_resumed_and_nothing_follows_an_abort() -> None:
 
 def judge(minute: float, control: Control | None, *alarms: Alarm) -> tuple[Verdict, str]:
     bake = Bake(START, START + timedelta(minutes=10), START, min_requests=0)
-    judgement = judge_bake(bake, alarms, 100, START + timedelta(minutes=minute), control)
+    judgement = judge_bake(bake, Seen(alarms, 100, control), START + timedelta(minutes=minute))
     return judgement.verdict, judgement.reason
 
 

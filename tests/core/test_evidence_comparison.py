@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.evidence.comparison import METRICS, Comparison, Finding, Margin, Tolerances, compare
-from airflow_sm_rollout.core.evidence.metric import GUARD_WEIGHT, WEIGHTS, MetricEvidence
+from airflow_sm_rollout.core.evidence.metric import GUARD_WEIGHTS, WEIGHTS, MetricEvidence
 from airflow_sm_rollout.core.evidence.periods import Period, Sample
 from airflow_sm_rollout.core.evidence.wording import format_percent
 
@@ -87,9 +87,13 @@ def minute_of(said: Comparison) -> float:
 
 @pytest.mark.parametrize("seconds", [60, 10])
 @pytest.mark.parametrize("calls", [60, 600, 6000])
-def test_a_model_that_fails_every_call_is_proven_harmful_within_two_periods(calls: int, seconds: int) -> None:
-    said = look(bake(failing(1.0), calls=calls, seconds=seconds), calls)
-    assert (said.verdict, said.culprit) == (Finding.HARM, "errors_5xx")
+@pytest.mark.parametrize("metric", ["errors_5xx", "errors_4xx"])
+def test_a_model_that_fails_every_call_is_proven_harmful_within_two_periods(
+    metric: str, calls: int, seconds: int
+) -> None:
+    rates = tuple(1.0 if each == metric else usual_rate for each, usual_rate in zip(METRICS, USUAL, strict=True))
+    said = look(bake(lambda _: rates, calls=calls, seconds=seconds), calls)
+    assert (said.verdict, said.culprit) == (Finding.HARM, metric)
     # At 60 calls a minute a period of 10 s has one call, and two failed calls are no proof of anything.
     if calls * seconds >= 600 * 10:
         assert minute_of(said) <= 2 * seconds / 60
@@ -281,7 +285,7 @@ def test_more_events_than_calls_are_as_many_as_calls() -> None:
 
 
 def test_all_capital_is_bet_on_something() -> None:
-    assert sum(WEIGHTS.values()) + GUARD_WEIGHT == pytest.approx(1.0)
+    assert sum(WEIGHTS.values()) + sum(GUARD_WEIGHTS.values()) == pytest.approx(1.0)
     assert tuple(WEIGHTS) == METRICS
 
 

@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
+from airflow_sm_rollout.core.evidence.limits import Kpi, Limits, Metric
+from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
+from airflow_sm_rollout.core.evidence.tolerances import Margin, Tolerances
 from airflow_sm_rollout.core.rollout import AlarmDefaults, Blue, Green, Phase, Plan, Rollout, from_json, to_json
 from airflow_sm_rollout.core.strategy import Strategy, canary, linear
 
@@ -38,12 +41,27 @@ GREENS = st.one_of(
     ),
     st.builds(Green, model_package_arn=st.text(min_size=1), instance_type=st.none() | st.text(min_size=1)),
 )
+KPI = Kpi(
+    "refusals", {"m": Metric("Shop", "Refused", "p90", {"Variant": "{variant}"})}, at_most=1.5, relative_to_blue=True
+)
+EVIDENCE = st.builds(
+    Evidence,
+    tolerances=st.just(Tolerances(false_rollback=0.02, over_p99=Margin(1.0, 0.01, 3.0, 0.02))),
+    limits=st.sampled_from([Limits(), Limits(max_error_rate=0.02, max_p99_ms=300.5, min_requests=7, kpis=(KPI,))]),
+    when_inconclusive=st.sampled_from(["fail", "extend", "go_on"]),
+    extend_by=st.timedeltas(timedelta(seconds=1), timedelta(days=1)),
+    end_early=st.booleans(),
+    require_proof=st.booleans(),
+    metric_seconds=st.sampled_from([None, 10, 60]),
+    monitoring_schedules=st.sampled_from([(), ("drift", "quality")]),
+) | st.just(Evidence(tolerances=None))
 PLANS = st.builds(
     Plan,
     strategy=st.sampled_from([None, canary([1, 2.5, 100], bake=7.5), linear(30, 60)]),
     alarms=st.lists(st.text()).map(tuple),
     default_alarms=st.none() | st.builds(AlarmDefaults, st.floats(0.1, 99), st.integers(1, 9), st.floats(1.01, 9)),
     delete_blue=st.booleans(),
+    evidence=EVIDENCE,
 )
 ROLLOUTS = st.builds(
     Rollout,
@@ -56,7 +74,8 @@ ROLLOUTS = st.builds(
     plan=PLANS,
     phase=st.sampled_from(Phase),
     green_traffic_since=st.none() | MOMENTS,
-    baseline_p99_microseconds=st.none() | st.floats(1, 1e9),
+    shadow_since=st.none() | MOMENTS,
+    thresholds=st.none() | st.builds(Thresholds, *[st.integers(1, 10**9)] * 3),
     metric_period_seconds=st.sampled_from([10, 60]),
 )
 

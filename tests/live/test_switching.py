@@ -81,7 +81,7 @@ def reach(clients: Clients, rollout: Rollout, goal: Goal) -> None:
 
 @pytest.fixture
 def clients(production: Production) -> Clients:
-    return Clients(production.sagemaker, production.cloudwatch, production.ssm)
+    return Clients(production.sagemaker, production.cloudwatch, production.ssm, production.autoscaling)
 
 
 def test_no_request_is_dropped_when_clients_are_switched_back_and_for_good(

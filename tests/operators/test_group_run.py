@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from airflow.sdk import DAG, task
 
-from airflow_sm_rollout import canary_rollout
+from airflow_sm_rollout import DeployGreenOperator, ValidateGreenOperator, canary_rollout
 from operators.dag_runs import Ended
 from production import BAD, BLUE_INSTANCES, GOOD, IMAGE, Production, alarm_of, highest, meanwhile
 
@@ -169,3 +171,83 @@ def test_steps_from_a_form_may_be_fewer_than_the_group_has_tasks_for(
     assert ended.state == "success"
     assert {looked.green for looked in seen["fraud"]} == {0, 50, 100}
     assert ended.xcoms.get(("canary.shift_3", "return_value")) is None
+
+
+@pytest.mark.parametrize(("when_inconclusive", "state"), [("fail", "failed"), ("go_on", "success")])
+def test_a_figure_that_is_not_there_fails_the_bake_unless_the_plan_lets_it_pass(
+    when_inconclusive: str,
+    state: str,
+    dag: DAG,
+    run: Callable[[DAG], Ended],
+    production: Production,
+    before: dict[str, Any],
+) -> None:
+    kpi = {"label": "refused orders", "metrics": {"refused": {"namespace": "Shop", "name": "Refused"}}, "at_most": 5}
+    build(dag, limits={"kpis": [kpi]}, when_inconclusive=when_inconclusive)
+    ended = run(dag)
+    assert ended.states["canary.bake_25"] == state
+    assert ended.state == state
+    told = ended.xcoms["canary.bake_25", "return_value"]
+    assert told["verdict"] == "inconclusive"
+    assert "refused orders: there are no figures of green" in told["reason"]
+    assert ended.xcoms["canary.bake_25", "evidence"]["verdict"] == "cannot tell"
+    if state == "failed":
+        assert production.describe("fraud") == before
+        assert "refused orders" in ended.reason("canary.verdict")
+
+
+SAMPLES = [{"amount": 12}, {"amount": 99}]
+
+
+def test_a_green_that_does_not_answer_real_samples_never_gets_traffic(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production, before: dict[str, Any]
+) -> None:
+    build(dag, artifact=BAD, validate={"samples": SAMPLES, "agrees_with": "blue"})
+    with production.watched("fraud") as seen:
+        ended = run(dag)
+    assert highest(seen["fraud"]) == 0
+    assert production.describe("fraud") == before
+    assert ended.states["canary.validate"] == "failed"
+    assert ended.states["canary.shift_25"] == "upstream_failed"
+    assert "2 of 2 samples were not answered as they should be" in ended.reason("canary.verdict")
+    assert len(ended.xcoms["canary.validate", "report"]["complaints"]) == 2
+
+
+def test_samples_may_be_on_s3_and_greens_answers_are_compared_with_blues(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production
+) -> None:
+    s3 = boto3.client("s3", endpoint_url=production.server.url, region_name="us-east-1")
+    s3.create_bucket(Bucket="samples")
+    s3.put_object(Bucket="samples", Key="fraud.jsonl", Body="\n".join(map(json.dumps, SAMPLES)))
+    with dag:
+        deploy = DeployGreenOperator(
+            task_id="deploy", endpoint_name="fraud", image=IMAGE, model_data_url=GOOD, poke_interval=0.2
+        )
+        config = {"s3": {"addressing_style": "path"}}
+        deploy >> ValidateGreenOperator(
+            task_id="validate",
+            rollout=deploy.output,
+            samples="{{ 's3://samples/fraud.jsonl' }}",
+            agrees_with="blue",
+            botocore_config=config,
+        )
+    ended = run(dag)
+    assert ended.state == "success"
+    assert ended.xcoms["validate", "return_value"]["sentence"].startswith(
+        "green agrees with blue on 100 % of 2 samples"
+    )
+
+
+def test_a_shadow_that_nobody_can_judge_is_taken_away_again_and_no_user_ever_met_it(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production, before: dict[str, Any]
+) -> None:
+    kpi = {"label": "refused orders", "metrics": {"refused": {"namespace": "Shop", "name": "Refused"}}, "at_most": 5}
+    build(dag, artifact=BAD, shadow={"bake": 0.3, "percent": 50}, limits={"kpis": [kpi]})
+    with production.watched("fraud") as seen:
+        ended = run(dag)
+    assert ended.states["canary.shadow"] == "success"
+    assert ended.states["canary.bake_shadow"] == "failed"
+    assert ended.states["canary.deploy_green"] == "upstream_failed"
+    assert highest(seen["fraud"]) == 0
+    assert production.describe("fraud") == before
+    assert "in canary.bake_shadow: refused orders" in ended.reason("canary.verdict")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from airflow_sm_rollout import (
     ShiftWeightOperator,
     SnapshotOperator,
 )
+from airflow_sm_rollout.core.rollout import from_json
 from airflow_sm_rollout.sandbox.faults import Fault
 from operators.dag_runs import Ended
 from production import GOOD, IMAGE, Production, alarm_of, meanwhile
@@ -283,3 +285,13 @@ def test_a_second_rollout_is_refused_with_the_name_of_the_first(
     assert f"dag_id {dag.dag_id}" in second.reason("second")
     assert "sm-rollout rollback fraud" in second.reason("second")
     assert production.describe("fraud") == halfway
+
+
+def test_the_way_to_split_traffic_and_its_drain_may_come_from_a_form(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production
+) -> None:
+    form = {"traffic": "{{ 'endpoints' }}", "drain": "{{ 7 }}", "strategy": {"name": "blue_green"}}
+    with dag:
+        SnapshotOperator(task_id="snapshot", **{**GREEN, **form})
+    plan = from_json(run(dag).xcoms["snapshot", "return_value"]["frozen"]).plan
+    assert (plan.traffic, plan.drain) == ("endpoints", timedelta(seconds=7))

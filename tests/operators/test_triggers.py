@@ -5,18 +5,29 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
-from airflow_sm_rollout.core.alarms import Bake
-from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.aws.bake import Watched
+from airflow_sm_rollout.core.evidence.bake import Bake
+from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding
+from airflow_sm_rollout.core.evidence.limits import Kpi, Limits, Metric
+from airflow_sm_rollout.core.evidence.plan import Evidence
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.hooks.rollout import AwsConnection
 from airflow_sm_rollout.sandbox.faults import Fault
-from airflow_sm_rollout.triggers.bake import BakeTrigger, bake_from_dict, bake_to_dict
+from airflow_sm_rollout.triggers.bake import (
+    BakeTrigger,
+    bake_from_dict,
+    bake_to_dict,
+    watched_from_dict,
+    watched_to_dict,
+)
 from airflow_sm_rollout.triggers.converge import ConvergeTrigger, goal_from_dict, goal_to_dict
 from production import BLUE, Production, alarm_of, meanwhile
 
@@ -62,13 +73,21 @@ def test_a_trigger_is_the_same_after_its_way_through_the_database(trigger: BaseT
     assert restored.serialize() == (path, kwargs)
 
 
+@pytest.mark.parametrize("judges_evidence", [True, False])
+def test_what_is_watched_is_the_same_after_its_way_through_the_database(judges_evidence: bool) -> None:
+    stored = json.loads(json.dumps(watched_to_dict(ROLLOUT, judges_evidence=judges_evidence)))
+    assert watched_from_dict(stored) == Watched(ROLLOUT, judges_evidence)
+
+
 @pytest.mark.parametrize("since", [None, NOW])
 def test_a_bake_is_the_same_after_its_way_through_the_database(since: datetime | None) -> None:
-    bake = Bake(NOW, NOW + timedelta(minutes=5), since, 20)
+    bake = Bake(NOW, NOW + timedelta(minutes=5), since, 20, timedelta(seconds=9), timedelta(minutes=1), True, True)
     assert bake_from_dict(json.loads(json.dumps(bake_to_dict(bake)))) == bake
 
 
-@pytest.mark.parametrize("goal", [GreenDeployed(ROLLOUT), GreenShare(12.5), OnlyGreen(), AsBefore()], ids=str)
+@pytest.mark.parametrize(
+    "goal", [GreenDeployed(ROLLOUT), GreenShadowed(ROLLOUT, 50.0), GreenShare(12.5), OnlyGreen(), AsBefore()], ids=str
+)
 def test_a_goal_is_the_same_after_its_way_through_the_database(goal: Goal) -> None:
     assert goal_from_dict(json.loads(json.dumps(goal_to_dict(goal)))) == goal
 
@@ -121,6 +140,19 @@ def test_a_watch_that_is_not_allowed_to_look_is_not_healthy(production: Producti
     assert event.xcoms is not None
     assert event.xcoms["return_value"]["verdict"] == "inconclusive"
     assert "DescribeAlarms answered AccessDenied" in event.xcoms["reason"]
+
+
+def test_a_bake_that_is_judged_by_evidence_leaves_it_and_the_reason(production: Production) -> None:
+    kpi = Kpi("refused orders", {"refused": Metric("Shop", "Refused")}, at_most=5)
+    plan = Plan(evidence=Evidence(limits=Limits(kpis=(kpi,))))
+    rollout = replace(ROLLOUT, plan=plan, green_traffic_since=NOW, started_at=NOW)
+    event = first_event(watch(seconds=0, watched=watched_to_dict(rollout, judges_evidence=True)))
+    assert isinstance(event, TaskFailedEvent)
+    assert event.xcoms is not None
+    assert event.xcoms["reason"] == "refused orders: there are no figures of green"
+    assert event.xcoms["return_value"]["verdict"] == "inconclusive"
+    comparison = Comparison.from_dict(json.loads(json.dumps(event.xcoms["evidence"])))
+    assert comparison.verdict is Finding.CANNOT_TELL
 
 
 def test_a_wait_for_an_endpoint_ends_when_it_has_changed(production: Production) -> None:

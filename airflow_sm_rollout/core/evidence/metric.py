@@ -20,8 +20,9 @@ DEFAULT_DISPERSIONS = {
 }
 """What is assumed at least. Found on the tuning half of ``benchmarks/verdict``, so are the weights and the alternatives."""
 WEIGHTS = {"errors_5xx": 0.34, "errors_4xx": 0.05, "over_p50": 0.17, "over_p95": 0.12, "over_p99": 0.27}
-"""Each metric's part of the capital that is bet on harm; the rest is the guard's."""
-GUARD_WEIGHT = 0.05
+"""Each metric's part of the capital that is bet on harm; the rest is the guards'."""
+GUARD_WEIGHTS = {"errors_5xx": 0.03, "errors_4xx": 0.02}
+"""A container that answers everything with 400 is as broken as one that crashes: on a recorded canary nobody watched for that."""
 ERROR_ODDS = ((1.7, 0.4), (3.5, 0.6))
 SLOW_ODDS = {
     "over_p50": ((1.3, 0.3), (1.8, 0.7)),
@@ -71,7 +72,7 @@ class MetricEvidence:
         odds = ERROR_ODDS if of_errors else SLOW_ODDS[metric]
         self.metric = metric
         self._harm = HarmTest(margin.ratio, margin.points, self.dispersion, odds)
-        self._guard = Guard(self.dispersion) if metric == "errors_5xx" else None
+        self._guard = Guard(self.dispersion) if metric in GUARD_WEIGHTS else None
         self._line = LineTest(margin.healthy_ratio, margin.healthy_points, self.dispersion)
         self._log_health = 0.0
         self._log_health_cold: float | None = None
@@ -82,7 +83,7 @@ class MetricEvidence:
     @property
     def evidence(self) -> float:
         """Of harm: the part of all evidence that is this metric's."""
-        guard = GUARD_WEIGHT * self._guard.evidence if self._guard else 0.0
+        guard = GUARD_WEIGHTS[self.metric] * self._guard.evidence if self._guard else 0.0
         return WEIGHTS[self.metric] * self._harm.evidence + guard
 
     @property

@@ -1,0 +1,108 @@
+"""Which figures a rollout is judged by: whose, since when, in which periods, and which of them are final."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding
+from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.verdict import Judgement, Verdict
+
+BASELINE = timedelta(hours=3)
+THRESHOLDS_FROM = timedelta(hours=1)
+_MINUTE = 60
+# CloudWatch keeps points of less than a minute for 3 hours; what is older is there by the minute only.
+_FINE_KEPT = timedelta(hours=2, minutes=45)
+_UNPLANNED = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where to read what blue and green did.
+
+    :param blue: CloudWatch dimensions of blue's metrics.
+    :param green: of green's.
+    :param thresholds: latencies to count calls above; ``None``: blue had no traffic to take them from.
+    :param since: start of the first period.
+    :param seconds: length of a period.
+    """
+
+    blue: Mapping[str, str]
+    green: Mapping[str, str]
+    thresholds: Thresholds | None
+    since: datetime
+    seconds: int
+
+
+def sources_of(rollout: Rollout, now: datetime) -> Sources | None:
+    """What is to be read about a rollout at a moment; ``None``: green has had no traffic yet."""
+    since = judged_since(rollout)
+    if since is None:
+        return None
+    seconds, green = _period_seconds(rollout, now - since), judged_dimensions(rollout)
+    return Sources(rollout.blue_dimensions, green, rollout.thresholds, floor(since, seconds), seconds)
+
+
+def is_shadow(rollout: Rollout) -> bool:
+    """Whether all that green has had so far are copies of requests."""
+    return rollout.shadow_since is not None and rollout.green_traffic_since is None
+
+
+def judged_since(rollout: Rollout) -> datetime | None:
+    """Since when green has had traffic, or copies of it; a green that was a shadow is a new one, as its instances are."""
+    return rollout.green_traffic_since or rollout.shadow_since
+
+
+def judged_dimensions(rollout: Rollout) -> Mapping[str, str]:
+    """The CloudWatch dimensions of what green does now."""
+    shadow = {"EndpointName": rollout.endpoint_name, "VariantName": rollout.names.shadow}
+    return shadow if is_shadow(rollout) else rollout.green_dimensions
+
+
+def judged_alarms(rollout: Rollout) -> tuple[str, ...]:
+    """The alarms to watch: a shadow has none of the rollout's own."""
+    return rollout.plan.alarms if is_shadow(rollout) else rollout.watched_alarms
+
+
+def _period_seconds(rollout: Rollout, age: timedelta) -> int:
+    """Both variants' figures must be there in each period. On one endpoint they come as the mixed config says; blue's own endpoint keeps
+    its config.
+    """
+    seconds, wanted = rollout.metric_period_seconds, rollout.plan.evidence.metric_seconds
+    if wanted is not None and rollout.plan.traffic == "variants":
+        seconds = min(seconds, wanted)
+    return seconds if age < _FINE_KEPT else max(seconds, _MINUTE)
+
+
+def final_until(now: datetime, seconds: int) -> datetime:
+    """Until when figures are final: a period's are as long after its end as it is long itself.
+
+    Recorded on AWS for minutes: a period that ended 33 s ago still lacked a tenth to a third of its calls, at 60 s it was complete
+    (AWS_FACTS.md section 5). There is no record for shorter periods; that they follow in proportion is an assumption.
+    """
+    return floor(now - timedelta(seconds=seconds), seconds)
+
+
+def floor(moment: datetime, seconds: int) -> datetime:
+    """The start of the period that a moment is in; CloudWatch's periods are counted from the epoch."""
+    return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, timezone.utc)
+
+
+def planned_comparison(rollout: Rollout) -> timedelta:
+    """How long blue and green are planned to serve beside each other."""
+    steps = rollout.plan.strategy.steps if rollout.plan.strategy and not is_shadow(rollout) else ()
+    beside = sum((step.bake for step in steps if step.share < 100), timedelta())
+    return beside or _UNPLANNED
+
+
+def judge_comparison(comparison: Comparison, evidence: Evidence) -> Judgement:
+    """What the comparison means for a bake: without proof either way nothing, unless the plan wants one."""
+    verdict = {
+        Finding.HARM: Verdict.HARMFUL,
+        Finding.HEALTHY: Verdict.HEALTHY,
+        Finding.CANNOT_TELL: Verdict.INCONCLUSIVE if evidence.require_proof else Verdict.WATCHING,
+    }[comparison.verdict]
+    return Judgement(verdict, comparison.sentence)

@@ -1,0 +1,58 @@
+"""The options that say how green is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_sm_rollout.core.evidence.limits import Limits, parse_limits
+from airflow_sm_rollout.core.evidence.plan import Evidence, parse_tolerances
+from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, Tolerances
+from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
+from airflow_sm_rollout.operators.base import RolloutOperator
+
+_DEFAULTS = Evidence()
+
+
+class JudgingOperator(RolloutOperator):
+    """Base of the operators whose plan says how green is judged in its bakes, beside alarms.
+
+    :param tolerances: how much worse than blue green may be, and how sure the comparison must be: a
+        :class:`~airflow_sm_rollout.core.evidence.tolerances.Tolerances` or some of its members; ``None``: green is not compared with blue.
+    :param limits: fixed limits: a :class:`~airflow_sm_rollout.core.evidence.limits.Limits` or some of its members, such as
+        ``{"max_error_rate": 0.02, "max_p99_ms": 300}``.
+    :param when_inconclusive: what becomes of a bake at whose end nobody can tell: ``fail`` (and so go back), ``extend`` or ``go_on``.
+    :param extend_by: with ``extend``, by how much: a timedelta or seconds.
+    :param end_early: end a bake as soon as the comparison has proven green healthy.
+    :param require_proof: a bake is inconclusive unless that is proven. By default it is enough that no harm was found.
+    :param metric_seconds: how often the endpoint publishes its metrics during the rollout (SageMaker's enhanced metrics, which AWS charges
+        for as custom metrics; with ``traffic="variants"``); ``None``: as it does.
+    :param monitoring_schedules: name or names of Model Monitor's schedules that must find no violations while green has traffic. It needs
+        what ``sm-rollout iam-policy ENDPOINT --with monitoring`` prints.
+    """
+
+    def __init__(
+        self,
+        *,
+        tolerances: Tolerances | Mapping[str, Any] | None = DEFAULTS,
+        limits: Limits | Mapping[str, Any] | None = None,
+        when_inconclusive: str = _DEFAULTS.when_inconclusive,
+        extend_by: DurationOption = _DEFAULTS.extend_by,
+        end_early: bool = False,
+        require_proof: bool = False,
+        metric_seconds: int | None = _DEFAULTS.metric_seconds,
+        monitoring_schedules: str | Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        schedules = (monitoring_schedules,) if isinstance(monitoring_schedules, str) else monitoring_schedules
+        self.evidence = Evidence(
+            tolerances=parse_tolerances(tolerances),
+            limits=parse_limits(limits),
+            when_inconclusive=when_inconclusive,
+            extend_by=parse_duration("extend_by", extend_by),
+            end_early=end_early,
+            require_proof=require_proof,
+            metric_seconds=metric_seconds,
+            monitoring_schedules=tuple(schedules),
+        )

@@ -1,0 +1,35 @@
+"""Lets green answer copies of blue's requests, and drops its answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
+from airflow_sm_rollout.core.goals import Goal, GreenShadowed
+from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
+
+if TYPE_CHECKING:
+    from airflow_sm_rollout.core.rollout import Rollout
+
+
+class ShadowGreenOperator(DeployGreenOperator):
+    """Makes green a shadow of blue (SageMaker's ``ShadowProductionVariants``), and takes the endpoint for this rollout.
+
+    Live traffic is copied to green, and no user meets its answers. A :class:`~airflow_sm_rollout.sensors.bake.BakeSensor` behind it
+    compares what the shadow did with what blue did; then :class:`~.deploy_green.DeployGreenOperator` goes on. For ``traffic="variants"``
+    only, and for endpoints that AWS lets have a shadow: not serverless, not asynchronous (AWS_FACTS.md section 8).
+
+    :param percent: how many of the requests are copied, above 0 and at most 100.
+    :return: the rollout handle.
+    """
+
+    def __init__(self, *, percent: float = 100.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 < percent <= 100:
+            raise PlanError("percent", percent, "a percentage above 0 and at most 100")
+        self.percent = percent
+
+    def goal(self, rollout: Rollout) -> Goal:
+        if rollout.plan.traffic != "variants":
+            raise RolloutGaveUp(f"traffic={rollout.plan.traffic!r}: only with variants green can be a shadow of blue")
+        return GreenShadowed(rollout, self.percent)

@@ -1,0 +1,48 @@
+"""Watches green through a bake by all that its plan asks for, and fails the moment harm is proven."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.sensors.alarm import AlarmSensor
+
+if TYPE_CHECKING:
+    from airflow_sm_rollout.core.rollout import Rollout
+
+
+class BakeSensor(AlarmSensor):
+    """Watches a rollout through a bake: its alarms, the comparison of green with blue, and the plan's limits.
+
+    Ends at the first proof of harm. At the end of the bake it succeeds if nothing found harm and everything that was to be watched could
+    be; what becomes of a bake at whose end nobody can tell, the plan says (``when_inconclusive``). The comparison goes on over all steps of
+    a rollout: it is made anew at every look from what CloudWatch has since green first had traffic.
+
+    XCom ``evidence`` has the comparison's figures, XCom ``reason`` why the task failed.
+
+    :param duration: how long to watch: a timedelta or seconds (templated); or
+    :param step: which step of the frozen plan gives the duration, counted from 0; behind the last one there is nothing to watch.
+    :param alarms: names of further alarms (templated).
+    :param min_requests: requests that green must have had, by default as the plan's limits or the rollout's own alarms have it.
+    :param poke_interval: seconds between two looks.
+    """
+
+    ui_color = "#f3dce6"
+    judges_evidence: ClassVar[bool] = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        if kwargs.get("rollout") is None and kwargs.get("endpoint_name") is None:
+            raise PlanError("rollout", None, "a rollout handle such as deploy.output, or give endpoint_name")
+        super().__init__(**kwargs)
+
+    def planned_min_requests(self, planned: Rollout) -> int:
+        limit = planned.plan.evidence.limits.min_requests
+        return limit if limit is not None else super().planned_min_requests(planned)
+
+    def bake_options(self, planned: Rollout) -> dict[str, Any]:
+        evidence = planned.plan.evidence
+        return {
+            "extension": evidence.extension,
+            "tolerates_inconclusive": evidence.when_inconclusive == "go_on",
+            "ends_early": evidence.end_early,
+        }

@@ -1,0 +1,124 @@
+"""A look at a bake: alarms, wishes, requests, limits and the comparison, read and judged together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_sm_rollout.aws.bake import Look, Memory, Watched, look_at_bake
+from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.core.evidence.bake import Bake
+from airflow_sm_rollout.core.evidence.limits import Limits
+from airflow_sm_rollout.core.evidence.plan import Evidence
+from airflow_sm_rollout.core.evidence.sources import judged_alarms
+from airflow_sm_rollout.core.evidence.tolerances import Tolerances
+from airflow_sm_rollout.core.goals import GreenShadowed
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.verdict import Verdict
+from convergence.lab import ENDPOINT, USER_ALARM, Lab
+from evidence.published import publish
+
+STRICT = Tolerances(warm_up_minutes=0, min_bake_minutes=1)
+
+
+class BakingLab(Lab):
+    """A canary whose first step has just been taken, with figures as a test wants them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.run(until=2)
+        rollout = read_record(self.clients.ssm, ENDPOINT)
+        assert rollout is not None
+        self.rollout: Rollout = replace(rollout, plan=replace(rollout.plan, evidence=Evidence(**options)))
+        self.bake = Bake(self.now(), self.now() + timedelta(minutes=10), rollout.green_traffic_since, 20)
+        self.memory = Memory()
+
+    def serve(self, periods: int, blue: dict[str, Any], green: dict[str, Any]) -> None:
+        """Figures of so many periods of 10 s from now on, and the time until they are final."""
+        for number in range(periods):
+            at = self.now() + timedelta(seconds=10 * number)
+            publish(self.sandbox, self.rollout.blue_dimensions, at, **blue)
+            publish(self.sandbox, self.rollout.green_dimensions, at, **green)
+        self.pass_time(10 * periods + 20)
+
+    def look(self) -> Look:
+        watched = Watched(self.rollout, judges_evidence=True)
+        return look_at_bake(self.clients, self.bake, [USER_ALARM], watched, self.now(), self.memory)
+
+
+def test_the_mixed_config_publishes_metrics_every_ten_seconds() -> None:
+    lab = BakingLab()
+    config = lab.clients.sagemaker.describe_endpoint_config(EndpointConfigName=lab.names.mixed_config)
+    assert config["MetricsConfig"] == {"EnableEnhancedMetrics": True, "MetricPublishFrequencyInSeconds": 10}
+    before = lab.clients.sagemaker.describe_endpoint_config(EndpointConfigName=lab.rollout.blue.config_name)
+    assert "MetricsConfig" not in before
+
+
+def test_a_limit_that_is_proven_to_be_exceeded_ends_a_bake_at_once() -> None:
+    lab = BakingLab(limits=Limits(max_error_rate=0.05), tolerances=None)
+    lab.serve(2, blue={"requests": 90}, green={"requests": 10, "e4": 4})
+    look = lab.look()
+    assert look.judgement.verdict is Verdict.HARMFUL
+    assert "8 of green's 20 calls (40 %) answered with an error" in look.judgement.reason
+    assert look.comparison is None
+
+
+def test_a_model_that_fails_every_call_is_proven_harmful_by_the_comparison_within_two_periods() -> None:
+    lab = BakingLab(tolerances=STRICT)
+    lab.serve(2, blue={"requests": 90}, green={"requests": 10, "e5": 10})
+    look = lab.look()
+    assert look.judgement.verdict is Verdict.HARMFUL
+    assert look.comparison is not None
+    assert look.comparison.culprit == "errors_5xx"
+    assert look.judgement.reason == look.comparison.sentence
+
+
+@pytest.mark.parametrize(("require_proof", "verdict"), [(True, Verdict.INCONCLUSIVE), (False, Verdict.HEALTHY)])
+def test_no_figures_are_no_proof_of_health_where_the_plan_wants_one(require_proof: bool, verdict: Verdict) -> None:
+    lab = BakingLab(require_proof=require_proof)
+    lab.bake = replace(lab.bake, min_requests=0)
+    lab.pass_time(600)
+    assert lab.look().judgement.verdict is verdict
+
+
+def test_a_shadow_is_judged_by_what_it_did_with_the_copies() -> None:
+    lab = Lab()
+    plan = lab.plan()
+    lab.reach(GreenShadowed(plan, 50))
+    rollout = read_record(lab.clients.ssm, ENDPOINT)
+    assert rollout is not None
+    rollout = replace(rollout, plan=replace(rollout.plan, evidence=Evidence(tolerances=STRICT)))
+    shadow = {"EndpointName": ENDPOINT, "VariantName": lab.names.shadow}
+    for _ in range(3):
+        publish(lab.sandbox, rollout.blue_dimensions, lab.now(), requests=90)
+        publish(lab.sandbox, shadow, lab.now(), requests=45, e5=45)
+        lab.pass_time(10)
+    lab.pass_time(20)
+    bake = Bake(lab.now(), lab.now() + timedelta(minutes=10), rollout.shadow_since, 20)
+    watched = Watched(rollout, judges_evidence=True)
+    look = look_at_bake(lab.clients, bake, judged_alarms(rollout), watched, lab.now(), Memory())
+    assert judged_alarms(rollout) == (USER_ALARM,)
+    assert look.judgement.verdict is Verdict.HARMFUL
+    assert "Green failed" in look.judgement.reason
+
+
+def test_too_little_traffic_at_the_end_is_inconclusive_and_enough_is_not() -> None:
+    lab = BakingLab()
+    lab.serve(1, blue={"requests": 90}, green={"requests": 19})
+    lab.pass_time(600)
+    assert lab.look().judgement.verdict is Verdict.INCONCLUSIVE
+    publish(lab.sandbox, lab.rollout.green_dimensions, lab.now() - timedelta(seconds=30), requests=1)
+    assert lab.look().judgement.verdict is Verdict.HEALTHY
+
+
+def test_blues_baseline_is_read_once_and_kept_by_who_looks_often() -> None:
+    lab = BakingLab()
+    lab.look()
+    first = lab.memory.baseline
+    calls = lab.calls.count("cloudwatch:GetMetricData")
+    lab.look()
+    assert lab.memory.baseline is first
+    assert lab.calls.count("cloudwatch:GetMetricData") == calls + 1
