@@ -27,7 +27,7 @@ test: $(INSTALLED) browser ## Run all tests, lint and type checks included (TEST
 browser:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 		echo "Installing chromium, for the tests of Airflow's pages ..."; \
-		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core; }
 
 lint: $(INSTALLED) ## Format, then lint and check types
 	$(BIN)/ruff format .

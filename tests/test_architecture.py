@@ -24,7 +24,7 @@ PACKAGE = ROOT / "airflow_sm_rollout"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 AIRFLOW_LAYERS = {"hooks", "operators", "sensors", "triggers", "task_groups", "plugin"}
-PROGRAMS = {"cli", "demo"}
+PROGRAMS = {"cli", "demo", "pytest_plugin"}
 
 IMPURE = {"asyncio", "os", "random", "secrets", "socket", "subprocess", "threading", "time", "uuid"}
 CLOCK_READS = {"now", "today", "utcnow"}

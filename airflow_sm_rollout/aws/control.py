@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from airflow_sm_rollout.aws.errors import Meaning, meaning_of
-from airflow_sm_rollout.core.control import Control, control_from_json, control_to_json
+from airflow_sm_rollout.core.control import Control, control_from_json, control_to_json, next_control
 from airflow_sm_rollout.core.names import control_name
 
 
@@ -21,6 +21,16 @@ def read_control(ssm: Any, endpoint_name: str, rollout_id: str) -> Control | Non
         raise
     control = control_from_json(answer["Parameter"]["Value"])
     return control if control.rollout_id == rollout_id else None
+
+
+def make_wish(ssm: Any, endpoint_name: str, wished: Control) -> Control:
+    """Wish something, after what was wished before.
+
+    :raises RolloutError: where it can't follow that.
+    """
+    control = next_control(read_control(ssm, endpoint_name, wished.rollout_id), wished)
+    write_control(ssm, endpoint_name, control)
+    return control
 
 
 def write_control(ssm: Any, endpoint_name: str, control: Control) -> None:

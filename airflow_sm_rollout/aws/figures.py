@@ -1,0 +1,95 @@
+"""Reads a rollout's figures for people: requests, failures, latency, alarms. Nothing is decided by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.live import read_live_name
+from airflow_sm_rollout.aws.world import read_endpoint
+from airflow_sm_rollout.core.figures import Figures, Point, choose_period, ringing_spans
+from airflow_sm_rollout.core.rollout import Rollout
+
+_METRICS = {
+    "requests": ("Invocations", "Sum"),
+    "bad": ("Invocation4XXErrors", "Sum"),
+    "broken": ("Invocation5XXErrors", "Sum"),
+    "p99": ("ModelLatency", "p99"),
+}
+_MICROSECONDS_IN_MS = 1000
+
+
+def read_share(clients: Clients, rollout: Rollout) -> float | None:
+    """Green's share of the requests in percent at this moment; ``None`` where only SageMaker knows (guardrails)."""
+    if rollout.plan.traffic == "endpoints":
+        return 100.0 if read_live_name(clients.ssm, rollout.endpoint_name) == rollout.green_endpoint_name else 0.0
+    endpoint = read_endpoint(clients.sagemaker, rollout.endpoint_name)
+    return endpoint.share(rollout.green_variant) if endpoint and rollout.plan.traffic == "variants" else None
+
+
+def read_figures(clients: Clients, rollout: Rollout, now: datetime) -> Figures:
+    """Everything since the rollout was planned, in as few calls as it takes: one for the metrics, one for each alarm."""
+    period = choose_period(rollout.metric_period_seconds, rollout.started_at, now)
+    found = _read_metrics(clients.cloudwatch, rollout, period, now)
+    return Figures(
+        counted_at=now,
+        period_seconds=period,
+        blue=_points("blue", found),
+        green=_points("green", found),
+        rang={name: _read_ringing(clients.cloudwatch, name, rollout.started_at) for name in rollout.watched_alarms},
+    )
+
+
+def _read_metrics(cloudwatch: Any, rollout: Rollout, period: int, now: datetime) -> dict[str, dict[float, float]]:
+    whose = {"blue": rollout.blue_dimensions, "green": rollout.green_dimensions}
+    queries = [
+        _query(f"{side}_{name}", dimensions, metric, stat, period)
+        for side, dimensions in whose.items()
+        for name, (metric, stat) in _METRICS.items()
+    ]
+    found: dict[str, dict[float, float]] = {}
+    pages = cloudwatch.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=queries, StartTime=rollout.started_at, EndTime=now, ScanBy="TimestampAscending"
+    )
+    for page in pages:
+        for result in page["MetricDataResults"]:
+            values = zip(result["Timestamps"], result["Values"], strict=True)
+            found.setdefault(result["Id"], {}).update((at.timestamp(), value) for at, value in values)
+    return found
+
+
+def _query(query_id: str, dimensions: Mapping[str, str], metric: str, stat: str, period: int) -> dict[str, Any]:
+    named = {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": metric,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+    }
+    return {"Id": query_id, "MetricStat": {"Metric": named, "Period": period, "Stat": stat}, "ReturnData": True}
+
+
+def _points(side: str, found: Mapping[str, Mapping[float, float]]) -> tuple[Point, ...]:
+    requests, bad, broken, p99 = (found.get(f"{side}_{name}", {}) for name in _METRICS)
+    return tuple(
+        Point(
+            at,
+            count,
+            bad.get(at, 0.0) + broken.get(at, 0.0),
+            round(p99[at] / _MICROSECONDS_IN_MS, 3) if at in p99 else None,
+        )
+        for at, count in sorted(requests.items())
+    )
+
+
+def _read_ringing(cloudwatch: Any, name: str, since: datetime) -> tuple[tuple[float, float | None], ...]:
+    return ringing_spans(sorted(_changes(cloudwatch, name, since)))
+
+
+def _changes(cloudwatch: Any, name: str, since: datetime) -> Iterator[tuple[float, bool]]:
+    pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
+        AlarmName=name, AlarmTypes=["MetricAlarm", "CompositeAlarm"], HistoryItemType="StateUpdate", StartDate=since
+    )
+    for page in pages:
+        for item in page["AlarmHistoryItems"]:
+            yield item["Timestamp"].timestamp(), item["HistorySummary"].endswith("to ALARM")

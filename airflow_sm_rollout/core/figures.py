@@ -1,0 +1,94 @@
+"""What blue's and green's requests came to in a rollout, period by period, and when its alarms rang: for people, never for a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+_FINE = timedelta(hours=3)  # CloudWatch keeps periods below a minute that long
+_POINTS = 1080  # three hours of ten seconds: about 70 KB as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One period of one variant.
+
+    :param at: its start, in seconds since the epoch.
+    :param requests: CloudWatch's ``Invocations``.
+    :param failures: those answered 4XX or 5XX.
+    :param latency_ms: p99 of ``ModelLatency``; ``None``: no requests.
+    """
+
+    at: float
+    requests: float
+    failures: float
+    latency_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Both variants' points, and alarm changes.
+
+    :param counted_at: when CloudWatch was read; the last minute may not have been published then.
+    :param rang: by alarm's name, when it went into ALARM and when out of it, in seconds since the epoch; still in it: ``None``.
+    """
+
+    counted_at: datetime
+    period_seconds: int
+    blue: tuple[Point, ...] = ()
+    green: tuple[Point, ...] = ()
+    rang: Mapping[str, tuple[tuple[float, float | None], ...]] = field(default_factory=dict)
+
+
+def total(points: Sequence[Point]) -> tuple[int, int]:
+    """Requests, and how many of them failed."""
+    return round(sum(point.requests for point in points)), round(sum(point.failures for point in points))
+
+
+def choose_period(metric_period_seconds: int, start: datetime, end: datetime) -> int:
+    """The finest period in seconds that CloudWatch still has since ``start`` and that makes no more than about a thousand points.
+
+    Longer ones are whole minutes, as GetMetricData wants them after three hours.
+    """
+    span = (end - start).total_seconds()
+    if span <= _FINE.total_seconds() and span / metric_period_seconds <= _POINTS:
+        return metric_period_seconds
+    return 60 * max(1, -int(-span // (60 * _POINTS)))
+
+
+def figures_to_dict(figures: Figures) -> dict[str, Any]:
+    """Figures as JSON, a list per point."""
+    return {
+        "counted_at": figures.counted_at.isoformat(),
+        "period_seconds": figures.period_seconds,
+        "blue": [[point.at, point.requests, point.failures, point.latency_ms] for point in figures.blue],
+        "green": [[point.at, point.requests, point.failures, point.latency_ms] for point in figures.green],
+        "rang": {name: [list(span) for span in spans] for name, spans in figures.rang.items()},
+    }
+
+
+def figures_from_dict(stored: Mapping[str, Any]) -> Figures:
+    """Figures from their JSON."""
+    return Figures(
+        counted_at=datetime.fromisoformat(stored["counted_at"]),
+        period_seconds=stored["period_seconds"],
+        blue=tuple(Point(*point) for point in stored["blue"]),
+        green=tuple(Point(*point) for point in stored["green"]),
+        rang={name: tuple((begun, ended) for begun, ended in spans) for name, spans in stored["rang"].items()},
+    )
+
+
+def ringing_spans(changes: Sequence[tuple[float, bool]]) -> tuple[tuple[float, float | None], ...]:
+    """From when to when an alarm rang.
+
+    :param changes: in the order of time, when its state changed, and whether it was to ALARM.
+    """
+    spans: list[tuple[float, float | None]] = []
+    for at, to_alarm in changes:
+        if to_alarm:
+            spans.append((at, None))
+        elif spans and spans[-1][1] is None:
+            spans[-1] = (spans[-1][0], at)
+    return tuple(spans)

@@ -1,0 +1,192 @@
+"""One rollout as people want to read it: made of what its tasks left behind and of what is live, JSON-able, without any judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_sm_rollout.core.figures import Figures, figures_from_dict
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.story import SharePoint, Story
+from airflow_sm_rollout.core.traces import (
+    DID,
+    FIGURES,
+    UNFINISHED,
+    Approval,
+    TaskTrace,
+    Verdict,
+    approvals_of,
+    verdicts_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLine:
+    """A task in one line, and what it did, each with its time (ISO 8601)."""
+
+    name: str
+    state: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    sentence: str
+    did: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What AWS says at this moment.
+
+    :param share: green's share in percent; ``None``: there is no telling.
+    :param alarms: each one's state by its name.
+    :param control: what a person last wished, in words.
+    """
+
+    at: datetime
+    share: float | None
+    alarms: Mapping[str, str]
+    control: str
+    figures: Figures | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A rollout.
+
+    :param outcome: ``running``, ``promoted``, ``rolled_back`` or ``not_settled``.
+    :param sentence: the outcome in one sentence.
+    :param planned: from when on green is to have which share, in percent, if nothing holds it up.
+    :param shares: from when on it really had which.
+    :param facts: questions of somebody who knows nothing yet, and their answers.
+    """
+
+    endpoint: str
+    rollout_id: str
+    group: str
+    strategy: str
+    traffic: str
+    outcome: str
+    sentence: str
+    started_at: datetime
+    ended_at: datetime | None
+    planned: tuple[SharePoint, ...]
+    shares: tuple[SharePoint, ...]
+    facts: tuple[tuple[str, str], ...]
+    tasks: tuple[TaskLine, ...]
+    verdicts: tuple[Verdict, ...]
+    approvals: tuple[Approval, ...]
+    alarms: Mapping[str, str]
+    figures: Figures | None
+    control: str
+
+    @property
+    def is_running(self) -> bool:
+        """Whether more is to come."""
+        return self.outcome == "running"
+
+
+def build_report(group: str, rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None) -> Report:
+    """Put a rollout's report together.
+
+    :param group: the task group's name; empty for none.
+    :param rollout: the frozen plan.
+    :param tasks: its tasks, in the order of the group.
+    :param live: what AWS says now, if it was asked.
+    """
+    story = _tell(rollout, tasks, live)
+    return Report(
+        endpoint=rollout.endpoint_name,
+        rollout_id=rollout.rollout_id,
+        group=group,
+        strategy=rollout.plan.strategy.name if rollout.plan.strategy else "single steps",
+        traffic=rollout.plan.traffic,
+        outcome=story.outcome,
+        sentence=story.sentence(),
+        started_at=rollout.started_at,
+        ended_at=story.ended_at,
+        planned=tuple(_planned(rollout, tasks)),
+        shares=tuple(story.shares),
+        facts=tuple(story.facts()),
+        tasks=tuple(_line(task) for task in tasks),
+        verdicts=tuple(story.verdicts),
+        approvals=tuple(story.approvals),
+        alarms={name: live.alarms.get(name, "not read") if live else "" for name in rollout.watched_alarms},
+        figures=story.figures,
+        control=live.control if live else "",
+    )
+
+
+def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None) -> Story:
+    settle = next((task for task in tasks if task.note.get("kind") == "settled"), None)
+    figures = _figures(settle, live)
+    failed = next((task for task in tasks if task.reason), None)
+    return Story(
+        rollout,
+        _outcome(tasks, settle),
+        tuple(_shares(tasks, settle, live, figures)),
+        settle.ended_at if settle else None,
+        figures,
+        tuple(verdicts_of(tasks)),
+        tuple(approvals_of(tasks)),
+        *_proof(failed),
+    )
+
+
+def _figures(settle: TaskTrace | None, live: Live | None) -> Figures | None:
+    """What CloudWatch has published by now, or by the time when the rollout was settled."""
+    noted: Any = settle.xcoms.get(FIGURES) if settle else None
+    if live is not None and live.figures is not None:
+        return live.figures
+    return figures_from_dict(noted) if noted else None
+
+
+def _outcome(tasks: Sequence[TaskTrace], settle: TaskTrace | None) -> str:
+    if settle is not None:
+        return "promoted" if settle.note.get("outcome") == "promoted" else "rolled_back"
+    last = [task.state for task in tasks if task.name == "settle"]
+    return "not_settled" if last and last[0] not in UNFINISHED else "running"
+
+
+def _proof(failed: TaskTrace | None) -> tuple[str, str]:
+    return (failed.reason.rstrip("."), failed.name) if failed else ("", "")
+
+
+def _planned(rollout: Rollout, tasks: Sequence[TaskTrace]) -> Iterator[SharePoint]:
+    """The plan, laid where green first had traffic."""
+    reached = [task.ended_at for task in tasks if "share" in task.returned and task.ended_at]
+    at = reached[0] if reached else rollout.started_at
+    bakes = [step.bake for step in rollout.plan.strategy.steps] if rollout.plan.strategy else []
+    for index, bake in enumerate(bakes):
+        step = rollout.step(index)
+        yield at, step.share if step else 100.0
+        at += bake
+    yield at, 100.0
+
+
+def _shares(
+    tasks: Sequence[TaskTrace], settle: TaskTrace | None, live: Live | None, figures: Figures | None
+) -> Iterator[SharePoint]:
+    for task in tasks:
+        if task.ended_at is not None and task.returned.get("share") is not None:
+            yield task.ended_at, float(task.returned["share"])
+    if settle is not None and settle.ended_at is not None:
+        promoted = settle.note.get("outcome") == "promoted"
+        yield (settle.ended_at, 100.0) if promoted else (_back_at(settle, settle.ended_at, figures), 0.0)
+    elif live is not None and live.share is not None:
+        yield live.at, live.share
+
+
+def _back_at(settle: TaskTrace, ended_at: datetime, figures: Figures | None) -> datetime:
+    """When green had its last request: tidying up takes longer than giving blue its traffic back."""
+    served = [point.at for point in figures.green if point.requests] if figures else []
+    if figures is None or not served or settle.started_at is None:
+        return ended_at
+    last = datetime.fromtimestamp(served[-1], tz=ended_at.tzinfo) + timedelta(seconds=figures.period_seconds)
+    return min(max(last, settle.started_at), ended_at)
+
+
+def _line(task: TaskTrace) -> TaskLine:
+    sentence = task.reason or str(task.returned.get("reason") or task.returned.get("state") or "")
+    did = tuple((str(each["at"]), str(each["what"])) for each in task.xcoms.get(DID) or ())
+    return TaskLine(task.name, task.state, task.started_at, task.ended_at, sentence, did)

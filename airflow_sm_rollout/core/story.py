@@ -1,0 +1,134 @@
+"""A rollout told to somebody who knows nothing about it yet: the outcome in a sentence, and the questions that everybody has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from airflow_sm_rollout.core.figures import Figures, total
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.traces import Approval, Verdict
+
+SharePoint = tuple[datetime, float]
+_ANSWERED_BY_A_PERSON = ("approved", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the words are made from.
+
+    :param outcome: ``running``, ``promoted``, ``rolled_back`` or ``not_settled``.
+    :param shares: from when on green had which share, in percent.
+    :param proof: why it was rolled back; empty if it was not.
+    :param by_task: which task gave that reason.
+    """
+
+    rollout: Rollout
+    outcome: str
+    shares: Sequence[SharePoint]
+    ended_at: datetime | None
+    figures: Figures | None
+    verdicts: Sequence[Verdict]
+    approvals: Sequence[Approval]
+    proof: str
+    by_task: str
+
+    def sentence(self) -> str:
+        """The outcome, with what it rests on."""
+        green, blue = self.rollout.green_model_name, self.rollout.blue.model_name
+        if self.outcome == "promoted":
+            return f"Promoted: {green} serves all requests of {self.rollout.endpoint_name}."
+        if self.outcome == "rolled_back":
+            return (
+                f"Rolled back: {blue} serves all requests as before, because {self.proof or 'green was not promoted'}."
+            )
+        if self.outcome == "not_settled":
+            return (
+                f"NOT SETTLED: the endpoint may not be as before. Run sm-rollout rollback {self.rollout.endpoint_name}."
+            )
+        return self._state_so_far()
+
+    def _state_so_far(self) -> str:
+        share = self.shares[-1][1] if self.shares else 0.0
+        question = next((each for each in self.approvals if not each.answer), None)
+        asked = f" It waits for a person's answer in task {question.name}, until {question.until}." if question else ""
+        return f"In progress: {self.rollout.green_model_name} has {share:g} % of the requests.{asked}"
+
+    def facts(self) -> Iterator[tuple[str, str]]:
+        """Question and answer."""
+        yield "Which model", self._model()
+        yield "When", self._when()
+        yield "How much traffic it had", self._traffic()
+        yield "How many requests failed", self._failures()
+        yield "What proved it", self._proof()
+        yield "Who decided", self._decider()
+        yield "What serves now", self._serving()
+
+    def _model(self) -> str:
+        green = self.rollout.green
+        origin = green.model_data_url or green.model_package_arn or "a model that existed"
+        return (
+            f"{self.rollout.green_model_name} (green, from {origin}) in place of {self.rollout.blue.model_name} (blue)"
+        )
+
+    def _when(self) -> str:
+        began = self.rollout.started_at
+        if self.ended_at is None:
+            return f"since {_moment(began)}"
+        minutes, seconds = divmod(int((self.ended_at - began).total_seconds()), 60)
+        return f"{_moment(began)} to {_moment(self.ended_at)}, {minutes} min {seconds} s"
+
+    def _traffic(self) -> str:
+        if not any(share for _, share in self.shares):
+            return "none" if self.outcome != "running" else "none yet"
+        changes = [
+            point
+            for before, point in zip([None, *self.shares], self.shares, strict=False)
+            if not before or before[1] != point[1]
+        ]
+        steps = ", then ".join(f"{share:g} % from {at.strftime('%H:%M:%S')}" for at, share in changes)
+        return f"{steps} (UTC)"
+
+    def _failures(self) -> str:
+        if self.figures is None:
+            return "not known: CloudWatch was not read"
+        (green, green_failed), (blue, blue_failed) = total(self.figures.green), total(self.figures.blue)
+        counted = self.figures.counted_at.strftime("%H:%M:%S UTC")
+        if not green:
+            return f"none counted: CloudWatch had published no request to green by {counted}"
+        return (
+            f"{green_failed:,} of green's {green:,} ({_percent(green_failed, green)}); "
+            f"blue failed {blue_failed:,} of {blue:,} ({_percent(blue_failed, blue)}) meanwhile; counted at {counted}"
+        )
+
+    def _proof(self) -> str:
+        if self.proof:
+            return self.proof
+        return " ".join(f"{each.name}: {each.sentence}." for each in self.verdicts) or "nothing yet"
+
+    def _decider(self) -> str:
+        people = [
+            f"{each.by} {each.answer} {each.before:g} % at {each.at}{f' ({each.note})' if each.note else ''}"
+            for each in self.approvals
+            if each.answer in _ANSWERED_BY_A_PERSON
+        ]
+        task = f"the rollout itself, by task {self.by_task}" if self.by_task else "the rollout itself, by its plan"
+        return "; ".join(people) or (task if self.outcome != "running" else "nobody yet")
+
+    def _serving(self) -> str:
+        rollout = self.rollout
+        if self.outcome == "promoted":
+            return f"green, {rollout.green_model_name}, alone"
+        if self.outcome == "rolled_back":
+            return f"blue, {rollout.blue.model_name} on config {rollout.blue.config_name}, as before"
+        share = self.shares[-1][1] if self.shares else 0.0
+        return f"blue {100 - share:g} %, green {share:g} %"
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.3g} %" if whole else "no requests"

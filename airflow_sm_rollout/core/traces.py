@@ -1,0 +1,156 @@
+"""What the tasks of a rollout leave behind for people to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+PLANNED = "sm_rollout_planned"
+"""XCom key of a rollout's identity and the connection it uses, left by the task that froze its plan.
+
+A key of its own, since XComs are indexed by it: that is how all rollouts of an Airflow are found.
+"""
+
+NOTE = "sm_rollout"
+"""XCom key of what became of it: ``{"kind": "share", "share": percent}``, ``settled`` with ``outcome``, ``verdict`` with ``sentence``."""
+
+DID = "did"
+"""XCom key of what a task did: a list of ``{"at": ISO 8601, "what": text}``."""
+
+APPROVAL = "approval"
+"""XCom key of a question and its answer: the members of :class:`Approval` but for the name."""
+
+EVIDENCE = "evidence"
+"""XCom key of a comparison of green with blue."""
+
+FIGURES = "figures"
+"""XCom key of the rollout's :class:`~airflow_sm_rollout.core.figures.Figures`."""
+
+KEYS = ("return_value", "reason", PLANNED, NOTE, DID, APPROVAL, EVIDENCE, FIGURES)
+"""All that a report is made of."""
+
+UNFINISHED = frozenset(
+    {"", "none", "scheduled", "queued", "running", "deferred", "awaiting_input", "up_for_retry", "restarting"}
+)
+"""Airflow's words for a task that may do something yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTrace:
+    """A task of a rollout as Airflow has it.
+
+    :param name: behind the task group's name, e.g. ``shift_10``.
+    :param state: Airflow's word; empty: nothing was decided about it.
+    :param xcoms: what it has left, by key, as JSON has it.
+    """
+
+    name: str
+    state: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    xcoms: Mapping[str, Any]
+
+    @property
+    def returned(self) -> Mapping[str, Any]:
+        """What it returned, if that is an object."""
+        return _object(self.xcoms.get("return_value"))
+
+    @property
+    def note(self) -> Mapping[str, Any]:
+        """Its note, see :data:`NOTE`."""
+        return _object(self.xcoms.get(NOTE))
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in its own words."""
+        return str(self.xcoms.get("reason") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a bake has found.
+
+    :param comparison: green against blue with all figures, where the bake compares; JSON.
+    """
+
+    name: str
+    verdict: str
+    sentence: str
+    comparison: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A question to a person. Moments are ISO 8601.
+
+    :param before: green's share in percent that it is about.
+    :param may_answer: who, in words.
+    :param answer: ``approved``, ``rejected``, ``timed out`` or ``withdrawn``; empty: it is open.
+    :param by: who answered.
+    """
+
+    name: str
+    before: float
+    asked_at: str
+    until: str
+    may_answer: str = ""
+    answer: str = ""
+    by: str = ""
+    at: str = ""
+    note: str = ""
+
+
+def verdicts_of(tasks: Sequence[TaskTrace]) -> Iterator[Verdict]:
+    """What the bakes have found so far."""
+    for task in tasks:
+        if "verdict" in task.returned:
+            comparison = _object(task.xcoms.get(EVIDENCE)) or _object(task.returned.get(EVIDENCE))
+            sentence = str(task.returned.get("reason") or task.reason)
+            yield Verdict(task.name, str(task.returned["verdict"]), sentence, comparison or None)
+
+
+def approvals_of(tasks: Sequence[TaskTrace]) -> Iterator[Approval]:
+    """What people were asked."""
+    for task in tasks:
+        stored = _object(task.xcoms.get(APPROVAL))
+        if stored:
+            yield Approval(name=task.name, **stored)
+
+
+def compared_rows(comparison: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Each compared metric's name, and how often it happened to green and to blue.
+
+    :param comparison: JSON of :class:`~airflow_sm_rollout.core.evidence.results.Comparison`, of whatever version wrote it.
+    """
+    for compared in comparison.get("metrics") or ():
+        metric = str(compared.get("metric", "")).replace("_", " ")
+        yield metric, _describe_rate(compared.get("green")), _describe_rate(compared.get("blue"))
+
+
+def _describe_rate(rate: Mapping[str, Any] | None) -> str:
+    if not rate:
+        return "not known"
+    low, high = (f"{100 * rate[end]:.3g}" for end in ("low", "high"))
+    return f"{100 * rate['rate']:.3g} % ({rate['events']:,} of {rate['requests']:,}; {low} to {high} %)"
+
+
+def settled_at(tasks: Sequence[TaskTrace]) -> datetime | None:
+    """When the rollout was over; ``None``: it is not, or a task says that it is and has not ended itself."""
+    return next((task.ended_at for task in tasks if task.note.get("kind") == "settled"), None)
+
+
+def plain_xcom(value: Any) -> Any:
+    """A value as it was meant: what a trigger's event leaves in XCom comes back as JSON text (Airflow 3.3.2 encodes it once more)."""
+    if not isinstance(value, str) or value[:1] not in ('"', "{", "["):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

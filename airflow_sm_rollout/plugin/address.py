@@ -1,0 +1,24 @@
+"""Where the pages are, for links and pictures in Airflow's UI."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+from airflow.providers.common.compat.sdk import conf
+
+PREFIX = "/sm-rollout"
+
+
+def base_path() -> str:
+    """The path that Airflow itself is served at, by ``[api] base_url``; empty for the root."""
+    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+
+
+def tab_path(dag_id: str, run_id: str) -> str:
+    """The tab on a DAG run."""
+    return f"{base_path()}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/plugin/rollout"
+
+
+def chart_path(dag_id: str, run_id: str) -> str:
+    """Green's share over time as a picture."""
+    return f"{base_path()}{PREFIX}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/chart.svg"

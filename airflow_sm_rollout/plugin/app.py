@@ -1,0 +1,155 @@
+"""The pages' routes. All are behind Airflow's login and its permissions on the DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse
+from pydantic import BaseModel, Field
+
+from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.core.control import Wish
+from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.report import Live, Report, build_report
+from airflow_sm_rollout.core.traces import settled_at
+from airflow_sm_rollout.plugin.live import LiveReads, read_live, wish
+from airflow_sm_rollout.plugin.page import render_chart, render_list, render_rollouts
+from airflow_sm_rollout.plugin.reads import Found, list_rollouts, read_rollouts
+
+WORTH_A_LOOK = timedelta(hours=3)
+"""How long after its end CloudWatch has a rollout's figures to 10 seconds."""
+
+STATIC = Path(__file__).parent / "static"
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "img-src 'self'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'self'",
+    )
+)
+_RUN = "/dags/{dag_id}/runs/{run_id}"
+_MAY_READ = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
+_MAY_EDIT = Depends(requires_access_dag("PUT"))
+_live = LiveReads(read_live)
+
+
+class WishBody(BaseModel):
+    """What a button sends."""
+
+    rollout_id: str
+    wish: Wish
+    note: str = Field(default="", max_length=500)
+
+
+def build_app() -> FastAPI:
+    """The app that Airflow mounts."""
+    app = FastAPI(title="SageMaker rollouts", docs_url=None, redoc_url=None, openapi_url=None)
+    app.middleware("http")(_guarded)
+    app.get("/")(_list)
+    app.get("/static/{name}")(_static)
+    app.get(_RUN, dependencies=[_MAY_READ])(_page)
+    app.get(_RUN + "/report.json", dependencies=[_MAY_READ])(_report)
+    app.get(_RUN + "/chart.svg", dependencies=[_MAY_READ])(_chart)
+    app.post(_RUN + "/wishes", dependencies=[_MAY_EDIT])(_wish)
+    return app
+
+
+async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await answer(request)
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _list(
+    request: Request, session: SessionDep, user: GetUserDep, endpoint: str = "", outcome: str = ""
+) -> HTMLResponse:
+    rows = list_rollouts(session, get_auth_manager().get_authorized_dag_ids(user=user, method="GET"))
+    shown = [row for row in rows if endpoint in row.endpoint and outcome in ("", row.outcome)]
+    return HTMLResponse(render_list(shown, _base(request), endpoint, outcome, _now()))
+
+
+def _static(name: str, user: GetUserDep) -> FileResponse:
+    if name not in {file.name for file in STATIC.iterdir()}:
+        raise HTTPException(404, "There is no such file.")
+    return FileResponse(STATIC / name, headers={"Cache-Control": "private, max-age=300"})
+
+
+def _page(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, run_id: str) -> HTMLResponse:
+    reports = _reports(session, dag_id, run_id)
+    return HTMLResponse(
+        render_rollouts(reports, _base(request), dag_id, run_id, may_edit=_may_edit(dag_id, user), now=_now())
+    )
+
+
+def _report(session: SessionDep, dag_id: str, run_id: str) -> list[Report]:
+    return _reports(session, dag_id, run_id)
+
+
+def _chart(session: SessionDep, dag_id: str, run_id: str) -> Response:
+    reports = _reports(session, dag_id, run_id)
+    return Response(render_chart(reports[-1] if reports else None, _now()), media_type="image/svg+xml")
+
+
+def _wish(
+    session: SessionDep,
+    user: GetUserDep,
+    dag_id: str,
+    run_id: str,
+    body: WishBody,
+    x_sm_rollout: Annotated[str, Header()],  # no other site's page can send it with a person's cookie
+) -> dict[str, str]:
+    found = next(
+        (each for each in read_rollouts(session, dag_id, run_id) if each.rollout.rollout_id == body.rollout_id), None
+    )
+    if found is None:
+        raise HTTPException(404, "This run has no such rollout.")
+    try:
+        done = wish(found, body.wish, user.get_name(), body.note, {"dag_id": dag_id, "run_id": run_id})
+    except RolloutError as error:
+        raise HTTPException(409, f"{error}.") from error
+    except Passing as error:
+        raise HTTPException(503, f"{error}. Try again.") from error
+    _live.forget(found)
+    return {"done": f"{found.rollout.endpoint_name}: {done.describe()}."}
+
+
+def _reports(session: Any, dag_id: str, run_id: str) -> list[Report]:
+    return [
+        build_report(found.group, found.rollout, found.tasks, _look(found))
+        for found in read_rollouts(session, dag_id, run_id)
+    ]
+
+
+def _look(found: Found) -> Live | None:
+    """What is long over is not looked at: of that Airflow knows all, and CloudWatch less."""
+    ended = settled_at(found.tasks)
+    return None if ended and _now() - ended > WORTH_A_LOOK else _live.latest(found)
+
+
+def _may_edit(dag_id: str, user: Any) -> bool:
+    """Whether the buttons are shown; what they do is guarded by the route."""
+    return bool(get_auth_manager().is_authorized_dag(method="PUT", details=DagDetails(id=dag_id), user=user))
+
+
+def _base(request: Request) -> str:
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

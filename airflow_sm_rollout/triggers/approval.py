@@ -1,0 +1,128 @@
+"""Waits for a person's answer, and goes on watching green meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail, update_hitl_detail_response
+from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+from asgiref.sync import sync_to_async
+
+from airflow_sm_rollout.aws.bake import Memory
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.world import utc_now
+from airflow_sm_rollout.core.approval import APPROVE, REJECT, describe_silence
+from airflow_sm_rollout.core.traces import APPROVAL
+from airflow_sm_rollout.core.verdict import Verdict
+from airflow_sm_rollout.hooks.rollout import AwsConnection
+from airflow_sm_rollout.triggers.bake import bake_from_dict, look
+from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
+
+AGAINST = frozenset({Verdict.HARMFUL, Verdict.ABORTED, Verdict.INCONCLUSIVE})
+"""What ends the wait: harm, a person's abort, or that green can't be watched any more."""
+
+
+class ApprovalTrigger(BaseTrigger):
+    """Ends its task itself at the first sign of harm and at the time-out; a bake's watch does the same, and for the same reason.
+
+    Airflow 3.3 and later hand a person's answer to the task without asking the trigger; before, it is found here.
+
+    :param ti_id: the task instance that has asked.
+    :param until: when the question closes, ISO 8601.
+    :param approves_silence: whether no answer counts as approval.
+    :param question: the XCom :data:`~airflow_sm_rollout.core.traces.APPROVAL` as it is without an answer.
+    :param watch: ``bake``, ``alarms`` and ``watched`` as :class:`~.bake.BakeTrigger` has them; the bake must not end before the question.
+    :param poke_interval: seconds between two looks.
+    :param connection: see :class:`~airflow_sm_rollout.hooks.rollout.AwsConnection`.
+    """
+
+    def __init__(
+        self,
+        *,
+        ti_id: Any,
+        until: str,
+        approves_silence: bool,
+        question: dict[str, Any],
+        watch: dict[str, Any],
+        poke_interval: float,
+        connection: dict[str, Any],
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ti_id = ti_id
+        self.until = until
+        self.approves_silence = approves_silence
+        self.question = question
+        self.watch = watch
+        self.poke_interval = poke_interval
+        self.connection = connection
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        members = ("ti_id", "until", "approves_silence", "question", "watch", "poke_interval", "connection")
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in members}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        asked_at, until = utc_now(), datetime.fromisoformat(self.until)
+        clients = await asyncio.to_thread(AwsConnection(**self.connection).clients)
+        memory = Memory()
+        while True:
+            answer = await self._read_answer()
+            harm = "" if answer else await asyncio.to_thread(self._look, clients, memory)
+            if answer or harm or utc_now() >= until:
+                break
+            await asyncio.sleep(min(self.poke_interval, max(0.0, (until - utc_now()).total_seconds())))
+        if answer:
+            yield TriggerEvent(answer)  # type: ignore[no-untyped-call]
+        elif harm:
+            yield await self._withdraw(harm)
+        else:
+            yield await self._time_out(asked_at)
+
+    async def _read_answer(self) -> dict[str, Any] | None:
+        found = await sync_to_async(get_hitl_detail_content_detail)(ti_id=self.ti_id)
+        if found is None or not (found.response_received and found.chosen_options):  # dag.test() knows of no answers
+            return None
+        by = found.responded_by_user
+        return {
+            "chosen_options": list(found.chosen_options),
+            "params_input": found.params_input or {},
+            "responded_at": found.responded_at.isoformat() if found.responded_at else "",
+            "responded_by_user": {"id": by.id, "name": by.name} if by else None,
+        }
+
+    def _look(self, clients: Clients, memory: Memory) -> str:
+        """The reason not to wait any longer, or nothing."""
+        watch = self.watch
+        judgement = look(clients, bake_from_dict(watch["bake"]), watch["alarms"], watch["watched"], memory).judgement
+        if judgement.verdict not in AGAINST:
+            return ""
+        self.log.info("%s: %s", judgement.verdict.value, judgement.reason)
+        return judgement.reason
+
+    async def _withdraw(self, harm: str) -> TriggerEvent:
+        await self._close(REJECT)
+        return TaskFailedEvent(xcoms={"reason": harm, APPROVAL: self._answered("withdrawn", harm)})
+
+    async def _time_out(self, asked_at: datetime) -> TriggerEvent:
+        await self._close(APPROVE if self.approves_silence else REJECT)
+        told = describe_silence(self.question["until"], approves=self.approves_silence)
+        answered = self._answered("timed out", told)
+        if not self.approves_silence:
+            return TaskFailedEvent(xcoms={"reason": told, APPROVAL: answered})
+        await asyncio.sleep(max(0.0, (asked_at + SHORTEST_DEFERRAL - utc_now()).total_seconds()))
+        return TaskSuccessEvent(xcoms={"return_value": {"state": answered["note"]}, APPROVAL: answered})
+
+    async def _close(self, option: str) -> None:
+        """So that nobody can answer what is not asked any more."""
+        await sync_to_async(update_hitl_detail_response)(ti_id=self.ti_id, chosen_options=[option], params_input={})
+
+    def _answered(self, answer: str, note: str) -> dict[str, Any]:
+        at = utc_now().isoformat(timespec="seconds")
+        return {**self.question, "answer": answer, "at": at, "note": note}
+
+
+def watch_until(until: datetime) -> datetime:
+    """When a watch has to end that lasts as long as a question: never before it."""
+    return until + timedelta(days=1)

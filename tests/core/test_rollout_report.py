@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_sm_rollout.core.figures import (
+    Figures,
+    Point,
+    choose_period,
+    figures_from_dict,
+    figures_to_dict,
+    ringing_spans,
+)
+from airflow_sm_rollout.core.report import Live, Report, build_report
+from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.strategy import canary
+from airflow_sm_rollout.core.traces import APPROVAL, DID, FIGURES, NOTE, TaskTrace, plain_xcom
+
+START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+CONFIG = {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "fraud-v1"}]}
+ROLLOUT = Rollout(
+    "fraud",
+    "0123abcd",
+    {},
+    START,
+    Blue("fraud-config", CONFIG, "AllTraffic", 1.0, 2),
+    Green(image="i", model_data_url="s3://models/new"),
+    Plan(strategy=canary([25, 100], bake=60), alarms=("refused",), default_alarms=None),
+)
+QUESTION = {"before": 100.0, "asked_at": "12:02", "until": "13:02", "may_answer": "alice"}
+
+
+def minute(number: float) -> datetime:
+    return START + timedelta(minutes=number)
+
+
+def trace(name: str, ended: float | None, state: str = "success", **xcoms: Any) -> TaskTrace:
+    return TaskTrace(name, state, minute(0), minute(ended) if ended is not None else None, xcoms)
+
+
+def points(*counts: tuple[float, float, float]) -> tuple[Point, ...]:
+    return tuple(Point(minute(at).timestamp(), requests, failures, 20.0) for at, requests, failures in counts)
+
+
+FIGURES_SEEN = Figures(
+    counted_at=minute(5),
+    period_seconds=60,
+    blue=points((0, 100, 0), (1, 75, 1), (2, 75, 0), (3, 100, 0)),
+    green=points((1, 25, 13), (2, 25, 12)),
+)
+SHIFTED = trace("shift_25", 1, return_value={"share": 25, "state": "green has 25 %"}, **{NOTE: {"kind": "share"}})
+BAKED = trace("bake_25", 2, return_value={"verdict": "healthy", "reason": "quiet, 50 requests"})
+HARMED = trace(
+    "bake_25", 2, "failed", return_value={"verdict": "harmful", "reason": "37 is over 5"}, reason="37 is over 5."
+)
+
+
+def settled(outcome: str, figures: Figures | None = FIGURES_SEEN) -> TaskTrace:
+    noted: dict[str, Any] = {NOTE: {"kind": "settled", "outcome": outcome}}
+    return trace("settle", 5, **noted, **({FIGURES: figures_to_dict(figures)} if figures else {}))
+
+
+def report(*tasks: TaskTrace, live: Live | None = None) -> Report:
+    return build_report("canary", ROLLOUT, tasks, live)
+
+
+def facts(*tasks: TaskTrace, live: Live | None = None) -> dict[str, str]:
+    return dict(report(*tasks, live=live).facts)
+
+
+def test_a_rollback_answers_every_question_from_what_its_tasks_have_left() -> None:
+    told = facts(SHIFTED, HARMED, settled("as_before"))
+    assert told["Which model"] == "fraud-0123abcd (green, from s3://models/new) in place of fraud-v1 (blue)"
+    assert told["When"] == "2026-01-01 12:00:00 UTC to 2026-01-01 12:05:00 UTC, 5 min 0 s"
+    assert told["How much traffic it had"] == "25 % from 12:01:00, then 0 % from 12:03:00 (UTC)"
+    assert told["How many requests failed"].startswith(
+        "25 of green's 50 (50 %); blue failed 1 of 350 (0.286 %) meanwhile"
+    )
+    assert told["What proved it"] == "37 is over 5"
+    assert told["Who decided"] == "the rollout itself, by task bake_25"
+    assert told["What serves now"] == "blue, fraud-v1 on config fraud-config, as before"
+
+
+def test_the_outcome_is_one_sentence_with_its_reason() -> None:
+    assert report(SHIFTED, HARMED, settled("as_before")).sentence == (
+        "Rolled back: fraud-v1 serves all requests as before, because 37 is over 5."
+    )
+    assert (
+        report(SHIFTED, BAKED, settled("promoted")).sentence == "Promoted: fraud-0123abcd serves all requests of fraud."
+    )
+    assert "sm-rollout rollback fraud" in report(SHIFTED, trace("settle", 5, "failed")).sentence
+
+
+def test_a_rollout_whose_settling_is_not_over_is_in_progress() -> None:
+    for state in ("", "running", "deferred", "up_for_retry"):
+        assert report(SHIFTED, trace("settle", None, state)).outcome == "running"
+    assert report(SHIFTED).outcome == "running"
+
+
+def test_the_plan_is_laid_where_green_first_had_traffic() -> None:
+    assert report(SHIFTED).planned == ((minute(1), 25), (minute(2), 100), (minute(3), 100))
+    assert report().planned[0] == (minute(0), 25)
+
+
+def test_the_real_share_ends_with_greens_last_request_not_with_the_tidying_up() -> None:
+    assert report(SHIFTED, HARMED, settled("as_before")).shares == ((minute(1), 25), (minute(3), 0))
+    assert report(SHIFTED, HARMED, settled("as_before", None)).shares == ((minute(1), 25), (minute(5), 0))
+
+
+def test_what_aws_says_now_counts_where_more_is_to_come() -> None:
+    live = Live(minute(1.5), 25.0, {"refused": "OK"}, "paused by bob", FIGURES_SEEN)
+    running = report(SHIFTED, live=live)
+    assert running.shares[-1] == (minute(1.5), 25)
+    assert (running.alarms, running.control) == ({"refused": "OK"}, "paused by bob")
+    assert running.figures == FIGURES_SEEN
+    assert facts(SHIFTED)["How many requests failed"] == "not known: CloudWatch was not read"
+
+
+def test_figures_that_lack_green_are_not_told_as_no_failures() -> None:
+    blind = replace(FIGURES_SEEN, green=())
+    assert facts(SHIFTED, HARMED, settled("as_before", blind))["How many requests failed"].startswith("none counted: ")
+
+
+def test_people_and_their_notes_are_named() -> None:
+    open_question = trace("approve_100", None, "deferred", **{APPROVAL: QUESTION})
+    assert "in task approve_100, until 13:02" in report(SHIFTED, BAKED, open_question).sentence
+    answer = {**QUESTION, "answer": "rejected", "by": "bob", "at": "12:03", "note": "not today"}
+    rejected = trace("approve_100", 3, "failed", reason="bob rejected 100 %", **{APPROVAL: answer})
+    assert (
+        facts(SHIFTED, BAKED, rejected, settled("as_before"))["Who decided"]
+        == "bob rejected 100 % at 12:03 (not today)"
+    )
+
+
+def test_a_task_tells_its_part_and_a_bake_its_comparison() -> None:
+    compared = trace("bake_25", 2, return_value={"verdict": "healthy", "reason": "r"}, evidence={"sentence": "s"})
+    shifted = replace(SHIFTED, xcoms={**SHIFTED.xcoms, DID: [{"at": "12:00:30", "what": "set weights"}]})
+    told = report(shifted, compared)
+    assert (told.tasks[0].sentence, told.tasks[0].did) == ("green has 25 %", (("12:00:30", "set weights"),))
+    assert told.verdicts[0].comparison == {"sentence": "s"}
+
+
+def test_what_a_trigger_has_left_is_read_as_it_was_meant() -> None:
+    assert plain_xcom(json.dumps({"verdict": "harmful"})) == {"verdict": "harmful"}
+    assert plain_xcom('"a reason"') == "a reason"
+    assert plain_xcom("[37.0 is no JSON") == "[37.0 is no JSON"
+    assert plain_xcom(25) == 25
+
+
+def test_figures_survive_their_json() -> None:
+    ringing = replace(FIGURES_SEEN, rang={"refused": ((1.0, 2.0), (3.0, None))})
+    assert figures_from_dict(json.loads(json.dumps(figures_to_dict(ringing)))) == ringing
+
+
+def test_periods_are_the_finest_that_cloudwatch_still_has() -> None:
+    assert choose_period(10, START, START + timedelta(hours=3)) == 10
+    assert choose_period(10, START, START + timedelta(hours=4)) == 60
+    assert choose_period(60, START, START + timedelta(minutes=5)) == 60
+    assert choose_period(10, START, START + timedelta(days=10)) == 840
+
+
+def test_an_alarm_rings_until_it_leaves_the_state() -> None:
+    assert ringing_spans([(1, True), (2, False), (3, False), (4, True)]) == ((1, 2), (4, None))

@@ -1,0 +1,60 @@
+"""Whatever comes from outside is shown as text, wherever it stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from airflow_sm_rollout.core.report import Live, build_report
+from airflow_sm_rollout.core.rollout import Blue, Green, Plan
+from airflow_sm_rollout.core.strategy import canary
+from airflow_sm_rollout.core.traces import APPROVAL, DID, TaskTrace
+from airflow_sm_rollout.plugin.page import render_chart, render_list, render_rollouts
+from airflow_sm_rollout.plugin.reads import Row
+from core.test_report import FIGURES_SEEN, ROLLOUT, minute, settled
+
+SCRIPT = "<script>alert('in')</script>"
+QUOTED = '"><img src=x onerror=alert(1)>'
+EVIL = SCRIPT + QUOTED
+
+
+def evil_tasks() -> list[TaskTrace]:
+    rate = {"events": 1, "requests": 2, "rate": 0.5, "low": 0.1, "high": 0.9}
+    compared: dict[str, Any] = {"sentence": EVIL, "metrics": [{"metric": EVIL, "green": rate, "blue": rate}]}
+    verdict = {"verdict": EVIL, "reason": EVIL}
+    question = {"before": 100.0, "asked_at": EVIL, "until": EVIL, "may_answer": EVIL}
+    answer = {**question, "answer": "rejected", "by": EVIL, "at": EVIL, "note": EVIL}
+    return [
+        TaskTrace(EVIL, EVIL, minute(0), minute(1), {"return_value": {"share": 25, "state": EVIL}}),
+        TaskTrace("bake", "failed", minute(1), minute(2), {"return_value": verdict, "evidence": compared}),
+        TaskTrace("did", "success", minute(1), minute(2), {DID: [{"at": EVIL, "what": EVIL}], "reason": EVIL}),
+        TaskTrace("open", "deferred", minute(2), None, {APPROVAL: question}),
+        TaskTrace("rejected", "failed", minute(2), minute(3), {APPROVAL: answer}),
+    ]
+
+
+def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
+    config = {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": EVIL}]}
+    plan = Plan(strategy=replace(canary(), name=EVIL), alarms=(EVIL,), default_alarms=None, traffic=EVIL)
+    rollout = replace(
+        ROLLOUT, endpoint_name=EVIL, blue=Blue(EVIL, config, "AllTraffic", 1.0, 2), green=Green(EVIL), plan=plan
+    )
+    live = Live(minute(3), 25.0, {EVIL: EVIL}, EVIL, FIGURES_SEEN)
+    for tasks in (evil_tasks(), [*evil_tasks(), settled("as_before")]):
+        shown = build_report(EVIL, rollout, tasks, live)
+        texts = (
+            render_rollouts([shown], "", EVIL, EVIL, may_edit=True, now=minute(5)),
+            render_chart(shown, minute(5)),
+        )
+        for text in texts:
+            assert "<script>alert" not in text
+            assert "<img" not in text
+            assert "&lt;script&gt;alert" in text
+
+
+def test_the_list_does_so_too() -> None:
+    row = Row(EVIL, EVIL, EVIL, EVIL, EVIL, minute(0), "rolled_back", 0.0, EVIL)
+    text = render_list([row], "", EVIL, EVIL, minute(5))
+    assert "<script>alert" not in text
+    assert "<img" not in text
+    assert "&lt;script&gt;alert" in text

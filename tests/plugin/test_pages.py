@@ -1,0 +1,135 @@
+"""The pages as Airflow's API server serves them, with its login and its permissions, over what DAG runs have left."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_sm_rollout.plugin import live
+from operators.dag_runs import run_dag
+from operators.test_group_run import build
+from production import BAD, Production, alarm_of, meanwhile
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+Headers = Callable[[str], dict[str, str]]
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def rolled_back(airflow_database: None) -> Iterator[str]:
+    """Path of a run that was rolled back, by an alarm whose reason has a script in it."""
+    production, dag = Production(speed=600), DAG("pages", schedule=None)
+    build(dag, artifact=BAD, bake=3, tolerances=None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", production.server.url)
+        production.put_endpoint("fraud")
+        with meanwhile(
+            lambda: production.shares("fraud").green > 0,
+            lambda: production.set_alarm(alarm_of("fraud"), "ALARM", f"37.0 > 5.0 {SCRIPT}"),
+        ):
+            run_dag(dag)
+        yield path_of(dag)
+    production.close()
+
+
+@pytest.fixture(autouse=True)
+def no_clients_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_clients", {})
+
+
+def path_of(dag: DAG) -> str:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        run_id = session.scalar(select(DagRun.run_id).where(DagRun.dag_id == dag.dag_id))
+    return f"/dags/{dag.dag_id}/runs/{quote(str(run_id), safe='')}"
+
+
+def test_a_rolled_back_run_is_told_by_what_its_tasks_have_left_also_where_aws_is_out_of_reach(
+    rolled_back: str, pages: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, api: TestClient, login: Headers
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    [report] = json.loads(pages(f"{rolled_back}/report.json"))
+    assert (report["outcome"], report["endpoint"], report["strategy"]) == ("rolled_back", "fraud", "canary")
+    assert "37.0" in dict(report["facts"])["What proved it"]
+    assert [share for _, share in report["shares"]] == [25, 0]
+    assert report["figures"]["blue"] is not None
+    deployed = next(task for task in report["tasks"] if task["name"] == "deploy_green")
+    assert any("create endpoint config" in what for _, what in deployed["did"])
+    assert [task["name"] for task in report["tasks"]][:3] == ["snapshot", "deploy_green", "shift_25"]
+    assert [task["name"] for task in report["tasks"]][-2:] == ["settle", "verdict"]
+
+    page = pages(rolled_back)
+    assert SCRIPT not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "Rolled back: fraud-v1 serves all requests as before" in page
+    assert 'class="controls"' not in page
+    assert SCRIPT not in pages(f"{rolled_back}/chart.svg")
+    assert SCRIPT not in pages("/")
+    assert "rolled back" in pages("/?endpoint=frau&outcome=rolled_back")
+    assert "None that fits" in pages("/?endpoint=nothing")
+
+    answer = api.get(f"/sm-rollout{rolled_back}", headers=login("viewer"))
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert re.findall(r"https?://[\w.]+", page.replace("http://www.w3.org", "")) == []
+
+
+def test_nobody_gets_anything_without_login_and_viewers_change_nothing(
+    rolled_back: str, api: TestClient, login: Headers
+) -> None:
+    api.cookies.clear()
+    paths = ("/", rolled_back, f"{rolled_back}/report.json", f"{rolled_back}/chart.svg", "/static/page.js")
+    assert {path: api.get(f"/sm-rollout{path}").status_code for path in paths} == dict.fromkeys(paths, 401)
+
+    wishes, body = f"/sm-rollout{rolled_back}/wishes", {"rollout_id": "0123abcd", "wish": "abort"}
+    marked = {"X-SM-Rollout": "wish"}
+    assert api.post(wishes, json=body, headers=marked).status_code == 401
+    assert api.post(wishes, json=body, headers=marked | login("viewer")).status_code == 403
+    assert api.post(wishes, json=body, headers=login("user")).status_code == 422, "another site's page can send that"
+    assert api.post(wishes, json=body, headers=marked | login("user")).status_code == 404
+    assert 'id="confirm"' in api.get(f"/sm-rollout{rolled_back}", headers=login("user")).text
+
+
+def test_a_wish_about_a_rollout_that_is_over_is_refused_with_the_reason(
+    rolled_back: str, api: TestClient, login: Headers
+) -> None:
+    [report] = api.get(f"/sm-rollout{rolled_back}/report.json", headers=login("user")).json()
+    body = {"rollout_id": report["rollout_id"], "wish": "pause"}
+    answer = api.post(f"/sm-rollout{rolled_back}/wishes", json=body, headers={"X-SM-Rollout": "w"} | login("user"))
+    assert (answer.status_code, answer.json()["detail"]) == (409, "this rollout is not in progress.")
+
+
+def test_where_aws_cannot_be_reached_a_wish_is_refused_and_may_be_made_again(
+    rolled_back: str, api: TestClient, login: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    [report] = api.get(f"/sm-rollout{rolled_back}/report.json", headers=login("user")).json()
+    body = {"rollout_id": report["rollout_id"], "wish": "pause"}
+    answer = api.post(f"/sm-rollout{rolled_back}/wishes", json=body, headers={"X-SM-Rollout": "w"} | login("user"))
+    assert answer.status_code == 503
+    assert answer.json()["detail"].startswith("could not write the wish just now")
+
+
+def test_a_run_without_a_rollout_says_so(pages: Callable[[str], str]) -> None:
+    assert "No rollout has been planned in this run" in pages("/dags/nothing/runs/never")
+
+
+def test_airflow_knows_the_tab_the_page_and_the_links(api: TestClient, login: Headers) -> None:
+    found: Any = api.get("/api/v2/plugins?limit=100", headers=login("admin")).json()["plugins"]
+    [plugin] = [each for each in found if each["name"] == "sm_rollout"]
+    assert {view["destination"]: view["url_route"] for view in plugin["external_views"]} == {
+        "dag_run": "rollout",
+        "nav": "rollouts",
+    }

@@ -1,0 +1,107 @@
+"""The documentation tells the truth: every block of code in it is run here, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from datetime import datetime, timezone
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import boto3
+import pytest
+
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.planning import plan_rollout
+from airflow_sm_rollout.aws.record import write_record
+from airflow_sm_rollout.cli import main
+from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.rollout import Green, Plan
+from airflow_sm_rollout.pytest_plugin import SageMakerSandbox, sagemaker_sandbox, sagemaker_sandbox_speed
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "evidence.md")
+ENDPOINT = "wine"
+
+__all__ = ["sagemaker_sandbox", "sagemaker_sandbox_speed"]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Page and text of each block in a language."""
+    found = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
+    return [(page.name, text) for page in PAGES for text in found.findall(page.read_text())]
+
+
+def test_there_is_no_block_of_a_kind_that_is_not_run() -> None:
+    languages = {language for page in PAGES for language in re.findall(r"^```(\w*)$", page.read_text(), re.MULTILINE)}
+    assert languages - {""} == {"python", "sh"}
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    "text", [pytest.param(text, id=page) for page, text in blocks("python") if page != "testing.md"]
+)
+def test_every_dag_parses_and_can_be_stored(text: str, tmp_path: Path) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    (tmp_path / "example.py").write_text(text)
+    bag = DagBag(dag_folder=str(tmp_path / "example.py"), bundle_name="dags-folder")
+    assert bag.import_errors == {}
+    assert bag.dags
+    for dag in bag.dags.values():
+        assert DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)).task_ids == dag.task_ids
+
+
+@pytest.fixture
+def in_progress(sagemaker_sandbox: SageMakerSandbox) -> None:
+    """A rollout of the endpoint that the commands name, as far as its record."""
+    sagemaker_sandbox.put_endpoint(ENDPOINT)
+    boto3.client("sagemaker").create_model(
+        ModelName="wine-v2",
+        PrimaryContainer={"Image": "registry/wine:2"},
+        ExecutionRoleArn="arn:aws:iam::123456789012:role/wine",
+    )
+    clients, owner = Clients.of(boto3.Session()), {"dag_id": "docs"}
+    names, now = Names(ENDPOINT, "0123abcd"), datetime.now(timezone.utc)
+    write_record(clients.ssm, plan_rollout(clients, names, owner, Green("wine-v2"), Plan(), now), overwrite=False)
+
+
+@pytest.mark.usefixtures("in_progress")
+@pytest.mark.parametrize("commands", [pytest.param(text, id=page) for page, text in blocks("sh")])
+def test_every_command_works(commands: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in commands.splitlines():
+        words = re.findall(r'"[^"]*"|\S+', command)
+        assert words[0] == "sm-rollout"
+        assert main([word.strip('"') for word in words[1:]]) == 0, command
+        assert capsys.readouterr().out, command
+
+
+def test_the_users_own_tests_pass_by_the_plugin_in_seconds(tmp_path: Path) -> None:
+    [(_, text)] = [found for found in blocks("python") if found[0] == "testing.md"]
+    (tmp_path / "test_wine.py").write_text(text)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST"))}
+    environment |= {"AIRFLOW_HOME": str(tmp_path / "airflow"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    # Installed, the plugin is found by its entry point; twice is an error, so it is named only where it is not.
+    is_installed = any(each.name == "sm_rollout" for each in entry_points(group="pytest11"))
+    named = [] if is_installed else ["-p", "airflow_sm_rollout.pytest_plugin"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *named, "-p", "no:cacheprovider", "--durations=3", "test_wine.py"],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-4000:]
+    assert "3 passed" in ran.stdout
+    slowest = max(float(found) for found in re.findall(r"^([\d.]+)s call", ran.stdout, re.MULTILINE))
+    print(f"\nthe slowest of the user's tests took {slowest:g} s")
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    targets = re.findall(r"\]\(((?!https?:)[^)#]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
