@@ -8,7 +8,7 @@ import pytest
 
 from airflow_sm_rollout.demo.airflow_processes import AirflowProcesses
 from production import Production
-from wiring.runs import FAST, SPEED, Site
+from wiring.runs import FAST, OTHERS_FILE, SPEED, Site
 
 
 @pytest.fixture(scope="package")
@@ -21,5 +21,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site = Site(production, airflow, folder / "dags")
         site.write_dags("canary", "[25, 100]")
         site.write_dags("edited", "[25, 100]")
+        (site.dags / "others.py").write_text(OTHERS_FILE)
         yield site
     production.close()

@@ -1,4 +1,4 @@
-"""Runs of canaries in a real Airflow, each on an endpoint of its own."""
+"""Runs of rollouts in a real Airflow, each on an endpoint of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import psutil
 
 from airflow_sm_rollout.demo.airflow_api import AirflowApiError
 from airflow_sm_rollout.demo.airflow_processes import AirflowProcesses
+from airflow_sm_rollout.sandbox.app import CallRecord
 from production import BLUE_INSTANCES, GOOD, Production, Shares, wait_until
 
 T = TypeVar("T")
@@ -60,6 +61,42 @@ for dag_id, options in VARIANTS.items():
             **options,
         ) >> announce()
 """
+OTHERS_FILE = """\
+from datetime import timedelta
+
+from airflow.sdk import DAG, task
+from airflow_sm_rollout import blue_green_rollout, canary_rollout, linear_rollout
+
+PARAMS = {"endpoint": "none", "artifact": "none", "bake": "8"}
+ROLLOUTS = {
+    "linear": (linear_rollout, {"step": 50, "interval": "{{ params.bake }}"}),
+    "blue_green": (blue_green_rollout, {"bake": "{{ params.bake }}"}),
+    "switched": (blue_green_rollout, {"bake": "{{ params.bake }}", "traffic": "endpoints"}),
+    "guardrails": (canary_rollout, {"steps": [25, 100], "bake": "{{ params.bake }}", "traffic": "guardrails"}),
+}
+
+
+@task
+def announce():
+    return "the new model serves"
+
+
+for dag_id, (rollout, options) in ROLLOUTS.items():
+    with DAG(dag_id, schedule=None, params=PARAMS):
+        rollout(
+            group_id=dag_id,
+            endpoint_name="{{ params.endpoint }}",
+            image="registry/green:2",
+            model_data_url="{{ params.artifact }}",
+            alarms="{{ params.endpoint }}-refused",
+            default_alarms=None,
+            poke_interval=1,
+            retry_delay=timedelta(seconds=2),
+            **options,
+        ) >> announce()
+"""
+OTHERS = frozenset({"linear", "blue_green", "switched", "guardrails"})
+"""DAGs of :data:`OTHERS_FILE`; each one's task group is called as it is, all others' ``canary``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +115,16 @@ class Run:
     started_at: float
 
     @property
+    def group(self) -> str:
+        return self.dag_id if self.dag_id in OTHERS else "canary"
+
+    @property
     def state(self) -> str:
         return self.site.airflow.run_state(self.dag_id, self.run_id)
 
     def task(self, name: str) -> str:
         """State of a task of the rollout's group."""
-        return self.site.airflow.task_states(self.dag_id, self.run_id).get(f"canary.{name}", "none")
+        return self.site.airflow.task_states(self.dag_id, self.run_id).get(f"{self.group}.{name}", "none")
 
     def wait_for(self, name: str, *states: str) -> None:
         wait_until(lambda: self.task(name) in states or self._is_over(), PATIENCE_SECONDS, LOOK_SECONDS)
@@ -92,6 +133,10 @@ class Run:
     def wait_for_weights_call(self, times: int = 1) -> None:
         """Until the rollout has asked for other weights, and the endpoint is changing them."""
         wait_until(lambda: len(self.weight_calls()) >= times, PATIENCE_SECONDS, pause=0.02)
+
+    def wait_for_call(self, operation: str) -> None:
+        """Until the rollout has made a call, whose effect may take a while."""
+        wait_until(lambda: any(call.operation == operation for call in self._writes()), PATIENCE_SECONDS, pause=0.02)
 
     def wait_for_end(self) -> None:
         wait_until(self._is_over, PATIENCE_SECONDS, LOOK_SECONDS)
@@ -102,18 +147,21 @@ class Run:
     def weight_calls(self) -> list[tuple[float, dict[str, float]]]:
         """When this run has asked for which weights."""
         found = []
-        for call in self.site.production.writes(self.endpoint):
-            if call.operation == "UpdateEndpointWeightsAndCapacities" and call.at >= self.started_at:
+        for call in self._writes():
+            if call.operation == "UpdateEndpointWeightsAndCapacities":
                 changes = call.params["DesiredWeightsAndCapacities"]
                 weights = {each["VariantName"]: each["DesiredWeight"] for each in changes if "DesiredWeight" in each}
                 found += [(call.at, weights)] if weights else []
         return found
 
+    def _writes(self) -> list[CallRecord]:
+        return [call for call in self.site.production.writes(self.endpoint) if call.at >= self.started_at]
+
     def reason(self, name: str = "verdict") -> str:
-        return str(self.site.airflow.xcom(self.dag_id, self.run_id, f"canary.{name}", "reason") or "")
+        return str(self.site.airflow.xcom(self.dag_id, self.run_id, f"{self.group}.{name}", "reason") or "")
 
     def mark_task(self, name: str, state: str) -> None:
-        persist(lambda: self.site.airflow.set_task_state(self.dag_id, self.run_id, f"canary.{name}", state))
+        persist(lambda: self.site.airflow.set_task_state(self.dag_id, self.run_id, f"{self.group}.{name}", state))
 
     def mark(self, state: str) -> None:
         persist(lambda: self.site.airflow.set_run_state(self.dag_id, self.run_id, state))
@@ -123,7 +171,7 @@ class Run:
 
     def instance(self, name: str) -> dict[str, Any]:
         """A task instance as the REST API has it."""
-        path = f"/dags/{self.dag_id}/dagRuns/{quote(self.run_id)}/taskInstances/canary.{name}"
+        path = f"/dags/{self.dag_id}/dagRuns/{quote(self.run_id)}/taskInstances/{self.group}.{name}"
         return dict(self.site.airflow.api("GET", path))
 
     def process_of(self, name: str) -> psutil.Process:
@@ -132,7 +180,7 @@ class Run:
 
     def clear(self, name: str) -> None:
         """Clear a task and all that follow it, as the button in the UI does."""
-        asked = {"dag_run_id": self.run_id, "task_ids": [f"canary.{name}"], "include_downstream": True}
+        asked = {"dag_run_id": self.run_id, "task_ids": [f"{self.group}.{name}"], "include_downstream": True}
         body = {**asked, "only_failed": False, "dry_run": False}
         persist(lambda: self.site.airflow.api("POST", f"/dags/{self.dag_id}/clearTaskInstances", body))
 

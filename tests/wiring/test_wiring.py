@@ -131,6 +131,44 @@ def a_dag_file_edited_in_the_middle_changes_no_plan_that_is_under_way(site: Site
     assert planned_only(seen, 25, 100)
 
 
+def a_worker_killed_in_a_linear_shift_costs_a_retry_not_the_rollout(site: Site) -> None:
+    with followed(site, "by-clock", "linear") as (run, seen):
+        run.wait_for_weights_call(2)
+        kill_with_supervisor(run.process_of("shift_100"))
+    run.assert_promoted()
+    assert planned_only(seen, 50, 100)
+
+
+def a_person_who_marks_the_run_failed_after_the_switch_to_green_gets_everything_back(site: Site) -> None:
+    with followed(site, "at-once", "blue_green", bake="120") as (run, seen):
+        run.wait_for("bake_100", "deferred")
+        run.mark("failed")
+    run.assert_rolled_back()
+    assert planned_only(seen, 100)
+
+
+def a_worker_killed_while_greens_endpoint_is_made_and_an_alarm_after_the_switch_leave_blue_as_it_was(
+    site: Site,
+) -> None:
+    with followed(site, "two-endpoints", "switched", bake="120") as (run, _):
+        run.wait_for_call("CreateEndpoint")
+        run.process_of("deploy_green").kill()
+        run.wait_for("bake_100", "deferred")
+        site.production.set_alarm(alarm_of("two-endpoints"), "ALARM", "37.0 is over 5.0")
+    run.assert_rolled_back()
+    assert "37.0 is over 5.0" in run.reason()
+
+
+def a_worker_killed_while_sagemaker_shifts_by_itself_costs_a_retry_not_the_rollout(site: Site) -> None:
+    with followed(site, "by-sagemaker", "guardrails") as (run, _):
+        run.wait_for_call("UpdateEndpoint")
+        kill_with_supervisor(run.process_of("promote"))
+    assert (run.state, run.announced()) == ("success", "success"), run.reason()
+    after = site.production.describe("by-sagemaker")
+    assert after["endpoint"]["EndpointConfigName"] not in run.before["configs"]
+    assert (after["shares"], after["records"]) == (run.before["shares"], [])
+
+
 LATEST_SECONDS = 60  # about 3 on idle cores
 AT_ONCE = 5  # so that two busy cores still start a task within seconds
 SIDE_BY_SIDE: tuple[Story, ...] = (
@@ -141,6 +179,10 @@ SIDE_BY_SIDE: tuple[Story, ...] = (
     a_person_who_marks_the_running_task_failed_gets_everything_back,
     a_person_who_marks_the_run_failed_while_a_task_is_running_gets_everything_back,
     a_person_who_marks_the_run_failed_during_a_bake_gets_everything_back_and_no_cleared_step_takes_it_away,
+    a_worker_killed_in_a_linear_shift_costs_a_retry_not_the_rollout,
+    a_person_who_marks_the_run_failed_after_the_switch_to_green_gets_everything_back,
+    a_worker_killed_while_greens_endpoint_is_made_and_an_alarm_after_the_switch_leave_blue_as_it_was,
+    a_worker_killed_while_sagemaker_shifts_by_itself_costs_a_retry_not_the_rollout,
 )
 
 
