@@ -36,6 +36,7 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist's own reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that start Airflow's processes take turns, so that each has half of the machine; they take longest, so they begin."""
     slow = [item for item in items if item.get_closest_marker("slow")]
