@@ -15,6 +15,7 @@ _HOMES = {
     "AlarmSensor": "sensors.alarm",
     "ApprovalGate": "core.approval",
     "ApproveOperator": "operators.approval",
+    "AskOperator": "operators.ask",
     "BakeSensor": "sensors.bake",
     "DeployGreenOperator": "operators.deploy_green",
     "FindOrphansOperator": "operators.find_orphans",

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout import __version__
-from airflow_sm_rollout.core.control import Control, Wish, next_control
+from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.converge import ON_DRIFT, WAYS
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import validate_endpoint_name
@@ -303,15 +303,14 @@ def _rollback(options: argparse.Namespace) -> None:
 
 
 def _wish(options: argparse.Namespace) -> None:
-    from airflow_sm_rollout.aws.control import read_control, write_control
+    from airflow_sm_rollout.aws.control import make_wish
 
     clients, name = _clients(options.region), options.endpoint_name
     record = _read_record(clients, name)
     if record is None:
         raise CommandFailed(f"no rollout of endpoint {name} is in progress")
     wished = Control(record.rollout_id, options.wish, datetime.now(timezone.utc), getpass.getuser(), options.note)
-    control = next_control(read_control(clients.ssm, name, record.rollout_id), wished)
-    write_control(clients.ssm, name, control)
+    control = make_wish(clients.ssm, name, wished)
     print(f"{record.describe_owner()}: {control.describe()}")
 
 

@@ -4,6 +4,9 @@ A rollout's group is::
 
     snapshot >> deploy_green >> shift_10 >> bake_10 >> ... >> shift_100 >> bake_100 >> promote >> settle >> verdict
 
+with ``approve_100`` before the step that a person is to approve, and ``ask_10`` behind ``bake_10`` and so on, if the plan asks a person
+where nobody can tell.
+
 ``snapshot`` is a setup, ``settle`` and ``verdict`` are its teardowns, and each of these three words is there for a reason that was
 measured (AIRFLOW_FACTS.md section 3):
 
@@ -26,7 +29,7 @@ from typing import Any
 
 from airflow.sdk import TaskGroup
 
-from airflow_sm_rollout.core.approval import ApprovalGate, parse_gate, validate_gate
+from airflow_sm_rollout.core.approval import ApprovalGate, gate_behind_bakes, parse_gate, validate_gate
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.strategy import DurationOption, SharesOption, Strategy, expand_strategy
 from airflow_sm_rollout.operators.base import RolloutOperator, is_template
@@ -80,8 +83,9 @@ def canary_rollout(
         ``tolerances``, ``limits`` and more: see :class:`~airflow_sm_rollout.operators.planning.PlanningOperator`; and how to reach AWS:
         :class:`~airflow_sm_rollout.operators.base.RolloutOperator`. ``approval`` asks a person before a step: ``"before_full_traffic"``, or
         a mapping such as ``{"before": 50, "timeout": 3600, "assigned_users": ["alice"]}``; see
-        :class:`~airflow_sm_rollout.core.approval.ApprovalGate`. ``validate`` asks green before it has traffic: the options of
-        :class:`~airflow_sm_rollout.operators.validate_green.ValidateGreenOperator`, such as
+        :class:`~airflow_sm_rollout.core.approval.ApprovalGate`. ``when_inconclusive="ask"`` puts a task ``ask_N`` behind each bake, which
+        asks only if nobody could tell at its end: the same people, for as long. ``validate`` asks green before it has traffic: the
+        options of :class:`~airflow_sm_rollout.operators.validate_green.ValidateGreenOperator`, such as
         ``{"samples": "s3://bucket/samples.jsonl", "agrees_with": "blue", "min_agreement": 0.98}``. ``shadow`` copies live traffic to green
         first, such as ``{"bake": 600, "percent": 50}``; see :class:`~airflow_sm_rollout.operators.shadow_green.ShadowGreenOperator`.
     :raises PlanError: when the DAG file is read, naming the option.
@@ -139,13 +143,14 @@ def _rollout(
     defaults = {**_RETRIES, "timeout": _SAGEMAKERS_SHIFT} if by_sagemaker or is_template(traffic) else _RETRIES
     loop = {**defaults, **{name: options[name] for name in _LOOP_OPTIONS if name in options}}
     gates = _gates(options["approval"], strategy, labels, traffic) if options.get("approval") else {}
+    asks = gate_behind_bakes(options.get("approval")) if options.get("when_inconclusive") == "ask" else None
     with TaskGroup(group_id) as group:
         planning = {**_for_planning(options), **loop, "strategy": strategy}
         snapshot = SnapshotOperator(task_id="snapshot", endpoint_name=endpoint_name, **planning)
         snapshot.is_setup = True
         # With guardrails SageMaker takes the steps itself, inside the promotion; tasks that are there all the same do nothing then.
-        steps = [] if by_sagemaker else _steps(labels, snapshot.output, loop, gates)
-        shadow = _shadow(options, snapshot.output, loop)
+        steps = [] if by_sagemaker else _steps(labels, {"rollout": snapshot.output, **loop}, gates, asks)
+        shadow = _shadow(options, {"rollout": snapshot.output, **loop}, asks)
         _wire_rollout(snapshot, endpoint_name, shadow, [*_validation(options, snapshot.output, loop), *steps], loop)
     _warn_of_dagrun_timeout(group)
     return group
@@ -187,18 +192,21 @@ def _wire_rollout(
 
 
 def _steps(
-    labels: Sequence[str], rollout: Any, loop: dict[str, Any], gates: dict[int, ApprovalGate]
+    labels: Sequence[str], loop: dict[str, Any], gates: dict[int, ApprovalGate], asks: ApprovalGate | None
 ) -> list[RolloutOperator]:
     tasks: list[RolloutOperator] = []
     for index, label in enumerate(labels):
+        baked = [task.task_id for task in tasks if isinstance(task, BakeSensor)]
         if index in gates:
-            bakes = [task.task_id for task in tasks if isinstance(task, BakeSensor)]
-            tasks.append(_approve(label, gates[index], step=index, rollout=rollout, evidence_task_ids=bakes, **loop))
-        tasks += _step_tasks(index, label, rollout, loop)
+            tasks.append(_approve(label, gates[index], step=index, evidence_task_ids=baked, **loop))
+        tasks.append(ShiftWeightOperator(task_id=f"shift_{label}", step=index, **loop))
+        tasks.append(BakeSensor(task_id=f"bake_{label}", step=index, **loop))
+        if asks is not None:
+            tasks.append(_ask(tasks[-1], asks, step=index + 1, evidence_task_ids=baked, **loop))
     return tasks
 
 
-def _shadow(options: dict[str, Any], rollout: Any, loop: dict[str, Any]) -> list[RolloutOperator]:
+def _shadow(options: dict[str, Any], loop: dict[str, Any], asks: ApprovalGate | None) -> list[RolloutOperator]:
     if not options.get("shadow"):
         return []
     shadow = dict(options["shadow"])
@@ -207,8 +215,9 @@ def _shadow(options: dict[str, Any], rollout: Any, loop: dict[str, Any]) -> list
     traffic = options.get("traffic", "variants")
     if traffic != "variants" and not is_template(traffic):
         raise PlanError("shadow", shadow, f"traffic='variants': with {traffic!r} green can't be a shadow of blue")
-    watch = BakeSensor(task_id="bake_shadow", rollout=rollout, duration=shadow.pop("bake"), **loop)
-    return [ShadowGreenOperator(task_id="shadow", rollout=rollout, **loop, **shadow), watch]
+    watch = BakeSensor(task_id="bake_shadow", duration=shadow.pop("bake"), **loop)
+    asking = [_ask(watch, asks, step=0, **loop)] if asks is not None else []
+    return [ShadowGreenOperator(task_id="shadow", **loop, **shadow), watch, *asking]
 
 
 def _validation(options: dict[str, Any], rollout: Any, loop: dict[str, Any]) -> list[RolloutOperator]:
@@ -227,10 +236,11 @@ def _approve(label: str, gate: ApprovalGate, **options: Any) -> RolloutOperator:
     return ApproveOperator(task_id=f"approve_{label}", gate=gate, **options)
 
 
-def _step_tasks(index: int, label: str, rollout: Any, loop: dict[str, Any]) -> tuple[Any, Any]:
-    shift = ShiftWeightOperator(task_id=f"shift_{label}", rollout=rollout, step=index, **loop)
-    watch = BakeSensor(task_id=f"bake_{label}", rollout=rollout, step=index, **loop)
-    return shift, watch
+def _ask(bake: RolloutOperator, gate: ApprovalGate, **options: Any) -> RolloutOperator:
+    from airflow_sm_rollout.operators.ask import AskOperator
+
+    name = bake.task_id.rpartition(".")[2].replace("bake_", "ask_", 1)
+    return AskOperator(task_id=name, bake_task_id=bake.task_id, gate=gate, **options)
 
 
 def _step_labels(option: str, value: object, strategy: dict[str, Any], max_steps: int | None) -> list[str]:

@@ -19,6 +19,7 @@ from airflow_sm_rollout.core.evidence.sources import (
     Sources,
     judge_comparison,
     judged_dimensions,
+    kept_seconds,
     planned_comparison,
     sources_of,
 )
@@ -31,18 +32,24 @@ class Watched:
     """A rollout whose bake it is: its wishes are heeded, its requests counted at the end.
 
     :param judges_evidence: whether the comparison and the limits of its plan are asked, too.
+    :param share: green's share in this bake as planned, in percent; ``None``: not known.
     """
 
     rollout: Rollout
     judges_evidence: bool
+    share: float | None = None
 
 
 @dataclass(slots=True)
 class Memory:
-    """What need not be read again at every look; all of it could be."""
+    """What need not be read again at every look; all of it could be.
+
+    :param ends_at: when the bake is over, with the pauses up to the last look; what counts where nothing can be read.
+    """
 
     flaps_seen: FlapsSeen = field(default_factory=dict)
     baseline: list[Period] | None = None
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,8 @@ def look_at_bake(
         return Look(judge_bake(bake, Seen(states), now))
     rollout = watched.rollout
     control = read_control(clients.ssm, rollout.endpoint_name, rollout.rollout_id)
-    is_over = now >= bake.end(control, now)
+    memory.ends_at = bake.end(control, now)
+    is_over = now >= memory.ends_at
     judgements, comparison = _judge_evidence(clients, bake, watched, now, is_over, memory)
     seen = Seen(
         alarms=states,
@@ -79,7 +87,7 @@ def look_at_bake(
 
 def _count_requests(clients: Clients, bake: Bake, rollout: Rollout, now: datetime) -> float:
     """Green's requests in this bake. Figures that are not final yet are counted too: they only grow."""
-    dimensions, seconds = judged_dimensions(rollout), rollout.metric_period_seconds
+    dimensions, seconds = judged_dimensions(rollout), kept_seconds(rollout.metric_period_seconds, now - bake.started_at)
     # No data of a variant that had traffic is no requests; both are too few to tell.
     return count_requests(clients.cloudwatch, dimensions, seconds, bake.started_at, now) or 0.0
 
@@ -100,7 +108,7 @@ def _judge_evidence(
         judgements.append(judge_schedule(schedule, read_executions(clients.sagemaker, schedule, sources.since)))
     comparison = _compare(clients, rollout, sources, periods, bake, memory)
     if comparison is not None:
-        judgements.insert(0, judge_comparison(comparison, plan))
+        judgements.insert(0, judge_comparison(comparison, rollout, watched.share))
     return judgements, comparison
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
+from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.observation import Alarm
 from airflow_sm_rollout.core.rollout import AlarmDefaults, Rollout
 
@@ -16,7 +17,7 @@ _JITTER_MICROSECONDS = 25_000.0  # a p99 that rises by less is a shared machine'
 
 FlapsSeen = dict[tuple[str, datetime], "tuple[datetime, str] | None"]
 Figures = dict[datetime, float]
-"""A statistic by the start of its period; a period that has no figure is not there."""
+"""A statistic by the start of its period, in UTC; a period that has no figure is not there."""
 
 
 def read_alarms(
@@ -152,14 +153,26 @@ def read_figures(
     """Statistics by the identifiers of their queries.
 
     :param wanted: identifiers of those to be returned, where the others are only what metric math is made of; by default all.
+    :raises Passing: if CloudWatch could not give one of them just now, which it says in an answer that is otherwise a success.
     """
     found: dict[str, Figures] = {query["Id"]: {} for query in queries if not wanted or query["Id"] in wanted}
     asked = [{**query, "ReturnData": query["Id"] in found} for query in queries]
     pages = cloudwatch.get_paginator("get_metric_data").paginate(MetricDataQueries=asked, StartTime=start, EndTime=end)
     for page in pages:
         for result in page["MetricDataResults"]:
-            found[result["Id"]].update(zip(result["Timestamps"], result["Values"], strict=True))
+            if result.get("StatusCode") == "InternalError":
+                raise Passing(
+                    f"CloudWatch could not give the figures of {result.get('Label') or result['Id']} just now"
+                )
+            found[result["Id"]].update(zip(map(_utc, result["Timestamps"]), result["Values"], strict=True))
     return found
+
+
+def _utc(moment: datetime) -> datetime:
+    """boto3 gives times of this machine's zone; in the hour that is repeated when summer ends these equal no time of another zone
+    (PEP 495), so that no figure would be found.
+    """
+    return moment.astimezone(timezone.utc)
 
 
 def stat_query(

@@ -12,7 +12,7 @@ from airflow_sm_rollout.core.evidence.limits import Counts, Kpi, Series
 from airflow_sm_rollout.core.evidence.monitor import Execution
 from airflow_sm_rollout.core.evidence.periods import Period, Sample
 from airflow_sm_rollout.core.evidence.plan import Thresholds
-from airflow_sm_rollout.core.evidence.sources import BASELINE, Sources, final_until, floor
+from airflow_sm_rollout.core.evidence.sources import BASELINE, Sources, final_until, floor, kept_seconds
 from airflow_sm_rollout.core.rollout import Rollout
 
 _MINUTE = 60
@@ -122,25 +122,28 @@ def read_counts(
 
 def read_kpi(cloudwatch: Any, kpi: Kpi, rollout: Rollout, since: datetime, now: datetime) -> Series:
     """A KPI's values since a moment: green's, and blue's where it is relative to them."""
-    start, end = floor(since, kpi.period_seconds), final_until(now, kpi.period_seconds)
-    green = _kpi_values(cloudwatch, kpi, _green_names(rollout), start, end)
+    seconds = kept_seconds(kpi.period_seconds, now - since)
+    start, end = floor(since, seconds), final_until(now, seconds)
+    green = _kpi_values(cloudwatch, kpi, _green_names(rollout), seconds, start, end)
     if not kpi.relative_to_blue:
         return Series(tuple(green.values()))
-    blue = _kpi_values(cloudwatch, kpi, _blue_names(rollout), start, end)
+    blue = _kpi_values(cloudwatch, kpi, _blue_names(rollout), seconds, start, end)
     return Series(tuple(green.values()), tuple(blue.get(at) for at in green))
 
 
-def _kpi_values(cloudwatch: Any, kpi: Kpi, names: Mapping[str, str], start: datetime, end: datetime) -> Figures:
+def _kpi_values(
+    cloudwatch: Any, kpi: Kpi, names: Mapping[str, str], seconds: int, start: datetime, end: datetime
+) -> Figures:
     if end <= start:
         return {}
     queries = []
     for name, metric in kpi.metrics.items():
         dimensions = metric.dimensions_of(names)
-        queries.append(stat_query(name, dimensions, metric.name, metric.stat, kpi.period_seconds, metric.namespace))
+        queries.append(stat_query(name, dimensions, metric.name, metric.stat, seconds, metric.namespace))
     wanted = next(iter(kpi.metrics))
     if kpi.expression:
         wanted = _KPI
-        queries.append({"Id": _KPI, "Expression": kpi.expression, "Period": kpi.period_seconds})
+        queries.append({"Id": _KPI, "Expression": kpi.expression, "Period": seconds})
     return dict(sorted(read_figures(cloudwatch, queries, start, end, wanted)[wanted].items()))
 
 

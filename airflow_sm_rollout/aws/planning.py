@@ -11,7 +11,7 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import read_alarms
 from airflow_sm_rollout.aws.evidence import read_thresholds
 from airflow_sm_rollout.aws.live import read_pointer
-from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.record import read_record, why_too_large
 from airflow_sm_rollout.aws.world import if_found, read_endpoint, translated_errors
 from airflow_sm_rollout.core.alarms import describe_harm
 from airflow_sm_rollout.core.converge import validate_plan, why_unsuited
@@ -110,6 +110,9 @@ def _refuse_unready(clients: Clients, rollout: Rollout) -> None:
     unsuited = why_unsuited(rollout)
     if unsuited:
         raise RolloutRefused(f"traffic={rollout.plan.traffic!r}: {unsuited}. Nothing was changed")
+    too_large = why_too_large(rollout)
+    if too_large:
+        raise RolloutRefused(f"the rollout can't be recorded: {too_large}. Nothing was changed")
     name = rollout.green.model_name
     if name and if_found(lambda: clients.sagemaker.describe_model(ModelName=name)) is None:
         raise RolloutRefused(f"model_name={name!r}: there is no such SageMaker model. Nothing was changed")

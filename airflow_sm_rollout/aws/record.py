@@ -14,6 +14,23 @@ from airflow_sm_rollout.aws.errors import Meaning, meaning_of
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
 from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
 
+# An advanced parameter's limit (SSM, PutParameter), less what a record grows by on its way: its phase and three moments.
+_MOST_BYTES = 8192 - 256
+
+
+def why_too_large(rollout: Rollout) -> str:
+    """Why SSM could not hold the record of a rollout to its end; empty if it can.
+
+    It has to be known before: a record that can't be written any more when the rollout has to go back would keep it from going.
+    """
+    size = len(to_json(rollout))
+    if size <= _MOST_BYTES:
+        return ""
+    return (
+        f"its record would have {size:,} bytes, and SSM holds {_MOST_BYTES:,}: give fewer steps, KPIs, alarms or variables of the "
+        "environment, or take tags off the endpoint config"
+    )
+
 
 def read_record(ssm: Any, endpoint_name: str) -> Rollout | None:
     """The rollout that holds the endpoint; ``None``: none does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.strategy import Strategy, parse_duration
 from airflow_sm_rollout.core.traces import Verdict, compared_rows
+from airflow_sm_rollout.core.verdict import Verdict as BakeVerdict
 
 APPROVE, REJECT = "Approve", "Reject"
 BEFORE_FULL_TRAFFIC = "before_full_traffic"
@@ -89,6 +90,47 @@ def validate_gate(gate: ApprovalGate, strategy: Strategy, traffic: object) -> No
         raise PlanError(
             "approval before", gate.before, f"one of the plan's shares, {', '.join(f'{s:g}' for s in shares)}"
         )
+
+
+def gate_behind_bakes(option: object) -> ApprovalGate:
+    """The question behind a bake at whose end nobody could tell: the people and the time of the option ``approval``, if it is given.
+
+    :raises PlanError: see :func:`parse_gate`.
+    """
+    gate = parse_gate(option) if option else ApprovalGate()
+    return replace(gate, before=100.0, on_timeout="roll_back")
+
+
+def validate_silence(gate: ApprovalGate) -> ApprovalGate:
+    """Refuse that silence approves what nobody could tell: that would be ``when_inconclusive="go_on"``.
+
+    :raises PlanError: if it would.
+    """
+    if gate.on_timeout != "roll_back":
+        raise PlanError("approval on_timeout", gate.on_timeout, "roll_back: silence can't tell what nobody could")
+    return gate
+
+
+def why_nobody_is_asked(rollout: Rollout, bake: str, verdict: str | None, step: int | None) -> str:
+    """Why a person need not say how to go on after a bake; empty: one has to, which is so too if there is no telling how it ended.
+
+    :param bake: its task, for people.
+    :param verdict: how it ended; ``None``: it has not said.
+    :param step: which step of the plan comes next, if steps are planned.
+    """
+    if rollout.plan.evidence.when_inconclusive != "ask":
+        return "the plan leaves no bake to a person, so nobody is asked"
+    if verdict == BakeVerdict.HEALTHY.value:
+        return f"{bake} ended healthy, so nobody is asked"
+    if verdict is None and step and rollout.step(step - 1) is None:
+        return "the plan has no such step, so nobody is asked"
+    return ""
+
+
+def share_behind(rollout: Rollout, step: int | None, gate: ApprovalGate) -> float:
+    """Green's share in percent if a rollout goes on: that of the step that comes next, or the gate's if none does."""
+    planned = rollout.step(step) if step is not None else None
+    return planned.share if planned else gate.before
 
 
 def describe_silence(until: object, *, approves: bool) -> str:

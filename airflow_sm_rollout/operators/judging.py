@@ -21,7 +21,9 @@ class JudgingOperator(RolloutOperator):
         :class:`~airflow_sm_rollout.core.evidence.tolerances.Tolerances` or some of its members; ``None``: green is not compared with blue.
     :param limits: fixed limits: a :class:`~airflow_sm_rollout.core.evidence.limits.Limits` or some of its members, such as
         ``{"max_error_rate": 0.02, "max_p99_ms": 300}``.
-    :param when_inconclusive: what becomes of a bake at whose end nobody can tell: ``fail`` (and so go back), ``extend`` or ``go_on``.
+    :param when_inconclusive: what becomes of a bake at whose end nobody can tell: ``fail`` (and so go back), ``extend``, ``go_on``, or
+        ``ask`` a person. That needs an :class:`~airflow_sm_rollout.operators.ask.AskOperator` behind each bake, as the task groups have it;
+        a bake without one fails.
     :param extend_by: with ``extend``, by how much: a timedelta or seconds.
     :param end_early: end a bake as soon as the comparison has proven green healthy.
     :param require_proof: a bake is inconclusive unless that is proven. By default it is enough that no harm was found.

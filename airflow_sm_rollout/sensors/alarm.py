@@ -119,10 +119,13 @@ class AlarmSensor(RolloutOperator):
             bake = Bake(now, now + duration, None, self.min_requests or 0)
             return {"bake": bake_to_dict(bake), "alarms": alarms, "watched": None}
         alarms += [name for name in judged_alarms(planned) if name not in alarms]
+        step = planned.step(self.step) if self.step is not None else None
         return {
             "bake": bake_to_dict(self._bake(planned, duration, now)),
             "alarms": alarms,
-            "watched": watched_to_dict(planned, judges_evidence=self.judges_evidence),
+            "watched": watched_to_dict(
+                planned, judges_evidence=self.judges_evidence, share=step.share if step else None
+            ),
         }
 
     def _bake(self, planned: Rollout, duration: timedelta, now: datetime) -> Bake:
@@ -138,8 +141,10 @@ class AlarmSensor(RolloutOperator):
         return Bake(now, ends_at, judged_since(planned), enough, paused, **self.bake_options(planned))
 
     def planned_min_requests(self, planned: Rollout) -> int:
-        """Requests that green must have had in a bake, where this task does not say."""
-        return planned.plan.default_alarms.min_requests if planned.plan.default_alarms else 0
+        """Requests that green must have had in a bake, where this task does not say; without any it can't be compared with blue."""
+        if planned.plan.default_alarms:
+            return planned.plan.default_alarms.min_requests
+        return 1 if self.judges_evidence and planned.plan.evidence.tolerances else 0
 
     def bake_options(self, planned: Rollout) -> dict[str, Any]:
         """What else decides about the bake's end: members of :class:`~airflow_sm_rollout.core.evidence.bake.Bake`."""

@@ -15,8 +15,9 @@ class BakeSensor(AlarmSensor):
     """Watches a rollout through a bake: its alarms, the comparison of green with blue, and the plan's limits.
 
     Ends at the first proof of harm. At the end of the bake it succeeds if nothing found harm and everything that was to be watched could
-    be; what becomes of a bake at whose end nobody can tell, the plan says (``when_inconclusive``). The comparison goes on over all steps of
-    a rollout: it is made anew at every look from what CloudWatch has since green first had traffic.
+    be; what becomes of a bake at whose end nobody can tell, the plan says (``when_inconclusive``). With ``ask`` it succeeds, if an
+    :class:`~airflow_sm_rollout.operators.ask.AskOperator` is all that follows it directly; otherwise it fails. The comparison goes on over
+    all steps of a rollout: it is made anew at every look from what CloudWatch has since green first had traffic.
 
     XCom ``evidence`` has the comparison's figures, XCom ``reason`` why the task failed.
 
@@ -43,6 +44,15 @@ class BakeSensor(AlarmSensor):
         evidence = planned.plan.evidence
         return {
             "extension": evidence.extension,
-            "tolerates_inconclusive": evidence.when_inconclusive == "go_on",
+            "when_inconclusive": evidence.when_inconclusive,
+            "asked_in": self.asked_in() if evidence.when_inconclusive == "ask" else "",
             "ends_early": evidence.end_early,
         }
+
+    def asked_in(self) -> str:
+        """The task behind this one that asks a person, if nothing of the DAG goes on without its answer."""
+        from airflow_sm_rollout.operators.ask import AskOperator
+
+        behind = [task for task in self.downstream_list if not task.is_teardown]
+        asking = [task for task in behind if isinstance(task, AskOperator) and task.bake_task_id == self.task_id]
+        return str(asking[0].task_id) if asking == behind and asking else ""

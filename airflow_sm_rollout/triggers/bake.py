@@ -20,6 +20,8 @@ from airflow_sm_rollout.core.verdict import Judgement, Verdict
 from airflow_sm_rollout.hooks.rollout import AwsConnection
 from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
 
+_PATIENCE = timedelta(minutes=1)  # a bake is longer by this rather than that a throttled last look costs a rollout
+
 
 class BakeTrigger(BaseTrigger):
     """Ends its task itself, at the first sign of harm or at the end of the bake.
@@ -82,14 +84,14 @@ class BakeTrigger(BaseTrigger):
 
 
 def look(clients: Clients, bake: Bake, alarms: list[str], watched: dict[str, Any] | None, memory: Memory) -> Look:
-    """One look, with errors of AWS as judgements: one that passes leaves the watch on, until the bake is over; then, and for one that does
-    not pass, nobody can tell.
+    """One look, with errors of AWS as judgements: one that passes leaves the watch on, until the bake has been over for a while, with all
+    that it is longer by pauses and where nobody can tell; then, and for one that does not pass, nobody can tell.
     """
     try:
         with translated_errors("could not look at the bake"):
             return look_at_bake(clients, bake, alarms, watched_from_dict(watched), utc_now(), memory)
     except Passing as error:
-        over = utc_now() >= bake.ends_at + SHORTEST_DEFERRAL
+        over = utc_now() >= (memory.ends_at or bake.ends_at) + bake.extension + _PATIENCE
         return Look(Judgement(Verdict.INCONCLUSIVE if over else Verdict.WATCHING, str(error)))
     except RolloutGaveUp as error:
         return Look(Judgement(Verdict.INCONCLUSIVE, str(error)))
@@ -105,7 +107,8 @@ def bake_to_dict(bake: Bake) -> dict[str, Any]:
         "min_requests": bake.min_requests,
         "paused_before": bake.paused_before.total_seconds(),
         "extension": bake.extension.total_seconds(),
-        "tolerates_inconclusive": bake.tolerates_inconclusive,
+        "when_inconclusive": bake.when_inconclusive,
+        "asked_in": bake.asked_in,
         "ends_early": bake.ends_early,
     }
 
@@ -120,19 +123,20 @@ def bake_from_dict(stored: dict[str, Any]) -> Bake:
         min_requests=stored["min_requests"],
         paused_before=timedelta(seconds=stored["paused_before"]),
         extension=timedelta(seconds=stored["extension"]),
-        tolerates_inconclusive=stored["tolerates_inconclusive"],
+        when_inconclusive=stored["when_inconclusive"],
+        asked_in=stored["asked_in"],
         ends_early=stored["ends_early"],
     )
 
 
-def watched_to_dict(rollout: Rollout, *, judges_evidence: bool) -> dict[str, Any]:
-    """The rollout that is watched, as JSON."""
-    return {"rollout": to_json(rollout), "judges_evidence": judges_evidence}
+def watched_to_dict(rollout: Rollout, *, judges_evidence: bool, share: float | None = None) -> dict[str, Any]:
+    """The rollout that is watched, as JSON; see :class:`~airflow_sm_rollout.aws.bake.Watched`."""
+    return {"rollout": to_json(rollout), "judges_evidence": judges_evidence, "share": share}
 
 
 def watched_from_dict(stored: dict[str, Any] | None) -> Watched | None:
     """The rollout that is watched, from its JSON; ``None``: only alarms are."""
-    return Watched(from_json(stored["rollout"]), stored["judges_evidence"]) if stored else None
+    return Watched(from_json(stored["rollout"]), stored["judges_evidence"], stored["share"]) if stored else None
 
 
 def look_to_xcoms(seen: Look) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.evidence.bake import Bake, Seen, judge_bake
+from airflow_sm_rollout.core.evidence.plan import WHEN_INCONCLUSIVE
 from airflow_sm_rollout.core.observation import Alarm
 from airflow_sm_rollout.core.verdict import Judgement, Verdict
 
@@ -116,9 +117,24 @@ def test_where_nobody_can_tell_at_the_end_a_bake_fails_unless_the_plan_says_othe
     assert judged(UNSURE, now=END - timedelta(seconds=1)).verdict is Verdict.WATCHING
     assert judged(UNSURE) == UNSURE
     assert not judged(UNSURE).passes
-    tolerated = judged(UNSURE, tolerates_inconclusive=True)
+    tolerated = judged(UNSURE, when_inconclusive="go_on")
     assert (tolerated.verdict, tolerated.passes) == (Verdict.INCONCLUSIVE, True)
     assert "refusals" in tolerated.reason
+
+
+def test_a_person_is_asked_only_where_a_task_is_there_to_ask() -> None:
+    asked = judged(UNSURE, when_inconclusive="ask", asked_in="canary.ask_10")
+    assert (asked.verdict, asked.passes) == (Verdict.INCONCLUSIVE, True)
+    assert asked.reason == "nobody can tell (refusals: there are no figures); task canary.ask_10 asks a person"
+    alone = judged(UNSURE, when_inconclusive="ask")
+    assert (alone.verdict, alone.passes) == (Verdict.INCONCLUSIVE, False)
+    assert "no task for that follows" in alone.reason
+
+
+@given(st.sampled_from(WHEN_INCONCLUSIVE), st.sampled_from(["", "ask_10"]), st.booleans())
+def test_harm_is_left_to_nobody(when_inconclusive: str, asked_in: str, is_proven: bool) -> None:
+    found = judged(UNSURE, HARM, is_proven=is_proven, when_inconclusive=when_inconclusive, asked_in=asked_in)
+    assert found == HARM
 
 
 def test_an_extended_bake_ends_once_somebody_can_tell_or_its_extension_is_over() -> None:

@@ -5,8 +5,18 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_rollout.core.approval import ApprovalGate, parse_gate, render_question, validate_gate
+from airflow_sm_rollout.core.approval import (
+    ApprovalGate,
+    gate_behind_bakes,
+    parse_gate,
+    render_question,
+    share_behind,
+    validate_gate,
+    validate_silence,
+    why_nobody_is_asked,
+)
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.evidence.plan import Evidence
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.strategy import canary
 from airflow_sm_rollout.core.traces import Verdict
@@ -35,6 +45,42 @@ def test_a_question_that_would_never_be_asked_is_refused() -> None:
         validate_gate(ApprovalGate(40), canary([10, 50, 100]), "variants")
     with pytest.raises(PlanError, match="SageMaker shifts by itself"):
         validate_gate(ApprovalGate(), canary(), "guardrails")
+
+
+def rollout_of(when_inconclusive: str) -> Rollout:
+    config = {"ProductionVariants": [{"VariantName": "v", "ModelName": "old"}]}
+    plan = Plan(canary([10, 50, 100]), evidence=Evidence(when_inconclusive=when_inconclusive))
+    return Rollout("fraud", "0123abcd", {}, UNTIL, Blue("c", config, "v", 1, 1), Green("new"), plan)
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "harmful", "aborted", "watching", "", None])
+def test_behind_a_bake_a_person_is_asked_unless_it_has_ended_healthy(verdict: str | None) -> None:
+    assert why_nobody_is_asked(rollout_of("ask"), "bake_10", verdict, 1) == ""
+    assert "bake_10 ended healthy" in why_nobody_is_asked(rollout_of("ask"), "bake_10", "healthy", 1)
+
+
+@pytest.mark.parametrize("plan", ["fail", "extend", "go_on"])
+def test_it_is_the_frozen_plan_that_asks_whatever_the_dag_file_says_by_now(plan: str) -> None:
+    assert "leaves no bake to a person" in why_nobody_is_asked(rollout_of(plan), "bake_10", "inconclusive", 1)
+
+
+def test_a_step_that_a_run_does_not_have_asks_nobody_and_one_that_left_no_verdict_does() -> None:
+    assert "no such step" in why_nobody_is_asked(rollout_of("ask"), "bake_4", None, 4)
+    for step in (0, 1, 2, 3, None):
+        assert why_nobody_is_asked(rollout_of("ask"), "bake", None, step) == ""
+
+
+def test_what_a_person_lets_go_on_is_the_next_step() -> None:
+    gate = gate_behind_bakes({"before": 50, "timeout": 60, "assigned_users": "alice", "on_timeout": "approve"})
+    assert [share_behind(rollout_of("ask"), step, gate) for step in (0, 1, 2, 3, None)] == [10, 50, 100, 100, 100]
+
+
+def test_silence_never_approves_what_nobody_could_tell() -> None:
+    asked = gate_behind_bakes({"before": 50, "timeout": 60, "assigned_users": "alice", "on_timeout": "approve"})
+    assert asked == ApprovalGate(100, timedelta(minutes=1), "roll_back", ("alice",))
+    assert gate_behind_bakes(None) == gate_behind_bakes("before_full_traffic") == ApprovalGate()
+    with pytest.raises(PlanError, match="on_timeout"):
+        validate_silence(ApprovalGate(on_timeout="approve"))
 
 
 def test_the_question_shows_the_evidence_and_what_comes_from_outside_as_plain_text() -> None:

@@ -59,6 +59,14 @@ def test_p99_is_within_its_limit_when_at_most_one_call_in_a_hundred_takes_longer
     assert judge(limits, Counts(1000, 0, None))[0] is Verdict.INCONCLUSIVE
 
 
+def test_three_periods_in_a_row_beyond_a_kpis_limit_are_harm_also_where_better_ones_have_followed() -> None:
+    limits = Limits(kpis=(Kpi("refusals", REFUSED, at_most=5),))
+    verdict, reason = judge(limits, NO_CALLS, Series((1.0, 6.0, 7.0, 8.0, 2.0, 1.0, 1.0)))
+    assert verdict is Verdict.HARMFUL
+    assert "6, 7, 8 in 3 periods in a row" in reason
+    assert judge(limits, NO_CALLS, Series((6.0, 7.0, 1.0, 8.0, 9.0)), is_over=False)[0] is Verdict.INCONCLUSIVE
+
+
 @pytest.mark.parametrize("limit", [0.01, 0.05, 0.5, 0.95])
 @pytest.mark.parametrize("calls", [1, 7, 40])
 def test_the_proof_expects_no_evidence_where_the_share_is_just_at_its_limit(limit: float, calls: int) -> None:

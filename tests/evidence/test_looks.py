@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from airflow_sm_rollout.aws.bake import Look, Memory, Watched, look_at_bake
+from airflow_sm_rollout.aws.control import write_control
 from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.evidence.bake import Bake
 from airflow_sm_rollout.core.evidence.limits import Limits
 from airflow_sm_rollout.core.evidence.plan import Evidence
@@ -17,7 +19,10 @@ from airflow_sm_rollout.core.evidence.sources import judged_alarms
 from airflow_sm_rollout.core.evidence.tolerances import Tolerances
 from airflow_sm_rollout.core.goals import GreenShadowed
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.strategy import Strategy, blue_green, canary
 from airflow_sm_rollout.core.verdict import Verdict
+from airflow_sm_rollout.sandbox.faults import Fault
+from airflow_sm_rollout.triggers.bake import look, watched_to_dict
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
 from evidence.published import publish
 
@@ -35,6 +40,7 @@ class BakingLab(Lab):
         self.rollout: Rollout = replace(rollout, plan=replace(rollout.plan, evidence=Evidence(**options)))
         self.bake = Bake(self.now(), self.now() + timedelta(minutes=10), rollout.green_traffic_since, 20)
         self.memory = Memory()
+        self.share: float | None = None
 
     def serve(self, periods: int, blue: dict[str, Any], green: dict[str, Any]) -> None:
         """Figures of so many periods of 10 s from now on, and the time until they are final."""
@@ -45,7 +51,7 @@ class BakingLab(Lab):
         self.pass_time(10 * periods + 20)
 
     def look(self) -> Look:
-        watched = Watched(self.rollout, judges_evidence=True)
+        watched = Watched(self.rollout, judges_evidence=True, share=self.share)
         return look_at_bake(self.clients, self.bake, [USER_ALARM], watched, self.now(), self.memory)
 
 
@@ -84,6 +90,26 @@ def test_no_figures_are_no_proof_of_health_where_the_plan_wants_one(require_proo
     assert lab.look().judgement.verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("steps", "share", "verdict"),
+    [
+        (canary([10, 100]), 10.0, Verdict.INCONCLUSIVE),
+        (canary([10, 100]), 100.0, Verdict.HEALTHY),
+        (blue_green(), 100.0, Verdict.INCONCLUSIVE),
+        (None, None, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_proof_is_wanted_of_each_bake_in_which_there_is_a_blue_to_compare_with(
+    steps: Strategy | None, share: float | None, verdict: Verdict
+) -> None:
+    lab = BakingLab(require_proof=True)
+    lab.rollout = replace(lab.rollout, plan=replace(lab.rollout.plan, strategy=steps))
+    lab.share = share
+    lab.serve(3, blue={"requests": 0}, green={"requests": 20})
+    lab.pass_time(600)
+    assert lab.look().judgement.verdict is verdict
+
+
 def test_a_shadow_is_judged_by_what_it_did_with_the_copies() -> None:
     lab = Lab()
     plan = lab.plan()
@@ -114,6 +140,20 @@ def test_too_little_traffic_at_the_end_is_inconclusive_and_enough_is_not() -> No
     assert lab.look().judgement.verdict is Verdict.HEALTHY
 
 
+def test_requests_of_a_bake_of_many_hours_are_counted_by_the_minute_since_nothing_finer_is_kept() -> None:
+    lab = BakingLab(tolerances=None)
+    lab.rollout = replace(lab.rollout, metric_period_seconds=10)
+    publish(lab.sandbox, lab.rollout.green_dimensions, lab.now() + timedelta(minutes=1), requests=30)
+    asked: list[Any] = []
+    lab.clients.cloudwatch.meta.events.register(
+        "provide-client-params.cloudwatch.GetMetricData", lambda params, **_: asked.append(params)
+    )
+    lab.pass_time(4 * 3600)
+    assert lab.look().judgement.verdict is Verdict.HEALTHY
+    periods = {query["MetricStat"]["Period"] for params in asked for query in params["MetricDataQueries"]}
+    assert periods == {60}
+
+
 def test_blues_baseline_is_read_once_and_kept_by_who_looks_often() -> None:
     lab = BakingLab()
     lab.look()
@@ -122,3 +162,21 @@ def test_blues_baseline_is_read_once_and_kept_by_who_looks_often() -> None:
     lab.look()
     assert lab.memory.baseline is first
     assert lab.calls.count("cloudwatch:GetMetricData") == calls + 1
+
+
+def test_a_look_that_fails_once_is_waited_out_also_where_the_bake_is_longer_by_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = BakingLab(tolerances=None)
+    write_control(lab.clients.ssm, ENDPOINT, Control(lab.rollout.rollout_id, Wish.PAUSE, lab.now()))
+    lab.pass_time(1200)
+    watched = watched_to_dict(lab.rollout, judges_evidence=True)
+    monkeypatch.setattr("airflow_sm_rollout.triggers.bake.utc_now", lab.now)
+    assert look(lab.clients, lab.bake, [USER_ALARM], watched, lab.memory).judgement.verdict is Verdict.WATCHING
+    lab.sandbox.faults.add(Fault("throttle", "DescribeAlarms", times=50))
+    lab.pass_time(15)
+    failed = look(lab.clients, lab.bake, [USER_ALARM], watched, lab.memory).judgement
+    assert "DescribeAlarms" in failed.reason
+    assert failed.verdict is Verdict.WATCHING
+    lab.pass_time(1200)
+    assert look(lab.clients, lab.bake, [USER_ALARM], watched, lab.memory).judgement.verdict is Verdict.INCONCLUSIVE

@@ -43,6 +43,7 @@ def build(dag: DAG, artifact: str = GOOD, **options: Any) -> None:
                 "bake": 0.3,
                 "alarms": [alarm_of("fraud")],
                 "default_alarms": None,
+                "limits": {"min_requests": 0},
                 "poke_interval": 0.2,
                 **options,
             }
@@ -173,6 +174,17 @@ def test_steps_from_a_form_may_be_fewer_than_the_group_has_tasks_for(
     assert ended.xcoms.get(("canary.shift_3", "return_value")) is None
 
 
+def test_green_does_not_pass_a_bake_without_any_request_to_compare(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production, before: dict[str, Any]
+) -> None:
+    build(dag, limits=None)
+    ended = run(dag)
+    assert ended.state == "failed"
+    assert "green had 0 requests in this bake, 1 are needed to tell" in ended.reason("canary.verdict")
+    assert ended.xcoms["canary.bake_25", "bake"]["watched"]["share"] == 25
+    assert production.describe("fraud") == before
+
+
 @pytest.mark.parametrize(("when_inconclusive", "state"), [("fail", "failed"), ("go_on", "success")])
 def test_a_figure_that_is_not_there_fails_the_bake_unless_the_plan_lets_it_pass(
     when_inconclusive: str,
@@ -183,7 +195,7 @@ def test_a_figure_that_is_not_there_fails_the_bake_unless_the_plan_lets_it_pass(
     before: dict[str, Any],
 ) -> None:
     kpi = {"label": "refused orders", "metrics": {"refused": {"namespace": "Shop", "name": "Refused"}}, "at_most": 5}
-    build(dag, limits={"kpis": [kpi]}, when_inconclusive=when_inconclusive)
+    build(dag, limits={"kpis": [kpi], "min_requests": 0}, when_inconclusive=when_inconclusive)
     ended = run(dag)
     assert ended.states["canary.bake_25"] == state
     assert ended.state == state
@@ -242,7 +254,7 @@ def test_a_shadow_that_nobody_can_judge_is_taken_away_again_and_no_user_ever_met
     dag: DAG, run: Callable[[DAG], Ended], production: Production, before: dict[str, Any]
 ) -> None:
     kpi = {"label": "refused orders", "metrics": {"refused": {"namespace": "Shop", "name": "Refused"}}, "at_most": 5}
-    build(dag, artifact=BAD, shadow={"bake": 0.3, "percent": 50}, limits={"kpis": [kpi]})
+    build(dag, artifact=BAD, shadow={"bake": 0.3, "percent": 50}, limits={"kpis": [kpi], "min_requests": 0})
     with production.watched("fraud") as seen:
         ended = run(dag)
     assert ended.states["canary.shadow"] == "success"

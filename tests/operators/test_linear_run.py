@@ -28,6 +28,7 @@ def build(dag: DAG) -> None:
             step=50,
             interval=INTERVAL,
             default_alarms=None,
+            limits={"min_requests": 0},
             poke_interval=0.2,
         )
 

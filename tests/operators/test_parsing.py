@@ -16,6 +16,7 @@ from airflow.sdk import DAG, Param
 from airflow_sm_rollout import (
     AlarmDefaults,
     AlarmSensor,
+    AskOperator,
     BakeSensor,
     DeployGreenOperator,
     PlanError,
@@ -35,6 +36,10 @@ GREEN: dict[str, Any] = {"endpoint_name": "fraud", "model_name": "fraud-v2"}
 
 def group(**options: Any) -> Any:
     return canary_rollout(**{**GREEN, **options})
+
+
+def asking(**options: Any) -> Any:
+    return AskOperator(task_id="ask", endpoint_name="fraud", bake_task_id="bake", **options)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +86,8 @@ def group(**options: Any) -> Any:
         ("false_rollback", lambda: group(tolerances={"false_rollback": 2})),
         ("warm_up", lambda: group(tolerances={"warm_up": 2})),
         ("when_inconclusive", lambda: group(when_inconclusive="hope")),
+        ("when_inconclusive", lambda: group(traffic="guardrails", steps=[50, 100], when_inconclusive="ask")),
+        ("approval on_timeout", lambda: asking(gate={"on_timeout": "approve"})),
         ("extend_by", lambda: group(when_inconclusive="extend", extend_by=-1)),
         ("end_early", lambda: group(tolerances=None, end_early=True)),
         ("metric_seconds", lambda: group(metric_seconds=7)),

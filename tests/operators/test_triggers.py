@@ -75,13 +75,14 @@ def test_a_trigger_is_the_same_after_its_way_through_the_database(trigger: BaseT
 
 @pytest.mark.parametrize("judges_evidence", [True, False])
 def test_what_is_watched_is_the_same_after_its_way_through_the_database(judges_evidence: bool) -> None:
-    stored = json.loads(json.dumps(watched_to_dict(ROLLOUT, judges_evidence=judges_evidence)))
-    assert watched_from_dict(stored) == Watched(ROLLOUT, judges_evidence)
+    stored = json.loads(json.dumps(watched_to_dict(ROLLOUT, judges_evidence=judges_evidence, share=12.5)))
+    assert watched_from_dict(stored) == Watched(ROLLOUT, judges_evidence, 12.5)
 
 
 @pytest.mark.parametrize("since", [None, NOW])
 def test_a_bake_is_the_same_after_its_way_through_the_database(since: datetime | None) -> None:
-    bake = Bake(NOW, NOW + timedelta(minutes=5), since, 20, timedelta(seconds=9), timedelta(minutes=1), True, True)
+    minute = timedelta(minutes=1)
+    bake = Bake(NOW, NOW + 5 * minute, since, 20, timedelta(seconds=9), minute, "ask", "canary.ask_10", ends_early=True)
     assert bake_from_dict(json.loads(json.dumps(bake_to_dict(bake)))) == bake
 
 

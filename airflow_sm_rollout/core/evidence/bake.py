@@ -26,7 +26,8 @@ class Bake:
     :param min_requests: requests that green must have had by the end; with fewer nobody can tell.
     :param paused_before: how long the rollout had been paused when the watch began; what it is paused after that, the bake is longer.
     :param extension: how much longer it lasts if nobody can tell at its end.
-    :param tolerates_inconclusive: whether the rollout goes on where nobody can tell.
+    :param when_inconclusive: what becomes of it if nobody can tell then either; see :class:`~.plan.Evidence`.
+    :param asked_in: the task behind it in which a person is asked then; empty: there is none.
     :param ends_early: whether it is over as soon as green is proven healthy.
     """
 
@@ -36,7 +37,8 @@ class Bake:
     min_requests: int
     paused_before: timedelta = timedelta()
     extension: timedelta = timedelta()
-    tolerates_inconclusive: bool = False
+    when_inconclusive: str = "fail"
+    asked_in: str = ""
     ends_early: bool = False
 
     def end(self, control: Control | None, now: datetime) -> datetime:
@@ -97,9 +99,18 @@ def _judge_quiet(bake: Bake, seen: Seen, now: datetime) -> Judgement:
     if now < end + bake.extension:
         left = _seconds(end + bake.extension - now)
         return Judgement(Verdict.WATCHING, f"nobody can tell yet ({doubt}), so the bake goes on for {left}")
-    if bake.tolerates_inconclusive:
+    return _judge_doubt(bake, doubt)
+
+
+def _judge_doubt(bake: Bake, doubt: str) -> Judgement:
+    if bake.when_inconclusive == "go_on":
         return Judgement(Verdict.INCONCLUSIVE, f"nobody can tell ({doubt}); the plan lets that pass", is_tolerated=True)
-    return Judgement(Verdict.INCONCLUSIVE, doubt)
+    if bake.when_inconclusive != "ask":
+        return Judgement(Verdict.INCONCLUSIVE, doubt)
+    if bake.asked_in:
+        told = f"nobody can tell ({doubt}); task {bake.asked_in} asks a person"
+        return Judgement(Verdict.INCONCLUSIVE, told, is_tolerated=True)
+    return Judgement(Verdict.INCONCLUSIVE, f"{doubt}; the plan asks a person, but no task for that follows this one")
 
 
 def _describe_doubt(bake: Bake, seen: Seen) -> str:

@@ -225,16 +225,22 @@ def _judge_kpi(kpi: Kpi, series: Series, is_over: bool) -> Judgement:
     if not values:
         missing = "of both green and blue" if kpi.relative_to_blue else "of green"
         return Judgement(Verdict.INCONCLUSIVE, f"{kpi.label}: there are no figures {missing}")
-    last, mean = values[-_BREACHES:], fmean(values)
+    mean, breaches = fmean(values), _first_breaches(kpi, values)
     of_blue = " times blue's" if kpi.relative_to_blue else ""
     allowed = f"{kpi.describe_limits()} is allowed"
-    if len(last) == _BREACHES and all(kpi.is_beyond(value) for value in last):
-        told = ", ".join(f"{value:.4g}" for value in last)
-        return Judgement(Verdict.HARMFUL, f"{kpi.label} was {told}{of_blue} in the last {_BREACHES} periods; {allowed}")
+    if breaches:
+        told = ", ".join(f"{value:.4g}" for value in breaches)
+        return Judgement(Verdict.HARMFUL, f"{kpi.label} was {told}{of_blue} in {_BREACHES} periods in a row; {allowed}")
     told = f"{kpi.label} is {mean:.4g}{of_blue} in the mean of {len(values)} period(s); {allowed}"
     if not kpi.is_beyond(mean):
         return Judgement(Verdict.HEALTHY, told)
     return Judgement(Verdict.HARMFUL if is_over else Verdict.INCONCLUSIVE, told)
+
+
+def _first_breaches(kpi: Kpi, values: Sequence[float]) -> Sequence[float]:
+    """The first values in a row that are beyond the limit and enough to be harm: it stays proven, whenever somebody looks."""
+    runs = (values[start : start + _BREACHES] for start in range(len(values) - _BREACHES + 1))
+    return next((run for run in runs if all(kpi.is_beyond(value) for value in run)), ())
 
 
 def _compared(kpi: Kpi, series: Series) -> list[float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 
 from airflow_sm_rollout.core.verdict import Judgement, Verdict
 
@@ -48,4 +48,4 @@ def judge_schedule(name: str, executions: Sequence[Execution]) -> Judgement:
 
 
 def _time(moment: datetime) -> str:
-    return moment.strftime("%H:%M:%S UTC")
+    return moment.astimezone(timezone.utc).strftime("%H:%M:%S UTC")

@@ -11,7 +11,7 @@ from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.evidence.limits import Limits, parse_limits
 from airflow_sm_rollout.core.evidence.tolerances import Tolerances
 
-WHEN_INCONCLUSIVE = ("fail", "extend", "go_on")
+WHEN_INCONCLUSIVE = ("fail", "extend", "ask", "go_on")
 # What botocore's SageMaker model lets MetricsConfig ask for.
 _PUBLISHED_EVERY = (10, 30, 60, 120, 180, 240, 300)
 _DEFAULT_METRIC_PERIOD = 60
@@ -36,7 +36,8 @@ class Evidence:
     :param tolerances: of the comparison of green with blue; ``None``: they are not compared.
     :param limits: fixed limits.
     :param when_inconclusive: what becomes of a bake at whose end nobody can tell: ``fail``, so that the rollout is rolled back;
-        ``extend``, by ``extend_by``, and fail if nobody can tell then either; ``go_on``.
+        ``extend``, by ``extend_by``, and fail if nobody can tell then either; ``ask`` a person, in a task behind the bake, and fail if
+        the DAG has none; ``go_on``.
     :param end_early: whether a bake ends as soon as the comparison has proven green healthy.
     :param require_proof: whether a bake is inconclusive until that is proven. Otherwise it is enough that no harm was found, which on
         little traffic proves little.
@@ -91,6 +92,17 @@ def evidence_from(stored: Mapping[str, Any]) -> Evidence:
             "monitoring_schedules": tuple(stored["monitoring_schedules"]),
         }
     )
+
+
+def thresholds_from(record: Mapping[str, Any]) -> Thresholds | None:
+    """Blue's latencies in a record's JSON.
+
+    Of a record from before there were all of them, the one that tells that the rollout has made an alarm on it, which goes at its end.
+    """
+    if "thresholds" in record:
+        return Thresholds(**record["thresholds"])
+    p99 = record.get("baseline_p99_microseconds")
+    return None if p99 is None else Thresholds(*[round(p99)] * 3)
 
 
 def published_every(config: Mapping[str, Any]) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding
-from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
+from airflow_sm_rollout.core.evidence.plan import Thresholds
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.verdict import Judgement, Verdict
 
@@ -74,6 +74,15 @@ def _period_seconds(rollout: Rollout, age: timedelta) -> int:
     seconds, wanted = rollout.metric_period_seconds, rollout.plan.evidence.metric_seconds
     if wanted is not None and rollout.plan.traffic == "variants":
         seconds = min(seconds, wanted)
+    return kept_seconds(seconds, age)
+
+
+def kept_seconds(seconds: int, age: timedelta) -> int:
+    """The length of periods to ask for, of a figure that is published every so many seconds: of a time that begins longer ago
+    CloudWatch returns nothing at all by less than a minute (GetMetricData, StartTime).
+
+    :param age: how long ago the first of them began.
+    """
     return seconds if age < _FINE_KEPT else max(seconds, _MINUTE)
 
 
@@ -98,11 +107,22 @@ def planned_comparison(rollout: Rollout) -> timedelta:
     return beside or _UNPLANNED
 
 
-def judge_comparison(comparison: Comparison, evidence: Evidence) -> Judgement:
-    """What the comparison means for a bake: without proof either way nothing, unless the plan wants one."""
+def judge_comparison(comparison: Comparison, rollout: Rollout, share: float | None) -> Judgement:
+    """What the comparison means for a bake: without proof either way nothing, unless the plan wants one.
+
+    :param share: green's share as planned, in percent; ``None``: not known.
+    """
+    wants_proof = rollout.plan.evidence.require_proof and not _needed_proof_before(rollout, share)
     verdict = {
         Finding.HARM: Verdict.HARMFUL,
         Finding.HEALTHY: Verdict.HEALTHY,
-        Finding.CANNOT_TELL: Verdict.INCONCLUSIVE if evidence.require_proof else Verdict.WATCHING,
+        Finding.CANNOT_TELL: Verdict.INCONCLUSIVE if wants_proof else Verdict.WATCHING,
     }[comparison.verdict]
     return Judgement(verdict, comparison.sentence)
+
+
+def _needed_proof_before(rollout: Rollout, share: float | None) -> bool:
+    """Whether green has got all traffic, which leaves nothing to compare it with, by a proof in an earlier bake."""
+    steps = rollout.plan.strategy.steps if rollout.plan.strategy else ()
+    was_beside = rollout.shadow_since is not None or any(step.share < 100 for step in steps)
+    return share is not None and share >= 100 and was_beside

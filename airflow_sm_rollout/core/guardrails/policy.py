@@ -40,6 +40,9 @@ def validate_plan(plan: Plan) -> None:
             f"{least} and at most {_MOST_ALARMS - own} of your own: SageMaker goes back for 1 to {_MOST_ALARMS} alarms"
         )
         raise PlanError("alarms", list(plan.alarms), allowed)
+    if plan.evidence.when_inconclusive == "ask":
+        allowed = "not with traffic='guardrails': SageMaker bakes by itself and asks nobody"
+        raise PlanError("when_inconclusive", "ask", allowed)
     _validate_steps(plan.strategy)
     _validate_bakes(plan.strategy)
 

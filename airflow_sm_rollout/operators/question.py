@@ -1,0 +1,227 @@
+"""Puts a question to a person and waits for the answer: what all the tasks that ask have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import Param
+from airflow.sdk.execution_time.hitl import upsert_hitl_detail
+
+from airflow_sm_rollout.core.approval import (
+    APPROVE,
+    REJECT,
+    ApprovalGate,
+    describe_silence,
+    render_question,
+)
+from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.evidence.sources import judged_alarms, judged_since
+from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, TaskTrace, Verdict, plain_xcom, verdicts_of
+from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason
+from airflow_sm_rollout.plugin.address import chart_path, tab_path
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_sm_rollout.core.rollout import Rollout
+
+
+_NOTE = Param(None, type=["null", "string"], title="Note", description="Why; it is kept with the rollout.")
+
+
+class QuestionOperator(RolloutOperator, HITLOperator):
+    """Base of the operators that ask in Airflow's UI (Required Actions) and REST API, with the evidence so far, and wait in the triggerer.
+
+    Green is watched as in a bake while the question is open: at harm, or when a person aborts, the task fails and the question is
+    withdrawn. A reject fails it, too, with who rejected and why; so does silence, unless the gate says otherwise. It is never retried: a
+    retry would ask again what was answered.
+
+    :param gate: what is asked; see :class:`~airflow_sm_rollout.core.approval.ApprovalGate`.
+    :param evidence_task_ids: the bakes so far, whose verdicts are shown.
+    """
+
+    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "subject")
+    ui_color = "#fbe3c0"
+
+    def __init__(self, *, gate: ApprovalGate, subject: str, evidence_task_ids: Sequence[str], **kwargs: Any) -> None:
+        self.gate = gate
+        self.evidence_task_ids = list(evidence_task_ids)
+        super().__init__(
+            subject=subject,
+            options=[APPROVE, REJECT],
+            notifiers=list(self.gate.notifiers),
+            assigned_users=[{"id": user, "name": user} for user in self.gate.assigned_users] or None,
+            response_timeout=self.gate.timeout,
+            **{**kwargs, "retries": 0, "params": {"note": _NOTE}},  # Airflow passes the DAG's params too
+        )
+
+    def why_not(self, context: Context, planned: Rollout) -> str:
+        """Why nobody is to be asked now; empty: somebody is.
+
+        :param planned: the rollout, with the frozen plan.
+        :raises PlanError: if the question does not fit that plan.
+        """
+        raise NotImplementedError
+
+    def asked_share(self, planned: Rollout) -> float:
+        """Green's share in percent that the answer lets it have."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> Any:
+        return failing_with_reason(context, lambda: self._ask(context))
+
+    def _ask(self, context: Context) -> dict[str, Any]:
+        planned = self.recorded(context)
+        if planned is None:
+            raise RolloutGaveUp("no rollout is in progress here (it was rolled back or promoted), so nobody is asked")
+        why_not = self.why_not(context, planned)
+        if not why_not:
+            self._refuse_harm(context, planned)
+            self._wait_for_answer(context, planned)
+        self.log.info("%s", why_not)
+        return {"state": why_not}
+
+    def _wait_for_answer(self, context: Context, planned: Rollout) -> NoReturn:
+        from airflow_sm_rollout.aws.world import utc_now
+        from airflow_sm_rollout.triggers.approval import ApprovalTrigger
+
+        now = utc_now()
+        until = now + self.gate.timeout
+        question = {
+            "before": self.asked_share(planned),
+            "asked_at": now.isoformat(timespec="seconds"),
+            "until": until.isoformat(timespec="seconds"),
+            "may_answer": self.gate.may_answer,
+        }
+        self._put_question(context, planned, question, until)
+        trigger = ApprovalTrigger(
+            ti_id=context["ti"].id,
+            until=until.isoformat(),
+            approves_silence=self.gate.on_timeout == "approve",
+            question=question,
+            watch=self._watch(planned, now, until),
+            poke_interval=self.poke_interval,
+            connection=self.connection.as_dict(),
+        )
+        self.defer(trigger=trigger, method_name="answered")
+
+    def _put_question(self, context: Context, planned: Rollout, question: dict[str, Any], until: datetime) -> None:
+        self.body = self._render_body(context, planned, until)
+        upsert_hitl_detail(
+            ti_id=context["ti"].id,
+            options=self.options,
+            subject=self.subject,
+            body=self.body,
+            params=self.serialized_params,
+            assigned_users=self.assigned_users,
+        )
+        context["ti"].xcom_push(key=APPROVAL, value=question)
+        self.log.info("Asked %s, until %s; then %s", self.gate.may_answer, question["until"], self.gate.silence)
+        for notifier in self.notifiers:
+            notifier(context)
+
+    def answered(self, context: Context, event: Any) -> dict[str, Any]:
+        """A person has answered; in ``dag.test()``, which lets no trigger end its task, also that nobody has, or that green does harm."""
+        heed = self._heed if isinstance(event, Mapping) and "chosen_options" in event else self._heed_silence
+        result: dict[str, Any] = failing_with_reason(context, lambda: heed(context, event))
+        return result
+
+    def _heed_silence(self, context: Context, event: Any) -> dict[str, Any]:
+        planned = self.recorded(context)
+        if planned is not None:
+            self._refuse_harm(context, planned)
+        question = context["ti"].xcom_pull(task_ids=context["ti"].task_id, key=APPROVAL) or {}
+        silence = describe_silence(question.get("until"), approves=self.gate.on_timeout == "approve")
+        if self.gate.on_timeout != "approve":
+            raise RolloutGaveUp(silence)
+        return {"state": silence}
+
+    def _heed(self, context: Context, event: Any) -> dict[str, Any]:
+        ti = context["ti"]
+        by, at = _responder(event), _moment(event["responded_at"])
+        note = str((event.get("params_input") or {}).get("note") or "")
+        answer = "approved" if APPROVE in event["chosen_options"] else "rejected"
+        question = ti.xcom_pull(task_ids=ti.task_id, key=APPROVAL) or {}
+        ti.xcom_push(key=APPROVAL, value={**question, "answer": answer, "by": by, "at": at, "note": note})
+        about = f" {question['before']:g} %" if question else ""
+        sentence = f"{by} {answer}{about} at {at}{f': {note}' if note else ''}"
+        self.log.info("%s", sentence)
+        if answer == "rejected":
+            raise RolloutGaveUp(sentence)
+        planned = self.recorded(context)
+        if planned is not None:
+            self._refuse_harm(context, planned)
+        return {"state": sentence}
+
+    def _refuse_harm(self, context: Context, planned: Rollout) -> None:
+        """Neither asked nor approved is what harms."""
+        from airflow_sm_rollout.aws.bake import Memory
+        from airflow_sm_rollout.aws.world import utc_now
+        from airflow_sm_rollout.triggers.approval import AGAINST
+        from airflow_sm_rollout.triggers.bake import bake_from_dict, look
+
+        now = utc_now()
+        watch = self._watch(planned, now, now)
+        bake = bake_from_dict(watch["bake"])
+        judgement = look(self.connection.clients(), bake, watch["alarms"], watch["watched"], Memory()).judgement
+        if judgement.verdict in AGAINST:
+            raise RolloutGaveUp(judgement.reason)
+
+    def _watch(self, planned: Rollout, now: datetime, until: datetime) -> dict[str, Any]:
+        from airflow_sm_rollout.core.evidence.bake import Bake
+        from airflow_sm_rollout.triggers.approval import watch_until
+        from airflow_sm_rollout.triggers.bake import bake_to_dict, watched_to_dict
+
+        return {
+            "bake": bake_to_dict(Bake(now, watch_until(until), judged_since(planned), 0)),
+            "alarms": list(judged_alarms(planned)),
+            "watched": watched_to_dict(planned, judges_evidence=True),
+        }
+
+    def _render_body(self, context: Context, planned: Rollout, until: datetime) -> str:
+        from airflow_sm_rollout.aws.cloudwatch import read_alarms
+
+        ti = context["ti"]
+        alarms = self.read_patiently(
+            "could not read the alarms",
+            lambda: read_alarms(self.connection.clients().cloudwatch, judged_alarms(planned), None),
+        )
+        return render_question(
+            replace(self.gate, before=self.asked_share(planned)),
+            planned,
+            self._verdicts(context),
+            {alarm.name: alarm.state for alarm in alarms},
+            until,
+            chart=chart_path(ti.dag_id, ti.run_id, ti.task_id.rpartition(".")[0]),
+            tab=tab_path(ti.dag_id, ti.run_id),
+        )
+
+    def _verdicts(self, context: Context) -> list[Verdict]:
+        def left(task_id: str, key: str) -> Any:
+            return plain_xcom(context["ti"].xcom_pull(task_ids=task_id, key=key))
+
+        traces = [
+            TaskTrace(
+                task_id.rpartition(".")[2],
+                "success",
+                None,
+                None,
+                {key: left(task_id, key) for key in ("return_value", EVIDENCE)},
+            )
+            for task_id in self.evidence_task_ids
+        ]
+        return list(verdicts_of(traces))
+
+
+def _responder(event: Mapping[str, Any]) -> str:
+    user = event.get("responded_by_user") or {}
+    name, user_id = user.get("name"), user.get("id")
+    return f"{name} ({user_id})" if name and name != user_id else str(name or user_id or "somebody")
+
+
+def _moment(at: Any) -> str:
+    return at.isoformat(timespec="seconds") if isinstance(at, datetime) else str(at)
