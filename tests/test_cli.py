@@ -86,7 +86,7 @@ def test_a_rollout_that_is_older_than_its_plan_is_shown_as_stale_with_what_ends_
     orphan_a_rollout(production, begun=timedelta(days=2, hours=3))
     [stale] = [line for line in tell("status", ENDPOINT)[1].splitlines() if line.startswith("STALE")]
     assert stale.startswith("STALE: it was begun 2 d 3 h ago, and its plan takes 2 min and ")
-    assert stale.endswith("if nobody drives it any more, sm-rollout rollback fraud ends it")
+    assert stale.endswith("asks no person and nobody drives it any more, sm-rollout rollback fraud ends it")
 
 
 def test_a_rollout_whose_endpoint_somebody_has_deleted_is_still_found(

@@ -101,6 +101,18 @@ def test_the_users_own_tests_pass_by_the_plugin_in_seconds(tmp_path: Path) -> No
     print(f"\nthe slowest of the user's tests took {slowest:g} s")
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_users_own_airflow_database_is_not_touched_by_a_test(
+    sagemaker_sandbox: SageMakerSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk import DAG
+
+    for name in ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(pytest.UsageError, match="AIRFLOW_HOME"):
+        sagemaker_sandbox.run(DAG("never", schedule=None))
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
 def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     targets = re.findall(r"\]\(((?!https?:)[^)#]+)", page.read_text())

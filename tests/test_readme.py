@@ -23,10 +23,12 @@ from airflow_sm_rollout.demo.sandbox_process import CREDENTIALS
 from airflow_sm_rollout.demo.settings import SETTINGS
 from airflow_sm_rollout.sandbox import RunningServer, Timings, process_sandbox, serve
 from airflow_sm_rollout.sandbox.traffic import Traffic, count
+from airflow_sm_rollout.sandbox.train_model import load_rows
 from operators.dag_runs import run_dag
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
 ONE_SCREEN_LINES = 90
@@ -42,7 +44,7 @@ def test_it_is_one_screen() -> None:
 
 
 def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
-    assert {language for language, _ in BLOCKS} == {"sh", "text", "diff"}
+    assert {language for language, _ in BLOCKS} == {"sh", "text", "diff", "python"}
     assert [
         "make demo",
         "make test",
@@ -138,7 +140,7 @@ def test_the_picture_is_one_of_the_demos() -> None:
 
 
 def test_the_settings_are_those_of_the_demo_and_the_compose_file() -> None:
-    rows = re.findall(r"^\| `\[(\w+)\] (\w+)` \| (\S+) \| (\S+) \| (.+) \|$", README, re.MULTILINE)
+    rows = re.findall(r"^\| `\[(\w+)\] (\w+)` \| (\S+) \| (\S+) \| (.+) \|$", OPERATIONS, re.MULTILINE)
     assert rows == [(each.section, each.option, each.value, each.default, each.why) for each in SETTINGS]
 
 
@@ -212,6 +214,21 @@ def initialise_database() -> None:
 
     initdb()
     DagBundlesManager().sync_bundles_to_db()
+
+
+# --- the clients of two endpoints
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("environment")
+def test_a_client_reaches_what_serves_under_the_name() -> None:
+    put_into_production(boto3.Session())
+    names: dict[str, Any] = {
+        "runtime": boto3.client("sagemaker-runtime"),
+        "body": json.dumps({"instances": load_rows()[0][:1]}),
+    }
+    exec(block("python"), names)
+    assert names["answer"]["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
 # --- the commands for operators

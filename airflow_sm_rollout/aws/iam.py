@@ -108,10 +108,17 @@ _SUSPEND_AND_RESTORE_SCALING = Grant(
     (ANY,),
     condition=_SCALABLE,
 )
+# Its user guide: whoever puts or ends a target tracking policy needs permissions for that policy's alarms, too.
+_ALARMS_OF_SCALING = Grant(
+    "AlarmsOfScaling",
+    ("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"),
+    ("alarm:TargetTracking-endpoint/{made}*",),
+)
 _ONE_ENDPOINT = (
     *_READ,
     *_MAKE,
     _SUSPEND_AND_RESTORE_SCALING,
+    _ALARMS_OF_SCALING,
     Grant("RestoreBluesConfig", ("sagemaker:CreateEndpointConfig", "sagemaker:AddTags"), ("endpoint-config/*",)),
     Grant("SetWeightsAndCapacities", ("sagemaker:UpdateEndpointWeightsAndCapacities",), ("endpoint/{endpoint}",)),
     Grant("ChangeConfig", ("sagemaker:UpdateEndpoint",), ("endpoint/{endpoint}", "endpoint-config/*")),
@@ -121,6 +128,7 @@ _TWO_ENDPOINTS = (
     *_READ,
     *_MAKE,
     _SUSPEND_AND_RESTORE_SCALING,
+    _ALARMS_OF_SCALING,
     # An endpoint that is deleted takes its scalable targets with it, if its deleter may do that.
     Grant(
         "EndScalingOfADeletedEndpoint",

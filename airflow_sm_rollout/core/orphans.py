@@ -56,8 +56,9 @@ def why_stale(record: Rollout, now: datetime, paused: timedelta) -> str:
 
 
 def _planned(record: Rollout) -> timedelta:
-    """How long its bakes take; a rollout by single operators has none that is known."""
-    return record.plan.strategy.minimum_duration if record.plan.strategy else timedelta()
+    """How long its bakes may take; a rollout by single operators has none that is known."""
+    strategy = record.plan.strategy
+    return strategy.minimum_duration + len(strategy.steps) * record.plan.evidence.extension if strategy else timedelta()
 
 
 def describe_age(age: timedelta) -> str:

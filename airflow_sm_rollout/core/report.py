@@ -156,11 +156,9 @@ def _planned(rollout: Rollout, tasks: Sequence[TaskTrace]) -> Iterator[SharePoin
     """The plan, laid where green first had traffic."""
     reached = [task.ended_at for task in tasks if "share" in task.returned and task.ended_at]
     at = reached[0] if reached else rollout.started_at
-    bakes = [step.bake for step in rollout.plan.strategy.steps] if rollout.plan.strategy else []
-    for index, bake in enumerate(bakes):
-        step = rollout.step(index)
-        yield at, step.share if step else 100.0
-        at += bake
+    for step in rollout.plan.strategy.steps if rollout.plan.strategy else ():
+        yield at, step.share
+        at += step.bake
     yield at, 100.0
 
 

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
-from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds, evidence_from
+from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds, evidence_from, thresholds_from
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.scaling import Scaling, scaling_from
 from airflow_sm_rollout.core.strategy import Step, Strategy
@@ -310,7 +310,10 @@ def from_json(text: str) -> Rollout:
         raise RolloutError(
             f"the rollout record has version {version}, this package reads version {RECORD_VERSION}: upgrade it"
         )
-    return _rollout_from(stored)
+    try:
+        return _rollout_from(stored)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RolloutError(f"the rollout record can't be read by this version of the package: {error!r}") from error
 
 
 def with_phase(rollout: Rollout, phase: Phase) -> Rollout:
@@ -368,7 +371,7 @@ def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
         paused_before_traffic=timedelta(seconds=stored.get("paused_before_traffic", 0.0)),
         shadow_since=datetime.fromisoformat(shadow) if shadow else None,
         endpoint_modified=datetime.fromisoformat(modified) if modified else None,
-        thresholds=Thresholds(**stored["thresholds"]) if "thresholds" in stored else None,
+        thresholds=thresholds_from(stored),
         metric_period_seconds=stored["metric_period_seconds"],
     )
 
@@ -384,7 +387,8 @@ def _plan_from(stored: Mapping[str, Any]) -> Plan:
         traffic=stored["traffic"],
         drain=timedelta(seconds=stored["drain"]),
         on_drift=stored.get("on_drift", "refuse"),
-        evidence=evidence_from(stored["evidence"]),
+        # A record without it was written when there were alarms alone, and no endpoint was made to publish its metrics more often.
+        evidence=evidence_from(stored["evidence"]) if "evidence" in stored else Evidence(None, metric_seconds=None),
     )
 
 

@@ -55,7 +55,8 @@ def _rollout_lines(rollout: Rollout, seen: Observation) -> Iterator[str]:
     yield f"{rollout.describe_owner()}, {age} ago, phase {rollout.phase.value}"
     stale = why_stale(rollout, seen.at, _paused(seen))
     if stale:
-        end = f"if nobody drives it any more, sm-rollout rollback {rollout.endpoint_name} ends it"
+        # Questions are Airflow's, and the record knows nothing of them.
+        end = f"if its DAG run asks no person and nobody drives it any more, sm-rollout rollback {rollout.endpoint_name} ends it"
         yield f"STALE: {stale}; {end}"
     yield f"blue was config {rollout.blue.config_name} with {rollout.blue.instance_count} instance(s)"
     yield _describe_plan(rollout)

@@ -49,7 +49,14 @@ class Story:
             )
         return self._state_so_far()
 
+    @property
+    def _is_by_sagemaker(self) -> bool:
+        """Whether SageMaker shifts just now, and tells nobody how far it is."""
+        return self.rollout.plan.traffic == "guardrails" and not self.shares
+
     def _state_so_far(self) -> str:
+        if self._is_by_sagemaker:
+            return f"In progress: SageMaker shifts the requests to {self.rollout.green_model_name} by its guardrails."
         share = self.shares[-1][1] if self.shares else 0.0
         question = next((each for each in self.approvals if not each.answer), None)
         asked = f" It waits for a person's answer in task {question.name}, until {question.until}." if question else ""
@@ -81,7 +88,7 @@ class Story:
 
     def _traffic(self) -> str:
         if not any(share for _, share in self.shares):
-            return "none" if self.outcome != "running" else "none yet"
+            return self._traffic_without_share()
         changes = [
             point
             for before, point in zip([None, *self.shares], self.shares, strict=False)
@@ -89,6 +96,15 @@ class Story:
         ]
         steps = ", then ".join(f"{share:g} % from {at.strftime('%H:%M:%S')}" for at, share in changes)
         return f"{steps} (UTC)"
+
+    def _traffic_without_share(self) -> str:
+        """Where no task has left a share: SageMaker shifted by itself, or the task that shifted did not come to its end."""
+        served = total(self.figures.green)[0] if self.figures else 0
+        if served:
+            return f"{served:,} requests; which share of all that was, no task has noted"
+        if self._is_by_sagemaker:
+            return "not known: SageMaker shifts by itself"
+        return "none" if self.outcome != "running" else "none yet"
 
     def _failures(self) -> str:
         if self.figures is None:
@@ -108,13 +124,15 @@ class Story:
         return " ".join(f"{each.name}: {each.sentence}." for each in self.verdicts) or "nothing yet"
 
     def _decider(self) -> str:
-        people = [
+        decided = [
             f"{each.by} {each.answer} {each.before:g} % at {each.at}{f' ({each.note})' if each.note else ''}"
             for each in self.approvals
             if each.answer in _ANSWERED_BY_A_PERSON
         ]
-        task = f"the rollout itself, by task {self.by_task}" if self.by_task else "the rollout itself, by its plan"
-        return "; ".join(people) or (task if self.outcome != "running" else "nobody yet")
+        if self.by_task and not any(each.answer == "rejected" for each in self.approvals):
+            decided.append(f"the rollout itself, by task {self.by_task}")
+        by_plan = "the rollout itself, by its plan" if self.outcome != "running" else "nobody yet"
+        return "; ".join(decided) or by_plan
 
     def _serving(self) -> str:
         rollout = self.rollout
@@ -122,6 +140,8 @@ class Story:
             return f"green, {rollout.green_model_name}, alone"
         if self.outcome == "rolled_back":
             return f"blue, {rollout.blue.model_name} on config {rollout.blue.config_name}, as before"
+        if self._is_by_sagemaker:
+            return "blue and green, as SageMaker shifts the requests"
         share = self.shares[-1][1] if self.shares else 0.0
         return f"blue {100 - share:g} %, green {share:g} %"
 

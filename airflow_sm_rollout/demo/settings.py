@@ -1,4 +1,4 @@
-"""The Airflow settings that matter to a rollout: what the demo runs with, the compose file ships and the README recommends.
+"""The Airflow settings that matter to a rollout: what the demo runs with, the compose file ships and docs/operations.md recommends.
 
 A rollout works with Airflow's defaults too, but notices a dead worker minutes later and takes seconds longer for each step. The figures
 were measured on Airflow 3.3.2.

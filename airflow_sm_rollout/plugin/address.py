@@ -19,6 +19,10 @@ def tab_path(dag_id: str, run_id: str) -> str:
     return f"{base_path()}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/plugin/rollout"
 
 
-def chart_path(dag_id: str, run_id: str) -> str:
-    """Green's share over time as a picture."""
-    return f"{base_path()}{PREFIX}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/chart.svg"
+def chart_path(dag_id: str, run_id: str, group: str) -> str:
+    """Green's share over time as a picture.
+
+    :param group: the rollout's task group; a run may have several.
+    """
+    run = f"dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+    return f"{base_path()}{PREFIX}/{run}/chart.svg?group={quote(group, safe='')}"

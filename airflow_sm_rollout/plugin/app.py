@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
@@ -18,7 +19,7 @@ from pydantic import BaseModel, Field
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.errors import RolloutError
-from airflow_sm_rollout.core.report import Live, Report, build_report
+from airflow_sm_rollout.core.report import Report, build_report
 from airflow_sm_rollout.core.traces import settled_at
 from airflow_sm_rollout.plugin.live import LiveReads, read_live, wish
 from airflow_sm_rollout.plugin.page import render_chart, render_list, render_rollouts
@@ -40,6 +41,7 @@ _POLICY = "; ".join(
         "frame-ancestors 'self'",
     )
 )
+_PICTURES_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"  # its style sheet is inside
 _RUN = "/dags/{dag_id}/runs/{run_id}"
 _MAY_READ = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
 _MAY_EDIT = Depends(requires_access_dag("PUT"))
@@ -69,7 +71,7 @@ def build_app() -> FastAPI:
 
 async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await answer(request)
-    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers.setdefault("Content-Security-Policy", _POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers.setdefault("Cache-Control", "no-store")
@@ -80,7 +82,9 @@ def _list(
     request: Request, session: SessionDep, user: GetUserDep, endpoint: str = "", outcome: str = ""
 ) -> HTMLResponse:
     rows = list_rollouts(session, get_auth_manager().get_authorized_dag_ids(user=user, method="GET"))
-    shown = [row for row in rows if endpoint in row.endpoint and outcome in ("", row.outcome)]
+    # A row tells what XComs do, as the tab does; a role may see a DAG and not those.
+    told = {dag_id for dag_id in {row.dag_id for row in rows} if _may("GET", dag_id, user, DagAccessEntity.XCOM)}
+    shown = [row for row in rows if row.dag_id in told and endpoint in row.endpoint and outcome in ("", row.outcome)]
     return HTMLResponse(render_list(shown, _base(request), endpoint, outcome, _now()))
 
 
@@ -92,18 +96,18 @@ def _static(name: str, user: GetUserDep) -> FileResponse:
 
 def _page(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, run_id: str) -> HTMLResponse:
     reports = _reports(session, dag_id, run_id)
-    return HTMLResponse(
-        render_rollouts(reports, _base(request), dag_id, run_id, may_edit=_may_edit(dag_id, user), now=_now())
-    )
+    may_edit = _may("PUT", dag_id, user)
+    return HTMLResponse(render_rollouts(reports, _base(request), dag_id, run_id, may_edit=may_edit, now=_now()))
 
 
 def _report(session: SessionDep, dag_id: str, run_id: str) -> list[Report]:
     return _reports(session, dag_id, run_id)
 
 
-def _chart(session: SessionDep, dag_id: str, run_id: str) -> Response:
-    reports = _reports(session, dag_id, run_id)
-    return Response(render_chart(reports[-1] if reports else None, _now()), media_type="image/svg+xml")
+def _chart(session: SessionDep, dag_id: str, run_id: str, group: str = "") -> Response:
+    report = next((each for each in _reports(session, dag_id, run_id) if each.group == group), None)
+    picture = render_chart(report, _now())
+    return Response(picture, media_type="image/svg+xml", headers={"Content-Security-Policy": _PICTURES_POLICY})
 
 
 def _wish(
@@ -130,21 +134,25 @@ def _wish(
 
 
 def _reports(session: Any, dag_id: str, run_id: str) -> list[Report]:
-    return [
-        build_report(found.group, found.rollout, found.tasks, _look(found))
-        for found in read_rollouts(session, dag_id, run_id)
-    ]
+    found = read_rollouts(session, dag_id, run_id)
+    looked_at = [each for each in found if _is_worth_a_look(each)]
+    ids = [each.rollout.rollout_id for each in looked_at]
+    live = dict(zip(ids, _live.latest(looked_at), strict=True))
+    return [build_report(each.group, each.rollout, each.tasks, live.get(each.rollout.rollout_id)) for each in found]
 
 
-def _look(found: Found) -> Live | None:
+def _is_worth_a_look(found: Found) -> bool:
     """What is long over is not looked at: of that Airflow knows all, and CloudWatch less."""
     ended = settled_at(found.tasks)
-    return None if ended and _now() - ended > WORTH_A_LOOK else _live.latest(found)
+    return ended is None or _now() - ended <= WORTH_A_LOOK
 
 
-def _may_edit(dag_id: str, user: Any) -> bool:
-    """Whether the buttons are shown; what they do is guarded by the route."""
-    return bool(get_auth_manager().is_authorized_dag(method="PUT", details=DagDetails(id=dag_id), user=user))
+def _may(method: ResourceMethod, dag_id: str, user: Any, entity: DagAccessEntity | None = None) -> bool:
+    """What is shown by it; what a person does is guarded by the routes."""
+    manager = get_auth_manager()
+    return bool(
+        manager.is_authorized_dag(method=method, access_entity=entity, details=DagDetails(id=dag_id), user=user)
+    )
 
 
 def _base(request: Request) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.core.control import Control, Wish
@@ -24,6 +24,7 @@ _KEPT = 50  # looks, about a tenth of a megabyte each
 _PUBLISHED_WITHIN = timedelta(minutes=3)
 _CLIENTS_SECONDS = 300.0  # then a changed connection is noticed
 _IMPATIENT = {"connect_timeout": 3, "read_timeout": 10, "retries": {"total_max_attempts": 2}}
+_T = TypeVar("_T")
 
 
 class LiveReads:
@@ -39,25 +40,42 @@ class LiveReads:
         self._last: dict[str, Live] = {}
         self._lock = Lock()
 
-    def latest(self, found: Found) -> Live | None:
-        """The last look that succeeded; ``None``: none has yet."""
-        key = found.rollout.rollout_id
+    def latest(self, found: Sequence[Found]) -> list[Live | None]:
+        """For each the last look that succeeded; ``None``: none has yet. All of them together are waited for as long as one would be."""
         with self._lock:
-            began, look = self._looks.get(key, (0.0, None))
-            if look is None or (look.done() and time.monotonic() - began > FRESH_SECONDS):
-                look = self._pool.submit(self._read, found)
-                self._looks[key] = (time.monotonic(), look)
-        wait([look], _WAIT_SECONDS)
-        if look.done() and look.exception() is None:
-            self._last[key] = look.result()
-        while len(self._last) > _KEPT:
-            self._last.pop(next(iter(self._last)))
-        return self._last.get(key)
+            looks = [self._begun(each) for each in found]
+        wait(looks, _WAIT_SECONDS)
+        with self._lock:
+            return [self._seen(each, look) for each, look in zip(found, looks, strict=True)]
 
     def forget(self, found: Found) -> None:
         """Look anew at the next question."""
         with self._lock:
             self._looks.pop(found.rollout.rollout_id, None)
+
+    def _begun(self, found: Found) -> Future[Live]:
+        """The look that is under way or still fresh, or a new one."""
+        key = found.rollout.rollout_id
+        began, look = self._looks.get(key, (0.0, None))
+        if look is None or (look.done() and time.monotonic() - began > FRESH_SECONDS):
+            began, look = time.monotonic(), self._pool.submit(self._read, found)
+        _keep(self._looks, key, (began, look))
+        return look
+
+    def _seen(self, found: Found, look: Future[Live]) -> Live | None:
+        key = found.rollout.rollout_id
+        last = look.result() if look.done() and look.exception() is None else self._last.get(key)
+        if last is not None:
+            _keep(self._last, key, last)
+        return last
+
+
+def _keep(kept: dict[str, _T], key: str, value: _T) -> None:
+    """Store a value; those that nobody has asked for longest go."""
+    kept.pop(key, None)
+    kept[key] = value
+    while len(kept) > _KEPT:
+        kept.pop(next(iter(kept)))
 
 
 def read_live(found: Found) -> Live:

@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 LISTED = 1000
 
+# A page must open also where one of its rollouts was planned by another version of this package.
+_UNREADABLE = (RolloutError, AttributeError, KeyError, TypeError, ValueError)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -72,8 +75,7 @@ def _found(identity: Mapping[str, Any], task_id: str, tasks: tuple[TaskTrace, ..
     if frozen:
         try:
             yield Found(group, from_json(frozen), tasks, identity["connection"])
-        except (RolloutError, KeyError, TypeError) as error:
-            # A page about this run must open also where one of its rollouts was planned by another version of this package.
+        except _UNREADABLE as error:
             log.warning("The rollout of %s can't be read: %r", task_id, error)
 
 
@@ -128,12 +130,19 @@ def list_rollouts(session: Session, dag_ids: Collection[str]) -> list[Row]:
     notes: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in noted:
         notes.setdefault((row.dag_id, row.run_id, _group(row.task_id)), []).append(_value(row))
-    return [_row(row, notes.get((row.dag_id, row.run_id, _group(row.task_id)), [])) for row in planned]
+    return [
+        row for each in planned for row in _rows(each, notes.get((each.dag_id, each.run_id, _group(each.task_id)), []))
+    ]
 
 
-def _row(planned: Any, notes: Sequence[Mapping[str, Any]]) -> Row:
-    identity = _value(planned)
-    latest = {note.get("kind"): note for note in notes}
+def _rows(planned: Any, notes: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+    try:
+        yield _row(planned, _value(planned), {note.get("kind"): note for note in notes})
+    except _UNREADABLE as error:
+        log.warning("A rollout of %s, run %s, can't be listed: %r", planned.dag_id, planned.run_id, error)
+
+
+def _row(planned: Any, identity: Mapping[str, Any], latest: Mapping[Any, Mapping[str, Any]]) -> Row:
     settled = latest.get("settled")
     if settled:
         outcome = "promoted" if settled.get("outcome") == "promoted" else "rolled_back"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.control import Control, Wish, next_control
 from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutError, RolloutGaveUp, RolloutRefused
+from airflow_sm_rollout.core.evidence.plan import Thresholds
 from airflow_sm_rollout.core.goals import AsBefore, GiveUp, Goal, GreenDeployed, GreenShare, Hold, OnlyGreen
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Observation
@@ -339,6 +341,23 @@ def test_an_endpoint_deleted_halfway_leaves_nothing_of_the_rollout_behind() -> N
     configs = lab.clients.sagemaker.list_endpoint_configs()["EndpointConfigs"]
     assert [config["EndpointConfigName"] for config in configs] == [BLUE_CONFIG]
     assert lab.clients.ssm.get_parameters_by_path(Path="/sm-rollout")["Parameters"] == []
+
+
+@pytest.mark.parametrize("tasks_done", [1, 2, 4])
+def test_a_rollout_that_an_earlier_version_began_is_rolled_back_and_leaves_no_alarm_behind(tasks_done: int) -> None:
+    lab = Lab()
+    before = lab.describe()
+    lab.reach(GreenDeployed(replace(lab.plan(), thresholds=Thresholds(20_000, 40_000, 60_000))))
+    for task in lab.tasks()[1:tasks_done]:
+        task()
+    assert lab.names.latency_alarm in lab.describe()["alarms"]
+    stored = json.loads(lab.clients.ssm.get_parameter(Name=lab.names.record)["Parameter"]["Value"])
+    stored["baseline_p99_microseconds"] = float(stored.pop("thresholds")["p99"])
+    for member in ("evidence", "on_drift"):
+        stored["plan"].pop(member)
+    lab.clients.ssm.put_parameter(Name=lab.names.record, Value=json.dumps(stored), Overwrite=True)
+    lab.roll_back()
+    assert lab.describe() == before
 
 
 def scale(lab: Lab, variant: str, count: int) -> None:

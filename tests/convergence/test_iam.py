@@ -145,6 +145,17 @@ def test_the_resources_cover_what_a_rollout_of_that_endpoint_makes(endpoint: str
         assert any(fnmatch.fnmatchcase(arn, pattern) for pattern in allowed), (action, arn, allowed)
 
 
+@pytest.mark.parametrize("traffic", WAYS)
+@pytest.mark.parametrize("action", ["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"])
+def test_a_scaling_policys_alarms_which_aws_makes_and_deletes_in_the_callers_name_are_allowed(
+    traffic: str, action: str
+) -> None:
+    statements = policy(traffic, "Fraud-EU", region="eu-west-1", account="1")["Statement"]
+    for endpoint in ("Fraud-EU", Names("Fraud-EU", "12345678").green_endpoint):
+        alarm = f"alarm:TargetTracking-endpoint/{endpoint}/variant/AllTraffic-AlarmHigh-0a1b"
+        assert is_allowed(action, f"arn:aws:cloudwatch:eu-west-1:1:{alarm}", statements)
+
+
 ARNS = {
     "EndpointName": "arn:aws:sagemaker:us-east-1:1:endpoint/{lower}",
     "EndpointConfigName": "arn:aws:sagemaker:us-east-1:1:endpoint-config/{lower}",

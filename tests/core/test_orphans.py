@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from airflow_sm_rollout.core.evidence.plan import Evidence
 from airflow_sm_rollout.core.orphans import CHANGES_TAKE, Run, describe_age, why_orphaned, why_stale
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.strategy import canary
@@ -54,6 +55,14 @@ def test_a_rollout_is_stale_when_its_plan_its_pauses_and_the_changes_could_all_b
     assert why_stale(RECORD, BEGUN + longest + HOUR, paused=HOUR) == ""
     told = why_stale(RECORD, BEGUN + longest + HOUR, timedelta())
     assert told == "it was begun 5 h ago, and its plan takes 2 h and what SageMaker takes for the changes"
+
+
+def test_a_bake_that_may_be_extended_may_take_as_much_longer() -> None:
+    extended = replace(RECORD, plan=replace(RECORD.plan, evidence=Evidence(when_inconclusive="extend", extend_by=HOUR)))
+    longest = 4 * HOUR + CHANGES_TAKE
+    assert why_stale(extended, BEGUN + longest, timedelta()) == ""
+    assert why_stale(extended, BEGUN + longest + HOUR, timedelta())
+    assert why_orphaned(extended, Run.UNKNOWN, BEGUN + DAY + 3 * HOUR, unknown_after=DAY) == ""
 
 
 def test_a_rollout_by_single_operators_has_no_plan_and_is_stale_when_the_changes_could_be_over() -> None:

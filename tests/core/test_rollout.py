@@ -48,7 +48,7 @@ EVIDENCE = st.builds(
     Evidence,
     tolerances=st.just(Tolerances(false_rollback=0.02, over_p99=Margin(1.0, 0.01, 3.0, 0.02))),
     limits=st.sampled_from([Limits(), Limits(max_error_rate=0.02, max_p99_ms=300.5, min_requests=7, kpis=(KPI,))]),
-    when_inconclusive=st.sampled_from(["fail", "extend", "go_on"]),
+    when_inconclusive=st.sampled_from(["fail", "extend", "ask", "go_on"]),
     extend_by=st.timedeltas(timedelta(seconds=1), timedelta(days=1)),
     end_early=st.booleans(),
     require_proof=st.booleans(),
@@ -94,6 +94,27 @@ def test_what_is_no_record_is_said_to_be_none(text: str) -> None:
 def test_a_record_of_a_later_version_is_not_guessed_at() -> None:
     with pytest.raises(RolloutError, match="version 2"):
         from_json(json.dumps({"version": 2}))
+
+
+@given(ROLLOUTS, st.none() | st.floats(1, 1e6))
+def test_a_record_from_before_there_was_evidence_can_still_be_rolled_back(rollout: Rollout, p99: float | None) -> None:
+    stored = json.loads(to_json(rollout))
+    for member in ("thresholds", "shadow_since", "paused_before_traffic"):
+        stored.pop(member, None)
+    for member in ("evidence", "on_drift"):
+        stored["plan"].pop(member)
+    read = from_json(json.dumps(stored if p99 is None else {**stored, "baseline_p99_microseconds": p99}))
+    assert (read.blue, read.phase, read.plan.alarms) == (rollout.blue, rollout.phase, rollout.plan.alarms)
+    assert (read.plan.evidence.tolerances, read.plan.evidence.metric_seconds) == (None, None), "as it was planned"
+    with_latency = p99 is not None and rollout.plan.default_alarms is not None
+    assert (read.names.latency_alarm in read.own_alarms) == with_latency, "or the alarm would be left behind"
+
+
+def test_a_record_with_members_that_are_missing_or_unknown_is_refused_and_not_stumbled_over() -> None:
+    stored = json.loads(to_json(planned(canary(), None)))
+    for odd in ({**stored, "blue": {**stored["blue"], "colour": "blue"}}, {**stored, "plan": {}}):
+        with pytest.raises(RolloutError, match="can't be read by this version"):
+            from_json(json.dumps(odd))
 
 
 @pytest.mark.parametrize(

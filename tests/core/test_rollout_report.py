@@ -62,8 +62,8 @@ def settled(outcome: str, figures: Figures | None = FIGURES_SEEN) -> TaskTrace:
     return trace("settle", 5, **noted, **({FIGURES: figures_to_dict(figures)} if figures else {}))
 
 
-def report(*tasks: TaskTrace, live: Live | None = None) -> Report:
-    return build_report("canary", ROLLOUT, tasks, live)
+def report(*tasks: TaskTrace, live: Live | None = None, rollout: Rollout = ROLLOUT) -> Report:
+    return build_report("canary", rollout, tasks, live)
 
 
 def facts(*tasks: TaskTrace, live: Live | None = None) -> dict[str, str]:
@@ -121,6 +121,27 @@ def test_what_aws_says_now_counts_where_more_is_to_come() -> None:
 def test_figures_that_lack_green_are_not_told_as_no_failures() -> None:
     blind = replace(FIGURES_SEEN, green=())
     assert facts(SHIFTED, HARMED, settled("as_before", blind))["How many requests failed"].startswith("none counted: ")
+
+
+def test_a_shift_that_was_killed_in_the_middle_has_given_green_traffic_all_the_same() -> None:
+    told = facts(trace("shift_25", 2, "failed"), settled("as_before"))
+    assert told["How much traffic it had"] == "50 requests; which share of all that was, no task has noted"
+
+
+def test_while_sagemaker_shifts_by_itself_nothing_is_claimed_about_shares() -> None:
+    by_sagemaker = replace(ROLLOUT, plan=replace(ROLLOUT.plan, traffic="guardrails"))
+    told = report(trace("promote", None, "deferred"), rollout=by_sagemaker)
+    assert told.sentence == "In progress: SageMaker shifts the requests to fraud-0123abcd by its guardrails."
+    assert dict(told.facts)["How much traffic it had"] == "not known: SageMaker shifts by itself"
+    assert dict(told.facts)["What serves now"] == "blue and green, as SageMaker shifts the requests"
+    assert [share for _, share in told.planned] == [25, 100, 100]
+
+
+def test_who_approved_did_not_decide_what_harm_did_later() -> None:
+    approved = trace("approve_25", 1, **{APPROVAL: {**QUESTION, "answer": "approved", "by": "bob", "at": "12:01"}})
+    decided = facts(approved, SHIFTED, HARMED, settled("as_before"))["Who decided"]
+    assert decided == "bob approved 100 % at 12:01; the rollout itself, by task bake_25"
+    assert facts(approved, SHIFTED, settled("promoted"))["Who decided"] == "bob approved 100 % at 12:01"
 
 
 def test_people_and_their_notes_are_named() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from airflow_sm_rollout.core.figures import Figures, Point
 from airflow_sm_rollout.core.report import Report
 from airflow_sm_rollout.plugin.chart import draw
-from core.test_report import BAKED, FIGURES_SEEN, HARMED, SHIFTED, minute, report, settled
+from core.test_rollout_report import BAKED, FIGURES_SEEN, HARMED, SHIFTED, minute, report, settled
 
 
 def lines(shown: Report, minutes: float, panel: int = 0) -> dict[str, str]:

@@ -11,7 +11,7 @@ from airflow_sm_rollout.core.strategy import canary
 from airflow_sm_rollout.core.traces import APPROVAL, DID, TaskTrace
 from airflow_sm_rollout.plugin.page import render_chart, render_list, render_rollouts
 from airflow_sm_rollout.plugin.reads import Row
-from core.test_report import FIGURES_SEEN, ROLLOUT, minute, settled
+from core.test_rollout_report import FIGURES_SEEN, ROLLOUT, minute, settled
 
 SCRIPT = "<script>alert('in')</script>"
 QUOTED = '"><img src=x onerror=alert(1)>'

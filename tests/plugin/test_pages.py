@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from airflow.sdk import DAG
 
+from airflow_sm_rollout.core.traces import PLANNED
 from airflow_sm_rollout.plugin import live
 from operators.dag_runs import run_dag
 from operators.test_group_run import build
@@ -74,7 +75,7 @@ def test_a_rolled_back_run_is_told_by_what_its_tasks_have_left_also_where_aws_is
     assert "&lt;script&gt;alert(1)" in page
     assert "Rolled back: fraud-v1 serves all requests as before" in page
     assert 'class="controls"' not in page
-    assert SCRIPT not in pages(f"{rolled_back}/chart.svg")
+    assert SCRIPT not in pages(f"{rolled_back}/chart.svg?group=canary")
     assert SCRIPT not in pages("/")
     assert "rolled back" in pages("/?endpoint=frau&outcome=rolled_back")
     assert "None that fits" in pages("/?endpoint=nothing")
@@ -120,6 +121,50 @@ def test_where_aws_cannot_be_reached_a_wish_is_refused_and_may_be_made_again(
     answer = api.post(f"/sm-rollout{rolled_back}/wishes", json=body, headers={"X-SM-Rollout": "w"} | login("user"))
     assert answer.status_code == 503
     assert answer.json()["detail"].startswith("could not write the wish just now")
+
+
+def test_a_picture_is_of_the_rollout_that_is_asked_about_and_brings_its_own_style(
+    rolled_back: str, api: TestClient, login: Headers
+) -> None:
+    picture = api.get(f"/sm-rollout{rolled_back}/chart.svg?group=canary", headers=login("viewer"))
+    assert "fraud: rolled back" in picture.text
+    assert "style-src 'unsafe-inline'" in picture.headers["Content-Security-Policy"]
+    assert "script-src" not in picture.headers["Content-Security-Policy"]
+    of_another = api.get(f"/sm-rollout{rolled_back}/chart.svg?group=other", headers=login("viewer"))
+    assert "fraud" not in of_another.text
+
+
+def test_the_list_tells_nobody_what_xcoms_tell_that_they_may_not_read(
+    rolled_back: str, pages: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+
+    assert rolled_back in pages("/?endpoint=fraud")
+    manager = get_auth_manager()
+    permits = manager.is_authorized_dag
+
+    def without_xcoms(**asked: Any) -> bool:
+        return asked.get("access_entity") is not DagAccessEntity.XCOM and permits(**asked)
+
+    monkeypatch.setattr(manager, "is_authorized_dag", without_xcoms)
+    assert rolled_back not in pages("/?endpoint=fraud")
+
+
+def test_the_list_opens_though_one_rollout_can_not_be_read(rolled_back: str, pages: Callable[[str], str]) -> None:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    dag_id, run_id = re.fullmatch(r"/dags/(.+)/runs/(.+)", unquote(rolled_back)).groups()  # type: ignore[union-attr]
+    where = {"key": PLANNED, "task_id": "canary.verdict", "dag_id": dag_id, "run_id": run_id}
+    with create_session() as session:
+        XComModel.set(value={"endpoint": "of another version"}, session=session, **where)
+    try:
+        assert rolled_back in pages("/?endpoint=fraud")
+        assert "Rolled back: fraud-v1" in pages(rolled_back)
+    finally:
+        with create_session() as session:
+            session.query(XComModel).filter_by(**where).delete()
 
 
 def test_a_run_without_a_rollout_says_so(pages: Callable[[str], str]) -> None:
