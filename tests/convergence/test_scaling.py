@@ -10,9 +10,10 @@ import pytest
 
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.aws.record import read_record, write_record
-from airflow_sm_rollout.core.errors import RolloutRefused
+from airflow_sm_rollout.core.errors import RolloutGaveUp, RolloutRefused
 from airflow_sm_rollout.core.goals import GreenDeployed, OnlyGreen
 from airflow_sm_rollout.core.rollout import Green, Plan
+from airflow_sm_rollout.sandbox.faults import Fault
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUES_TARGET, ENDPOINT, SCALES, Killed, Lab
 from convergence.live_lab import LiveLab, deleting_blue, second_rollout
@@ -78,6 +79,15 @@ def test_green_scales_as_blue_did_once_it_is_promoted(make: Callable[[], Lab]) -
     lab.run()
     assert lab.is_promoted(lab.describe())
     assert act(lab, 6, lab.green_place[1], lab.green_place[0])
+
+
+def test_blue_scales_again_even_where_what_is_left_must_not_be_deleted() -> None:
+    lab = Lab()
+    lab.run(until=2)
+    lab.sandbox.faults.add(Fault("denied", "DeleteEndpointConfig"))
+    with pytest.raises(RolloutGaveUp, match="AccessDenied"):
+        lab.roll_back()
+    assert lab.describe()["scaling"] == lab.before["scaling"]
 
 
 def test_an_endpoint_that_somebodys_scaling_makes_busy_is_waited_for() -> None:

@@ -87,6 +87,8 @@ def asking(**options: Any) -> Any:
         ("warm_up", lambda: group(tolerances={"warm_up": 2})),
         ("when_inconclusive", lambda: group(when_inconclusive="hope")),
         ("when_inconclusive", lambda: group(traffic="guardrails", steps=[50, 100], when_inconclusive="ask")),
+        ("limits", lambda: group(traffic="guardrails", steps=[50, 100], limits={"max_error_rate": 0.01})),
+        ("require_proof", lambda: group(traffic="guardrails", steps=[50, 100], require_proof=True)),
         ("approval on_timeout", lambda: asking(gate={"on_timeout": "approve"})),
         ("extend_by", lambda: group(when_inconclusive="extend", extend_by=-1)),
         ("end_early", lambda: group(tolerances=None, end_early=True)),

@@ -74,10 +74,11 @@ from airflow.sdk import DAG, task
 from airflow_sm_rollout import blue_green_rollout, canary_rollout, linear_rollout
 
 PARAMS = {"endpoint": "none", "artifact": "none", "bake": "8"}
+SILENT = {"limits": {"min_requests": 0}}
 ROLLOUTS = {
-    "linear": (linear_rollout, {"step": 50, "interval": "{{ params.bake }}"}),
-    "blue_green": (blue_green_rollout, {"bake": "{{ params.bake }}"}),
-    "switched": (blue_green_rollout, {"bake": "{{ params.bake }}", "traffic": "endpoints"}),
+    "linear": (linear_rollout, {"step": 50, "interval": "{{ params.bake }}", **SILENT}),
+    "blue_green": (blue_green_rollout, {"bake": "{{ params.bake }}", **SILENT}),
+    "switched": (blue_green_rollout, {"bake": "{{ params.bake }}", "traffic": "endpoints", **SILENT}),
     "guardrails": (canary_rollout, {"steps": [25, 100], "bake": "{{ params.bake }}", "traffic": "guardrails"}),
 }
 
@@ -96,7 +97,6 @@ for dag_id, (rollout, options) in ROLLOUTS.items():
             model_data_url="{{ params.artifact }}",
             alarms="{{ params.endpoint }}-refused",
             default_alarms=None,
-            limits={"min_requests": 0},
             poke_interval=1,
             retry_delay=timedelta(seconds=2),
             **options,

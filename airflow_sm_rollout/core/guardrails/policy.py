@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.evidence.plan import Evidence
 from airflow_sm_rollout.core.rollout import Plan, Rollout
 from airflow_sm_rollout.core.strategy import Strategy
 
@@ -18,6 +19,8 @@ _LONGEST_RUN = timedelta(seconds=28_800)
 _MOST_ALARMS = 10
 _LEAST_LINEAR_PERCENT, _MOST_PERCENT = 10, 50
 
+# Without a word it would seem that green is watched for them.
+_OF_OUR_BAKES = ("limits", "monitoring_schedules", "when_inconclusive", "end_early", "require_proof")
 _OWN_ALARMS = 2
 LAUNCH_TAKES = timedelta(seconds=190)  # recorded: UpdateEndpoint to the canary's first request
 # What a deployment may take besides its waits before SageMaker gives it up; a bad container was recorded to hold one for 24 minutes.
@@ -40,11 +43,18 @@ def validate_plan(plan: Plan) -> None:
             f"{least} and at most {_MOST_ALARMS - own} of your own: SageMaker goes back for 1 to {_MOST_ALARMS} alarms"
         )
         raise PlanError("alarms", list(plan.alarms), allowed)
-    if plan.evidence.when_inconclusive == "ask":
-        allowed = "not with traffic='guardrails': SageMaker bakes by itself and asks nobody"
-        raise PlanError("when_inconclusive", "ask", allowed)
+    _validate_evidence(plan.evidence)
     _validate_steps(plan.strategy)
     _validate_bakes(plan.strategy)
+
+
+def _validate_evidence(evidence: Evidence) -> None:
+    for option in _OF_OUR_BAKES:
+        if getattr(evidence, option) != getattr(Evidence(), option):
+            allowed = (
+                "left out with traffic='guardrails': SageMaker bakes by itself, looks at alarms only and asks nobody"
+            )
+            raise PlanError(option, getattr(evidence, option), allowed)
 
 
 def why_unsuited(rollout: Rollout) -> str:

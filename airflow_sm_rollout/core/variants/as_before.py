@@ -140,7 +140,7 @@ RULES: tuple[Rule, ...] = (
     if_endpoint(greens_scaling_ends),
     if_endpoint(back_to_blue_config),
     if_endpoint(blue_count_and_weight),
+    if_endpoint(blue_scales_as_before),  # before the tidying, which a denied delete may hold up
     _tidy_after_rollback,
-    if_endpoint(blue_scales_as_before),
     _rolled_back,
 )
