@@ -127,7 +127,7 @@ def _column(seen: RunSeen, at: float) -> int:
 def _scale(seen: RunSeen) -> str:
     """The timeline's lowest line, with the moment at which harm was noticed."""
     begin, end = "0 s", f"{seen.ended_at - seen.started_at:.0f} s"
-    noticed = "" if seen.harm_at is None else "^ alarm" if seen.harm_at == seen.alarm_at else "^ harm is proven"
+    noticed = "" if seen.harm_at is None else "^ alarm" if seen.harm_at == seen.alarm_at else "^ proven"
     mark = noticed.rjust(_column(seen, seen.harm_at) + len(noticed) - len(begin)) if seen.harm_at else ""
     return begin + mark + end.rjust(TIMELINE_COLUMNS - len(begin) - len(mark))
 

@@ -68,7 +68,7 @@ class Report:
     :param failed_requests_all_at_once: an estimate: green's measured failure rate on all requests from its first share until blue had
         everything back.
     :param max_green_share: percent.
-    :param seconds_alarm_to_blue: from the alarm's transition until green's share was 0; ``None`` without an alarm.
+    :param seconds_alarm_to_blue: from the alarm's transition until green's share was 0; ``None`` if none rang before.
     :param seconds_harm_to_blue: the same from when harm was first noticed, by an alarm or by the comparison of green with blue.
     :param restored_exactly: whether the endpoint is described as before; ``None`` for a promotion, which changes it.
     :param left_behind: what the rollout made and should have removed.
@@ -105,11 +105,16 @@ def report_on(seen: RunSeen) -> Report:
         dropped_requests=counts.dropped,
         failed_requests_all_at_once=_estimate_all_at_once(seen),
         max_green_share=round(max((green_share(sample, seen.green) for sample in seen.samples), default=0.0), 2),
-        seconds_alarm_to_blue=round(blue_at - seen.alarm_at, 1) if blue_at and seen.alarm_at else None,
-        seconds_harm_to_blue=round(blue_at - seen.harm_at, 1) if blue_at and seen.harm_at else None,
+        seconds_alarm_to_blue=_seconds_between(seen.alarm_at, blue_at),
+        seconds_harm_to_blue=_seconds_between(seen.harm_at, blue_at),
         restored_exactly=None if outcome == PROMOTED else seen.before.endpoint == seen.after.endpoint,
         left_behind=sorted(seen.after.names - seen.before.names - kept),
     )
+
+
+def _seconds_between(begin: float | None, end: float | None) -> float | None:
+    """``None`` where one of them was not, or not in this order: an alarm may ring after the comparison had proven the harm."""
+    return round(end - begin, 1) if begin and end and begin <= end else None
 
 
 def complaints(seen: RunSeen, report: Report, expected: str) -> list[str]:

@@ -147,6 +147,7 @@ def test_blue_has_everything_back_at_the_first_look_after_the_alarm_that_shows_i
     assert report_on(replace(BAD, alarm_at=5.0, harm_at=5.0)).seconds_alarm_to_blue == 0.0
     assert report_on(replace(BAD, alarm_at=39.5, harm_at=39.5)).seconds_alarm_to_blue == 0.5
     assert report_on(replace(BAD, samples=BAD.samples[:40])).seconds_alarm_to_blue is None
+    assert report_on(replace(BAD, alarm_at=44.0, harm_at=39.5)).seconds_alarm_to_blue is None, "it rang afterwards"
 
 
 def test_harm_that_a_bake_has_proven_without_an_alarm_is_as_good_as_one() -> None:
@@ -157,7 +158,7 @@ def test_harm_that_a_bake_has_proven_without_an_alarm_is_as_good_as_one() -> Non
     assert (report.seconds_alarm_to_blue, report.seconds_harm_to_blue) == (None, 20.0)
     assert complaints(proven, report, ROLLED_BACK) == []
     scale = render_timeline(proven)[2]
-    assert scale.index("^ harm is proven") == render_timeline(proven)[0].index("|") + 1 + 20
+    assert scale.index("^ proven") == render_timeline(proven)[0].index("|") + 1 + 20
 
 
 def test_the_timeline_shows_when_green_had_traffic_and_when_requests_failed() -> None:
