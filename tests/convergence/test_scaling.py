@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.aws.record import read_record, write_record
-from airflow_sm_rollout.core.errors import RolloutGaveUp, RolloutRefused
-from airflow_sm_rollout.core.goals import GreenDeployed, OnlyGreen
+from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutGaveUp, RolloutRefused
+from airflow_sm_rollout.core.goals import AsBefore, GreenDeployed, OnlyGreen, Wait
 from airflow_sm_rollout.core.rollout import Green, Plan
 from airflow_sm_rollout.sandbox.faults import Fault
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUES_TARGET, ENDPOINT, SCALES, Killed, Lab
-from convergence.live_lab import LiveLab, deleting_blue, second_rollout
+from convergence.live_lab import LiveLab, deleting_blue, second_rollout, step
+from convergence.test_drift import other_variant, same_variant
 from convergence.test_exits import scale
 
 
@@ -81,13 +83,60 @@ def test_green_scales_as_blue_did_once_it_is_promoted(make: Callable[[], Lab]) -
     assert act(lab, 6, lab.green_place[1], lab.green_place[0])
 
 
-def test_blue_scales_again_even_where_what_is_left_must_not_be_deleted() -> None:
-    lab = Lab()
+@pytest.mark.parametrize(
+    ("make", "denied"), [(Lab, "DeleteEndpointConfig"), (LiveLab, "DeleteEndpointConfig"), (LiveLab, "DeleteEndpoint")]
+)
+def test_blue_scales_again_even_where_what_is_left_must_not_be_deleted(make: Callable[[], Lab], denied: str) -> None:
+    lab = make()
     lab.run(until=2)
-    lab.sandbox.faults.add(Fault("denied", "DeleteEndpointConfig"))
+    lab.sandbox.faults.add(Fault("denied", denied))
     with pytest.raises(RolloutGaveUp, match="AccessDenied"):
         lab.roll_back()
+    assert act(lab, 6)
+
+
+def test_a_blue_that_is_kept_scales_again_even_where_what_is_left_must_not_be_deleted() -> None:
+    lab = LiveLab()
+    until_promotion(lab)
+    lab.sandbox.faults.add(Fault("denied", "DeleteAlarms"))
+    with pytest.raises(RolloutGaveUp, match="AccessDenied"):
+        lab.reach(OnlyGreen())
+    assert act(lab, 6)
+
+
+def test_blue_scales_again_while_green_keeps_the_rollback_waiting() -> None:
+    lab = LiveLab()
+    lab.sandbox.faults.add(Fault("bad_ping"))
+    with pytest.raises(DeadlinePassed):
+        lab.reach(GreenDeployed(lab.plan()), patience=timedelta(minutes=5))
+    assert is_suspended(lab)
+    assert isinstance(step(lab, AsBefore()), Wait)
     assert lab.describe()["scaling"] == lab.before["scaling"]
+    lab.roll_back()
+    assert lab.describe() == lab.before
+
+
+def test_a_kept_blue_whose_variant_somebody_else_has_replaced_does_not_hold_up_the_promotion() -> None:
+    lab = LiveLab()
+    until_promotion(lab)
+    other_variant(lab)
+    lab.reach(OnlyGreen())
+    assert lab.live() == lab.names.green_endpoint
+    assert BLUES_TARGET not in lab.describe()["scaling"]
+    assert lab.describe()["records"] == []
+
+
+@pytest.mark.parametrize("change", [same_variant, other_variant])
+def test_a_rollback_over_which_somebody_else_has_changed_blue_leaves_its_scaling_alone(
+    change: Callable[[Lab], None],
+) -> None:
+    lab = LiveLab()
+    lab.run(until=2)
+    change(lab)
+    theirs = lab.describe()["scaling"]
+    with pytest.raises(RolloutGaveUp, match="somebody else changed blue's endpoint"):
+        lab.roll_back()
+    assert lab.describe()["scaling"].get(BLUES_TARGET) == theirs.get(BLUES_TARGET)
 
 
 def test_an_endpoint_that_somebodys_scaling_makes_busy_is_waited_for() -> None:

@@ -94,6 +94,14 @@ def _blue_count(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision
     return Act(actions.SetCapacity(rollout.blue_endpoint_name, blue.variant, blue.instance_count))
 
 
+def _blue_scales_as_before(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Before green is waited for and deleted: that may take half an hour or be denied, and all clients call blue meanwhile. What somebody
+    else has made of blue is not touched.
+    """
+    is_on_its_config = endpoint_of(seen).config_name == rollout.blue.config_name
+    return blue_scales_as_before(goal, rollout, seen) if is_on_its_config else None
+
+
 def _wait_while_green_is_changing(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
     endpoint = seen.green_endpoint
     if endpoint is None or not endpoint.is_busy:
@@ -147,13 +155,13 @@ RULES: tuple[Rule, ...] = (
     is_in_service,
     _blue_config_is_back,
     _blue_count,
+    _blue_scales_as_before,
     unless_restoring(green_is_unchanged),
     _wait_while_green_is_changing,
     _clients_left_green,
     _delete_green,
     _tidy_after_rollback,
     blue_is_unchanged,
-    blue_scales_as_before,
     _pointer_as_before,
     _rolled_back,
 )

@@ -61,7 +61,8 @@ def _of_a_blue_to_delete(rule: Rule) -> Rule:
 
 
 def _kept_blue_scales_as_before(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
-    if rollout.plan.delete_blue or seen.endpoint is None:
+    blue = seen.endpoint
+    if rollout.plan.delete_blue or blue is None or blue.variant(rollout.blue.variant) is None:
         return None
     return blue_scales_as_before(goal, rollout, seen)
 
@@ -98,7 +99,7 @@ RULES: tuple[Rule, ...] = (
     _of_a_blue_to_delete(wait_while_busy),
     _of_a_blue_to_delete(_clients_left_blue),
     _of_a_blue_to_delete(_delete_blue_endpoint),
+    _kept_blue_scales_as_before,  # before the tidying, which a denied delete may hold up
     _tidy_after_promotion,
-    _kept_blue_scales_as_before,
     _promoted,
 )
