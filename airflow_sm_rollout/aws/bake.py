@@ -9,7 +9,8 @@ from datetime import datetime
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import FlapsSeen, count_requests, read_alarms
 from airflow_sm_rollout.aws.control import read_control
-from airflow_sm_rollout.aws.evidence import read_baseline, read_counts, read_executions, read_kpi, read_periods
+from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
+from airflow_sm_rollout.aws.limits import read_counts, read_executions, read_kpi
 from airflow_sm_rollout.core.evidence.bake import Bake, Seen, judge_bake
 from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding, compare
 from airflow_sm_rollout.core.evidence.limits import judge_limits

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from airflow_sm_rollout.aws.evidence import read_executions
+from airflow_sm_rollout.aws.limits import read_executions
 from airflow_sm_rollout.core.evidence.monitor import Execution, judge_schedule
 from airflow_sm_rollout.core.verdict import Verdict
 

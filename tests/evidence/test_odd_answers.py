@@ -11,7 +11,7 @@ import pytest
 from botocore.stub import Stubber
 
 from airflow_sm_rollout.aws.cloudwatch import read_figures, stat_query
-from airflow_sm_rollout.aws.evidence import read_kpi
+from airflow_sm_rollout.aws.limits import read_kpi
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.evidence.limits import Kpi, Metric, Series
 from airflow_sm_rollout.core.evidence.monitor import Execution, judge_schedule

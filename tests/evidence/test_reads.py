@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_sm_rollout.aws.evidence import read_counts, read_kpi, read_periods, read_thresholds
+from airflow_sm_rollout.aws.evidence import read_periods, read_thresholds
+from airflow_sm_rollout.aws.limits import read_counts, read_kpi
 from airflow_sm_rollout.core.evidence.limits import Counts, Kpi, Metric, Series
 from airflow_sm_rollout.core.evidence.periods import Period, Sample
 from airflow_sm_rollout.core.evidence.plan import Thresholds
