@@ -37,6 +37,18 @@ class Scaling:
         mine, theirs = (self.minimum, self.maximum, self.suspended), (other.minimum, other.maximum, other.suspended)
         return mine == theirs
 
+    def policies_unlike(self, other: Scaling) -> tuple[Mapping[str, Any], ...]:
+        """Those of the other's policies that this one lacks, or has with another content."""
+        mine = {policy["PolicyName"]: policy for policy in self.policies}
+        return tuple(policy for policy in other.policies if not _says(mine.get(policy["PolicyName"]), policy))
+
+
+def _says(policy: Any, wanted: Any) -> bool:
+    """Whether a policy has all that is wanted of it; what AWS adds by itself is no difference, which would be put right for ever."""
+    if isinstance(wanted, Mapping):
+        return isinstance(policy, Mapping) and all(_says(policy.get(member), each) for member, each in wanted.items())
+    return bool(policy == wanted)
+
 
 def resource_id(endpoint_name: str, variant: str) -> str:
     """What Application Auto Scaling calls a variant."""

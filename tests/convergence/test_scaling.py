@@ -16,7 +16,7 @@ from airflow_sm_rollout.core.goals import AsBefore, GreenDeployed, OnlyGreen, Wa
 from airflow_sm_rollout.core.rollout import Green, Plan
 from airflow_sm_rollout.sandbox.faults import Fault
 from convergence.guardrails_lab import GuardrailsLab
-from convergence.lab import BLUES_TARGET, ENDPOINT, SCALES, Killed, Lab
+from convergence.lab import BLUES_TARGET, ENDPOINT, POLICIES, SCALES, Killed, Lab
 from convergence.live_lab import LiveLab, deleting_blue, second_rollout, step
 from convergence.test_drift import other_variant, same_variant
 from convergence.test_exits import scale
@@ -169,6 +169,22 @@ def test_a_target_that_somebody_deregistered_meanwhile_comes_back_with_its_polic
     lab.run(until=2)
     lab.clients.autoscaling.deregister_scalable_target(ResourceId=BLUES_TARGET, **SCALES)
     killed_after(lab, "PutScalingPolicy", lab.roll_back)
+    lab.roll_back()
+    assert lab.describe() == lab.before
+
+
+@pytest.mark.parametrize("make", [Lab, LiveLab, GuardrailsLab])
+def test_a_policy_that_somebody_changed_meanwhile_is_as_before(make: Callable[[], Lab]) -> None:
+    lab = make()
+    lab.run(until=2)
+    lab.clients.autoscaling.put_scaling_policy(
+        PolicyName="cpu",
+        PolicyType="TargetTrackingScaling",
+        ResourceId=BLUES_TARGET,
+        TargetTrackingScalingPolicyConfiguration={"TargetValue": 5.0, **POLICIES["requests"]},
+        **SCALES,
+    )
+    assert lab.describe()["scaling"] != lab.before["scaling"]
     lab.roll_back()
     assert lab.describe() == lab.before
 

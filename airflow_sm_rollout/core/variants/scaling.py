@@ -79,6 +79,5 @@ def scale_as(scaling: Scaling, place: Place, seen: Observation) -> Decision | No
     now = seen.scaling.get(resource_id(*place))
     if now is None or not now.has_target_of(scaling):
         return Act(actions.RegisterTarget(*place, scaling.minimum, scaling.maximum, scaling.suspended))
-    there = {policy["PolicyName"] for policy in now.policies}
-    missing = [policy for policy in scaling.policies if policy["PolicyName"] not in there]
-    return Act(actions.PutPolicy(*place, missing[0])) if missing else None
+    unlike = now.policies_unlike(scaling)
+    return Act(actions.PutPolicy(*place, unlike[0])) if unlike else None
