@@ -10,9 +10,10 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import FlapsSeen, count_requests, read_alarms
 from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
-from airflow_sm_rollout.aws.limits import read_counts, read_executions, read_kpi
+from airflow_sm_rollout.aws.limits import read_calls, read_counts, read_executions, read_kpi
 from airflow_sm_rollout.core.evidence.bake import Bake, Seen, judge_bake
 from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding, compare
+from airflow_sm_rollout.core.evidence.coverage import describe_gaps, with_idle
 from airflow_sm_rollout.core.evidence.limits import judge_limits
 from airflow_sm_rollout.core.evidence.monitor import judge_schedule
 from airflow_sm_rollout.core.evidence.periods import Period
@@ -21,6 +22,8 @@ from airflow_sm_rollout.core.evidence.sources import (
     judge_comparison,
     judged_dimensions,
     kept_seconds,
+    needs_blues_figures,
+    needs_greens_figures,
     planned_comparison,
     sources_of,
 )
@@ -64,6 +67,15 @@ class Look:
     comparison: Comparison | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What was found beside alarms; see :class:`~airflow_sm_rollout.core.evidence.bake.Seen`."""
+
+    judgements: Sequence[Judgement] = ()
+    comparison: Comparison | None = None
+    gap: str = ""
+
+
 def look_at_bake(
     clients: Clients, bake: Bake, alarms: Sequence[str], watched: Watched | None, now: datetime, memory: Memory
 ) -> Look:
@@ -75,15 +87,16 @@ def look_at_bake(
     control = read_control(clients.ssm, rollout.endpoint_name, rollout.rollout_id)
     memory.ends_at = bake.end(control, now)
     is_over = now >= memory.ends_at
-    judgements, comparison = _judge_evidence(clients, bake, watched, now, is_over, memory)
+    found = _judge_evidence(clients, bake, watched, now, is_over, memory) if watched.judges_evidence else _Evidence()
     seen = Seen(
         alarms=states,
         requests=_count_requests(clients, bake, rollout, now) if is_over or bake.ends_early else None,
+        gap=found.gap,
         control=control,
-        judgements=judgements,
-        is_proven=comparison is not None and comparison.verdict is Finding.HEALTHY,
+        judgements=found.judgements,
+        is_proven=found.comparison is not None and found.comparison.verdict is Finding.HEALTHY,
     )
-    return Look(judge_bake(bake, seen, now), comparison)
+    return Look(judge_bake(bake, seen, now), found.comparison)
 
 
 def _count_requests(clients: Clients, bake: Bake, rollout: Rollout, now: datetime) -> float:
@@ -95,13 +108,12 @@ def _count_requests(clients: Clients, bake: Bake, rollout: Rollout, now: datetim
 
 def _judge_evidence(
     clients: Clients, bake: Bake, watched: Watched, now: datetime, is_over: bool, memory: Memory
-) -> tuple[list[Judgement], Comparison | None]:
-    rollout = watched.rollout
-    sources = sources_of(rollout, now) if watched.judges_evidence else None
+) -> _Evidence:
+    rollout, plan = watched.rollout, watched.rollout.plan.evidence
+    sources = sources_of(rollout, now)
     if sources is None:
-        return [], None
-    plan = rollout.plan.evidence
-    periods = read_periods(clients.cloudwatch, sources, now)
+        return _Evidence(gap="green has had no traffic yet" if plan.asks_for_figures else "")
+    periods = _read_periods(clients, sources, now)
     counts = read_counts(clients.cloudwatch, sources, periods, plan.limits.max_p99_ms, bake.started_at)
     series = [read_kpi(clients.cloudwatch, kpi, rollout, bake.started_at, now) for kpi in plan.limits.kpis]
     judgements = judge_limits(plan.limits, counts, series, is_over)
@@ -110,7 +122,22 @@ def _judge_evidence(
     comparison = _compare(clients, rollout, sources, periods, bake, memory)
     if comparison is not None:
         judgements.insert(0, judge_comparison(comparison, rollout, watched.share))
-    return judgements, comparison
+    return _Evidence(judgements, comparison, _describe_gaps(bake, watched, periods))
+
+
+def _read_periods(clients: Clients, sources: Sources, now: datetime) -> list[Period]:
+    periods = read_periods(clients.cloudwatch, sources, now)
+    if not periods or "EndpointConfigName" not in sources.green:
+        return periods
+    dimensions = {name: value for name, value in sources.green.items() if name != "EndpointConfigName"}
+    return with_idle(periods, read_calls(clients.cloudwatch, dimensions, periods))
+
+
+def _describe_gaps(bake: Bake, watched: Watched, periods: Sequence[Period]) -> str:
+    if not needs_greens_figures(watched.rollout, bake.min_requests):
+        return ""
+    is_blue_needed = needs_blues_figures(watched.rollout, watched.share)
+    return describe_gaps(periods, bake.started_at, is_blue_needed=is_blue_needed)
 
 
 def _compare(

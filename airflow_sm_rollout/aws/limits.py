@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,15 @@ from airflow_sm_rollout.core.evidence.sources import Sources, final_until, floor
 from airflow_sm_rollout.core.rollout import Rollout
 
 _KPI = "sm_rollout_kpi"
+
+
+def read_calls(cloudwatch: Any, dimensions: Mapping[str, str], periods: Sequence[Period]) -> Figures:
+    """All calls of an endpoint's variant by the start of a period, in periods that were read already.
+
+    :param dimensions: without a config, so that its calls of all fleets are counted.
+    """
+    query = stat_query("calls", dimensions, "Invocations", "Sum", periods[0].seconds)
+    return read_figures(cloudwatch, [query], periods[0].start, periods[-1].end)["calls"]
 
 
 def read_counts(

@@ -1,7 +1,7 @@
 """Is a bake over, and how did it end? Everything that watches green is put together here.
 
-Harm that anything has proven ends it at once. At its end it is healthy only if everything that was to be watched had figures, green had
-enough calls, and nobody found harm; what nobody can tell is inconclusive, and the plan says what becomes of that.
+Harm that anything has proven ends it at once. At its end it is healthy only if everything that was to be watched had figures to the end,
+green had enough calls, and nobody found harm; what nobody can tell is inconclusive, and the plan says what becomes of that.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Seen:
     :param control: what a person last wished of the rollout.
     :param judgements: of the comparison, the limits and what else watches.
     :param is_proven: whether the comparison has proven green healthy.
+    :param gap: why the figures that it is judged by don't cover the bake so far (:mod:`~.coverage`); empty: they do.
     """
 
     alarms: Sequence[Alarm]
@@ -62,6 +63,7 @@ class Seen:
     control: Control | None = None
     judgements: Sequence[Judgement] = ()
     is_proven: bool = False
+    gap: str = ""
 
 
 def judge_bake(bake: Bake, seen: Seen, now: datetime) -> Judgement:
@@ -118,6 +120,8 @@ def _describe_doubt(bake: Bake, seen: Seen) -> str:
     blind = [alarm for alarm in seen.alarms if alarm.state == "INSUFFICIENT_DATA"]
     if blind:
         return f"{_names(blind)} had too little data to tell: {blind[0].reason}"
+    if seen.gap:
+        return seen.gap
     if seen.requests is not None and seen.requests < bake.min_requests:
         return f"green had {seen.requests:g} requests in this bake, {bake.min_requests} are needed to tell"
     unsure = [each.reason for each in seen.judgements if each.verdict is Verdict.INCONCLUSIVE]
@@ -125,7 +129,8 @@ def _describe_doubt(bake: Bake, seen: Seen) -> str:
 
 
 def _told(seen: Seen, quiet: str) -> str:
-    return "; ".join([quiet, *(each.reason for each in seen.judgements)])
+    gap = [seen.gap] if seen.gap else []
+    return "; ".join([quiet, *gap, *(each.reason for each in seen.judgements)])
 
 
 def _quiet(seen: Seen) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -65,6 +65,11 @@ class Evidence:
                 raise PlanError(option, True, "only with tolerances, since it is the comparison that proves health")
         if self.metric_seconds is not None and self.metric_seconds not in _PUBLISHED_EVERY:
             raise PlanError("metric_seconds", self.metric_seconds, f"one of {', '.join(map(str, _PUBLISHED_EVERY))}")
+
+    @property
+    def asks_for_figures(self) -> bool:
+        """Whether green is judged by anything but alarms."""
+        return bool(self.tolerances or self.monitoring_schedules or replace(self.limits, min_requests=None) != Limits())
 
     @property
     def extension(self) -> timedelta:

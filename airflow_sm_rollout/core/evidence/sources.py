@@ -67,6 +67,25 @@ def judged_alarms(rollout: Rollout) -> tuple[str, ...]:
     return rollout.plan.alarms if is_shadow(rollout) else rollout.watched_alarms
 
 
+def needs_greens_figures(rollout: Rollout, min_requests: int) -> bool:
+    """Whether a bake is judged by what SageMaker publishes of green's calls; where alarms of the user's alone watch, it is not.
+
+    :param min_requests: see :class:`~airflow_sm_rollout.core.evidence.bake.Bake`.
+    """
+    plan = rollout.plan.evidence
+    limits = (plan.limits.max_error_rate, plan.limits.max_p99_ms)
+    return min_requests > 0 or plan.tolerances is not None or any(limit is not None for limit in limits)
+
+
+def needs_blues_figures(rollout: Rollout, share: float | None) -> bool:
+    """Whether green is compared in a bake with a blue that serves beside it.
+
+    :param share: green's share as planned, in percent; ``None``: not known.
+    """
+    is_beside = rollout.plan.traffic != "endpoints" and (share is None or share < 100)
+    return rollout.plan.evidence.tolerances is not None and (is_shadow(rollout) or is_beside)
+
+
 def _period_seconds(rollout: Rollout, age: timedelta) -> int:
     """Both variants' figures must be there in each period. On one endpoint they come as the mixed config says; blue's own endpoint keeps
     its config.

@@ -1,0 +1,83 @@
+"""Do the figures cover a bake? What nobody has seen is not healthy, so a bake whose figures have stopped can't be told.
+
+A gap or two are ordinary: a minute that CloudWatch has lost, or that is late. What is not: silence at the end, where harm would show last,
+or a good part of the bake unseen. An endpoint without calls is not silent: SageMaker publishes ``Invocations`` of 0 for every idle minute,
+of shadows too (AWS_FACTS.md section 5). It does not so by endpoint config, as the guardrails' figures are told apart; for those see
+:func:`with_idle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from airflow_sm_rollout.core.evidence.periods import Period, Sample
+
+ORDINARY = 2
+"""So many minutes (or periods, where these are longer) may lack their figures, at the end or anywhere."""
+ORDINARY_PART = 1 / 3
+"""And in a long bake this part of it, if the end is there."""
+_MINUTE = 60
+_IDLE = Sample(0, 0, 0, 0, 0, 0)
+
+
+def describe_gap(what: str, figures: Iterable[tuple[datetime, bool]], seconds: int) -> str:
+    """Why figures don't cover a bake, as a sentence; empty: they do.
+
+    Counted by the minute: with calls as rare as that, a shorter period may well be without any.
+
+    :param what: whose figures, such as ``figures of green``.
+    :param figures: of each of the bake's final periods its start, and whether its figures are there, in order of time.
+    :param seconds: length of a period.
+    """
+    slots: dict[float, bool] = {}
+    for start, is_there in figures:
+        slot = start.timestamp() // max(seconds, _MINUTE)
+        slots[slot] = slots.get(slot, False) or is_there
+    seen = [slot for slot, is_there in slots.items() if is_there]
+    if not slots:
+        return ""
+    if not seen:
+        return f"CloudWatch has no {what} in this bake"
+    if len([slot for slot in slots if slot > seen[-1]]) > ORDINARY:
+        since = datetime.fromtimestamp((seen[-1] + 1) * max(seconds, _MINUTE), timezone.utc)
+        return f"CloudWatch has no {what} since {since:%H:%M:%S} UTC"
+    missing = len(slots) - len(seen)
+    if missing > max(ORDINARY, ORDINARY_PART * len(slots)):
+        minutes = max(seconds, _MINUTE) / _MINUTE
+        return (
+            f"CloudWatch has no {what} for {missing * minutes:g} of the {len(slots) * minutes:g} minutes of this bake"
+        )
+    return ""
+
+
+def describe_gaps(periods: Sequence[Period], since: datetime, *, is_blue_needed: bool) -> str:
+    """Why the figures of green, and of blue where it is compared with, don't cover a bake; empty: they do.
+
+    :param periods: final ones, in order of time.
+    :param since: when the bake began.
+    """
+    baked = [period for period in periods if period.start >= since]
+    seconds = baked[0].seconds if baked else _MINUTE
+    of_green = describe_gap("figures of green", ((each.start, each.green is not None) for each in baked), seconds)
+    if of_green or not is_blue_needed:
+        return of_green
+    return describe_gap("figures of blue", ((each.start, each.blue is not None) for each in baked), seconds)
+
+
+def with_idle(periods: Sequence[Period], totals: Mapping[datetime, float]) -> list[Period]:
+    """The periods with no calls where a variant has no figures, and the other one has had all the endpoint's calls.
+
+    :param totals: the endpoint's calls by the start of a period, which are published for idle ones, too.
+    """
+    return [_with_idle(period, totals.get(period.start)) for period in periods]
+
+
+def _with_idle(period: Period, total: float | None) -> Period:
+    if total is None:
+        return period
+    known = sum(sample.requests for sample in (period.blue, period.green) if sample is not None)
+    if known < total:
+        return period
+    return replace(period, blue=period.blue or _IDLE, green=period.green or _IDLE)
