@@ -31,9 +31,10 @@ from airflow.sdk import TaskGroup
 
 from airflow_sm_rollout.core.approval import ApprovalGate, gate_behind_bakes, parse_gate, validate_gate
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.strategy import DurationOption, SharesOption, Strategy, expand_strategy
+from airflow_sm_rollout.core.strategy import DurationOption, SharesOption
 from airflow_sm_rollout.operators.base import RolloutOperator, is_template
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
+from airflow_sm_rollout.operators.planning import known_strategy
 from airflow_sm_rollout.operators.promote import PromoteOperator
 from airflow_sm_rollout.operators.settle import SettleOperator, VerdictOperator
 from airflow_sm_rollout.operators.shadow_green import ShadowGreenOperator
@@ -145,7 +146,7 @@ def _rollout(
     gates = _gates(options["approval"], strategy, labels, traffic) if options.get("approval") else {}
     asks = gate_behind_bakes(options.get("approval")) if options.get("when_inconclusive") == "ask" else None
     with TaskGroup(group_id) as group:
-        planning = {**_for_planning(options), **loop, "strategy": strategy}
+        planning = {**_for_planning(options), **loop, "strategy": strategy, "is_shadowed": bool(options.get("shadow"))}
         snapshot = SnapshotOperator(task_id="snapshot", endpoint_name=endpoint_name, **planning)
         snapshot.is_setup = True
         # With guardrails SageMaker takes the steps itself, inside the promotion; tasks that are there all the same do nothing then.
@@ -164,7 +165,7 @@ def _gates(option: object, strategy: dict[str, Any], labels: Sequence[str], traf
     """Before which steps a person may have to be asked: where the shares are known only when the DAG runs, before any."""
     gate = parse_gate(option)
     if traffic == "guardrails" or not is_template([strategy.get("steps"), strategy.get("step")]):
-        validate_gate(gate, _known(strategy), traffic)
+        validate_gate(gate, known_strategy(strategy), traffic)
         return {labels.index(_label(gate.before)): gate}
     return dict.fromkeys(range(len(labels)), gate)
 
@@ -249,7 +250,7 @@ def _step_labels(option: str, value: object, strategy: dict[str, Any], max_steps
     :param option: the option that the shares follow from, with its ``value``.
     """
     if not is_template(value):
-        return [_label(step.share) for step in _known(strategy).steps]
+        return [_label(step.share) for step in known_strategy(strategy).steps]
     if max_steps is None or max_steps < 1:
         raise PlanError(
             "max_steps", max_steps, f"how many steps a run may ask for at most, since {option} is a template"
@@ -259,11 +260,6 @@ def _step_labels(option: str, value: object, strategy: dict[str, Any], max_steps
 
 def _label(share: float) -> str:
     return f"{share:g}".replace(".", "_")
-
-
-def _known(strategy: dict[str, Any]) -> Strategy:
-    """The strategy as far as it is no template."""
-    return expand_strategy({name: each for name, each in strategy.items() if not is_template(each)})
 
 
 def _warn_of_dagrun_timeout(group: TaskGroup) -> None:

@@ -30,6 +30,7 @@ class DeployGreenOperator(PlanningOperator):
     """
 
     ui_color = "#d7f0dc"
+    is_shadowed = False
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
         rollout = self.plan(context)

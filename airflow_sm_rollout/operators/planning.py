@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.evidence.sources import validate_proof
 from airflow_sm_rollout.core.rollout import AlarmDefaults, Green, Plan, Rollout, from_json, to_json
-from airflow_sm_rollout.core.strategy import DurationOption, expand_strategy, parse_duration
+from airflow_sm_rollout.core.strategy import DurationOption, Strategy, expand_strategy, parse_duration
 from airflow_sm_rollout.operators.base import (
     RolloutOperator,
     describe_owner,
@@ -68,6 +69,9 @@ class PlanningOperator(JudgingOperator):
         "drain",
     )
 
+    is_shadowed: bool | None = None
+    """Whether green is a shadow before it has traffic; ``None``: this task does not know."""
+
     def __init__(
         self,
         *,
@@ -108,6 +112,10 @@ class PlanningOperator(JudgingOperator):
             parse_duration("drain", self.drain)
         if not any(is_template(option) for option in (self.strategy, self.traffic, self.alarms, self.drain)):
             validate_plan(self._plan())
+        if self.strategy is None or isinstance(self.strategy, Mapping):
+            strategy = known_strategy(self.strategy) if self.strategy else None
+            traffic = _DEFAULTS.traffic if is_template(self.traffic) else self.traffic
+            validate_proof(Plan(strategy, traffic=traffic, evidence=self.evidence), is_shadowed=self.is_shadowed)
 
     def plan(self, context: Context) -> Rollout:
         """Freeze the rollout, from the options or as it was frozen before.
@@ -121,6 +129,7 @@ class PlanningOperator(JudgingOperator):
             return from_json(self.rollout["frozen"])
         names = own_names(context, self.endpoint_name or "")
         plan = self._plan()
+        validate_proof(plan, is_shadowed=self.is_shadowed)
         clients, owner, green = self.connection.clients(), describe_owner(context), self._green()
         return patiently(lambda: plan_rollout(clients, names, owner, green, plan, utc_now()), self.log.info)
 
@@ -146,6 +155,11 @@ class PlanningOperator(JudgingOperator):
             on_drift=self.on_drift,
             evidence=self.evidence,
         )
+
+
+def known_strategy(strategy: Mapping[str, Any]) -> Strategy:
+    """The strategy as far as it is no template, which only a DAG run has the values of."""
+    return expand_strategy({name: each for name, each in strategy.items() if not is_template(each)})
 
 
 def frozen_handle(rollout: Rollout) -> dict[str, Any]:

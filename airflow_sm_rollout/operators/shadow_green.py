@@ -23,6 +23,8 @@ class ShadowGreenOperator(DeployGreenOperator):
     :return: the rollout handle.
     """
 
+    is_shadowed = True
+
     def __init__(self, *, percent: float = 100.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 < percent <= 100:

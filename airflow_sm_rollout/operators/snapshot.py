@@ -22,8 +22,13 @@ class SnapshotOperator(PlanningOperator):
 
     Options: see :class:`~.planning.PlanningOperator`.
 
+    :param is_shadowed: whether a :class:`~.shadow_green.ShadowGreenOperator` follows; ``None``: not known.
     :return: the rollout handle, with the frozen plan.
     """
+
+    def __init__(self, *, is_shadowed: bool | None = None, **kwargs: Any) -> None:
+        self.is_shadowed = is_shadowed
+        super().__init__(**kwargs)
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
         rollout = self.plan(context)

@@ -163,6 +163,18 @@ def test_a_rollout_that_may_not_begin_fails_the_run_before_anything_is_changed(
     assert "fraud-refusd does not exist" in ended.reason("canary.snapshot")
 
 
+def test_a_form_that_asks_for_proof_and_for_no_step_that_could_give_it_fails_before_anything_is_changed(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production
+) -> None:
+    already = len(production.writes())
+    build(dag, steps="{{ '100' }}", max_steps=1, require_proof=True)
+    ended = run(dag)
+    assert production.writes()[already:] == []
+    assert ended.reason("canary.snapshot").startswith(
+        "require_proof=True is not possible: False, or a step below 100 %"
+    )
+
+
 def test_steps_from_a_form_may_be_fewer_than_the_group_has_tasks_for(
     dag: DAG, run: Callable[[DAG], Ended], production: Production
 ) -> None:

@@ -22,7 +22,9 @@ from airflow_sm_rollout import (
     PlanError,
     PromoteOperator,
     RollbackOperator,
+    ShadowGreenOperator,
     ShiftWeightOperator,
+    SnapshotOperator,
     blue_green_rollout,
     canary_rollout,
     linear_rollout,
@@ -40,6 +42,10 @@ def group(**options: Any) -> Any:
 
 def asking(**options: Any) -> Any:
     return AskOperator(task_id="ask", endpoint_name="fraud", bake_task_id="bake", **options)
+
+
+def deploying(**options: Any) -> DeployGreenOperator:
+    return DeployGreenOperator(task_id="deploy", require_proof=True, **{**GREEN, **options})
 
 
 @pytest.mark.parametrize(
@@ -89,6 +95,14 @@ def asking(**options: Any) -> Any:
         ("when_inconclusive", lambda: group(traffic="guardrails", steps=[50, 100], when_inconclusive="ask")),
         ("limits", lambda: group(traffic="guardrails", steps=[50, 100], limits={"max_error_rate": 0.01})),
         ("require_proof", lambda: group(traffic="guardrails", steps=[50, 100], require_proof=True)),
+        ("require_proof", lambda: blue_green_rollout(require_proof=True, **GREEN)),
+        ("require_proof", lambda: blue_green_rollout(require_proof=True, bake="{{ params.bake }}", **GREEN)),
+        ("require_proof", lambda: blue_green_rollout(require_proof=True, traffic="{{ params.traffic }}", **GREEN)),
+        ("require_proof", lambda: blue_green_rollout(require_proof=True, traffic="endpoints", **GREEN)),
+        ("require_proof", lambda: group(steps=[100], require_proof=True)),
+        ("require_proof", lambda: linear_rollout(step=100, require_proof=True, **GREEN)),
+        ("require_proof", lambda: deploying(strategy={"name": "blue_green"})),
+        ("require_proof", lambda: deploying(traffic="endpoints")),
         ("approval on_timeout", lambda: asking(gate={"on_timeout": "approve"})),
         ("extend_by", lambda: group(when_inconclusive="extend", extend_by=-1)),
         ("end_early", lambda: group(tolerances=None, end_early=True)),
@@ -115,6 +129,23 @@ def test_a_wrong_plan_fails_when_the_dag_file_is_read_naming_the_option(option: 
     with DAG("wrong", schedule=None), pytest.raises(PlanError, match=f"^{option}=") as refusal:
         build()
     assert refusal.value.option == option
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: blue_green_rollout(shadow={"bake": 600}, require_proof=True, **GREEN),
+        lambda: group(steps=[50, 100], require_proof=True),
+        lambda: group(steps="{{ params.steps }}", max_steps=2, require_proof=True),
+        deploying,
+        lambda: deploying(strategy={"name": "canary"}),
+        lambda: SnapshotOperator(task_id="s", strategy={"name": "blue_green"}, require_proof=True, **GREEN),
+        lambda: ShadowGreenOperator(task_id="s", strategy={"name": "blue_green"}, require_proof=True, **GREEN),
+    ],
+)
+def test_proof_of_health_may_be_wanted_where_blue_serves_beside_green_or_nobody_knows(build: Callable[[], Any]) -> None:
+    with DAG("proven", schedule=None):
+        build()
 
 
 def test_templates_are_left_for_the_first_task_to_check() -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding
 from airflow_sm_rollout.core.evidence.plan import Thresholds
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rollout import Plan, Rollout
 from airflow_sm_rollout.core.verdict import Judgement, Verdict
 
 BASELINE = timedelta(hours=3)
@@ -119,6 +120,25 @@ def floor(moment: datetime, seconds: int) -> datetime:
     return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, timezone.utc)
 
 
+def validate_proof(plan: Plan, *, is_shadowed: bool | None) -> None:
+    """Check that a plan that wants proof of health has a bake in which blue serves beside green: only that can give one.
+
+    :param is_shadowed: whether green is a shadow of blue first; ``None``: not known.
+    :raises PlanError: if there is none.
+    """
+    if not plan.evidence.require_proof:
+        return
+    if plan.traffic == "endpoints":
+        allowed = "False with traffic='endpoints': blue and green never serve beside each other, so nothing can prove green healthy"
+        raise PlanError("require_proof", True, allowed)
+    if plan.strategy is not None and is_shadowed is False and not _has_steps_beside(plan):
+        allowed = (
+            "False, or a step below 100 %, or a shadow first (shadow=... of a task group, or a ShadowGreenOperator): by this plan "
+            "blue never serves beside green, so nothing can prove green healthy"
+        )
+        raise PlanError("require_proof", True, allowed)
+
+
 def planned_comparison(rollout: Rollout) -> timedelta:
     """How long blue and green are planned to serve beside each other."""
     steps = rollout.plan.strategy.steps if rollout.plan.strategy and not is_shadow(rollout) else ()
@@ -142,6 +162,9 @@ def judge_comparison(comparison: Comparison, rollout: Rollout, share: float | No
 
 def _needed_proof_before(rollout: Rollout, share: float | None) -> bool:
     """Whether green has got all traffic, which leaves nothing to compare it with, by a proof in an earlier bake."""
-    steps = rollout.plan.strategy.steps if rollout.plan.strategy else ()
-    was_beside = rollout.shadow_since is not None or any(step.share < 100 for step in steps)
+    was_beside = rollout.shadow_since is not None or _has_steps_beside(rollout.plan)
     return share is not None and share >= 100 and was_beside
+
+
+def _has_steps_beside(plan: Plan) -> bool:
+    return plan.strategy is not None and any(step.share < 100 for step in plan.strategy.steps)
