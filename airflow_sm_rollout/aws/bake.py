@@ -12,9 +12,9 @@ from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
 from airflow_sm_rollout.aws.limits import read_calls, read_counts, read_executions, read_kpi
 from airflow_sm_rollout.core.evidence.bake import Bake, Seen, judge_bake
+from airflow_sm_rollout.core.evidence.breaches import judge_limits
 from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding, compare
 from airflow_sm_rollout.core.evidence.coverage import describe_gaps, with_idle
-from airflow_sm_rollout.core.evidence.limits import judge_limits
 from airflow_sm_rollout.core.evidence.monitor import judge_schedule
 from airflow_sm_rollout.core.evidence.periods import Period
 from airflow_sm_rollout.core.evidence.sources import (
@@ -114,15 +114,25 @@ def _judge_evidence(
     if sources is None:
         return _Evidence(gap="green has had no traffic yet" if plan.asks_for_figures else "")
     periods = _read_periods(clients, sources, now)
+    baseline = _read_baseline(clients, rollout, sources, memory)
     counts = read_counts(clients.cloudwatch, sources, periods, plan.limits.max_p99_ms, bake.started_at)
     series = [read_kpi(clients.cloudwatch, kpi, rollout, bake.started_at, now) for kpi in plan.limits.kpis]
-    judgements = judge_limits(plan.limits, counts, series, is_over)
+    judgements = judge_limits(plan.limits, counts, series, baseline, is_over=is_over)
     for schedule in plan.monitoring_schedules:
         judgements.append(judge_schedule(schedule, read_executions(clients.sagemaker, schedule, sources.since)))
-    comparison = _compare(clients, rollout, sources, periods, bake, memory)
-    if comparison is not None:
+    comparison = None
+    if plan.tolerances is not None:
+        planned = planned_comparison(rollout)
+        comparison = compare(baseline, periods, plan.tolerances, planned=planned, since=bake.started_at)
         judgements.insert(0, judge_comparison(comparison, rollout, watched.share))
     return _Evidence(judgements, comparison, _describe_gaps(bake, watched, periods))
+
+
+def _read_baseline(clients: Clients, rollout: Rollout, sources: Sources, memory: Memory) -> Sequence[Period]:
+    """Blue's hours before the rollout, where anything is judged by them."""
+    if memory.baseline is None and needs_greens_figures(rollout, 0):
+        memory.baseline = read_baseline(clients.cloudwatch, sources, rollout.started_at)
+    return memory.baseline or ()
 
 
 def _read_periods(clients: Clients, sources: Sources, now: datetime) -> list[Period]:
@@ -138,15 +148,3 @@ def _describe_gaps(bake: Bake, watched: Watched, periods: Sequence[Period]) -> s
         return ""
     is_blue_needed = needs_blues_figures(watched.rollout, watched.share)
     return describe_gaps(periods, bake.started_at, is_blue_needed=is_blue_needed)
-
-
-def _compare(
-    clients: Clients, rollout: Rollout, sources: Sources, periods: list[Period], bake: Bake, memory: Memory
-) -> Comparison | None:
-    tolerances = rollout.plan.evidence.tolerances
-    if tolerances is None:
-        return None
-    if memory.baseline is None:
-        memory.baseline = read_baseline(clients.cloudwatch, sources, rollout.started_at)
-    planned = planned_comparison(rollout)
-    return compare(memory.baseline, periods, tolerances, planned=planned, since=bake.started_at)

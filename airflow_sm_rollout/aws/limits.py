@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_sm_rollout.aws.cloudwatch import Figures, read_figures, stat_query
 from airflow_sm_rollout.aws.evidence import count_above
-from airflow_sm_rollout.core.evidence.limits import Counts, Kpi, Series
+from airflow_sm_rollout.core.evidence.breaches import Counts, Series
+from airflow_sm_rollout.core.evidence.coverage import describe_gap
+from airflow_sm_rollout.core.evidence.limits import Kpi
 from airflow_sm_rollout.core.evidence.monitor import Execution
 from airflow_sm_rollout.core.evidence.periods import Period
 from airflow_sm_rollout.core.evidence.sources import Sources, final_until, floor, kept_seconds
@@ -27,33 +29,38 @@ def read_calls(cloudwatch: Any, dimensions: Mapping[str, str], periods: Sequence
 
 
 def read_counts(
-    cloudwatch: Any, sources: Sources, periods: list[Period], max_p99_ms: float | None, since: datetime
+    cloudwatch: Any, sources: Sources, periods: Sequence[Period], max_p99_ms: float | None, since: datetime
 ) -> Counts:
     """What green did since a moment, in the periods that were read already.
 
     :param max_p99_ms: count calls above it, too.
     """
-    lately = [period for period in periods if period.end > since and period.green is not None]
-    samples = [period.green for period in lately if period.green is not None]
-    over = None
-    if max_p99_ms is not None and lately:
-        query = stat_query("over", sources.green, "ModelLatency", count_above(1000 * max_p99_ms), sources.seconds)
-        found = read_figures(cloudwatch, [query], lately[0].start, lately[-1].end)["over"]
-        busy = [period.start for period in lately if period.green is not None and period.green.requests]
-        over = round(sum(found[start] for start in busy)) if all(start in found for start in busy) else None
-    errors = sum(sample.errors_4xx + sample.errors_5xx for sample in samples)
-    return Counts(sum(sample.requests for sample in samples), errors, over)
+    lately = [period for period in periods if period.end > since]
+    known = [(each.start, each.green) for each in lately if each.green is not None]
+    errors = tuple((green.requests, green.errors_4xx + green.errors_5xx) for _, green in known)
+    if max_p99_ms is None or not known:
+        return Counts(errors, seconds=sources.seconds)
+    query = stat_query("slow", sources.green, "ModelLatency", count_above(1000 * max_p99_ms), sources.seconds)
+    found = read_figures(cloudwatch, [query], lately[0].start, lately[-1].end)["slow"]
+    slow = tuple((green.requests, round(found[start])) for start, green in known if start in found)
+    is_there = {start: start in found or not green.requests for start, green in known}
+    gap = describe_gap(
+        "latencies of green", ((each.start, is_there.get(each.start, False)) for each in lately), sources.seconds
+    )
+    return Counts(errors, slow, gap, sources.seconds)
 
 
 def read_kpi(cloudwatch: Any, kpi: Kpi, rollout: Rollout, since: datetime, now: datetime) -> Series:
     """A KPI's values since a moment: green's, and blue's where it is relative to them."""
     seconds = kept_seconds(kpi.period_seconds, now - since)
     start, end = floor(since, seconds), final_until(now, seconds)
-    green = _kpi_values(cloudwatch, kpi, _green_names(rollout), seconds, start, end)
-    if not kpi.relative_to_blue:
-        return Series(tuple(green.values()))
-    blue = _kpi_values(cloudwatch, kpi, _blue_names(rollout), seconds, start, end)
-    return Series(tuple(green.values()), tuple(blue.get(at) for at in green))
+    starts = [start + timedelta(seconds=passed) for passed in range(0, int((end - start).total_seconds()), seconds)]
+
+    def read(names: Mapping[str, str]) -> tuple[float | None, ...]:
+        values = _kpi_values(cloudwatch, kpi, names, seconds, start, end)
+        return tuple(values.get(each) for each in starts)
+
+    return Series(read(_green_names(rollout)), read(_blue_names(rollout)) if kpi.relative_to_blue else None)
 
 
 def _kpi_values(
@@ -69,7 +76,7 @@ def _kpi_values(
     if kpi.expression:
         wanted = _KPI
         queries.append({"Id": _KPI, "Expression": kpi.expression, "Period": seconds})
-    return dict(sorted(read_figures(cloudwatch, queries, start, end, wanted)[wanted].items()))
+    return read_figures(cloudwatch, queries, start, end, wanted)[wanted]
 
 
 def read_executions(sagemaker: Any, schedule: str, since: datetime) -> list[Execution]:

@@ -9,7 +9,8 @@ import pytest
 
 from airflow_sm_rollout.aws.evidence import read_periods, read_thresholds
 from airflow_sm_rollout.aws.limits import read_counts, read_kpi
-from airflow_sm_rollout.core.evidence.limits import Counts, Kpi, Metric, Series
+from airflow_sm_rollout.core.evidence.breaches import Counts, Series
+from airflow_sm_rollout.core.evidence.limits import Kpi, Metric
 from airflow_sm_rollout.core.evidence.periods import Period, Sample
 from airflow_sm_rollout.core.evidence.plan import Thresholds
 from airflow_sm_rollout.core.evidence.sources import Sources
@@ -94,7 +95,25 @@ def test_calls_above_the_p99_limit_are_counted_since_the_bake_began(published: P
     published.pass_time(minutes=4)
     periods = read_periods(published.cloudwatch, asked, published.now())
     counts = read_counts(published.cloudwatch, asked, periods, 250, within)
-    assert counts == Counts(requests=3, errors=1, over_p99_limit=2)
+    assert counts == Counts(errors=((3, 1), (0, 0)), slow=((3, 2),))
+
+
+def test_a_missing_latency_or_two_are_not_taken_for_fast_calls_nor_for_a_gap(published: Published) -> None:
+    asked = sources(published)
+    for number, minute in enumerate(minutes(asked.since, 8)):
+        publish(published.sandbox, GREEN, minute, requests=2, milliseconds=[] if number in {2, 5} else [500, 250])
+    published.pass_time(minutes=9)
+    periods = read_periods(published.cloudwatch, asked, published.now())
+    counts = read_counts(published.cloudwatch, asked, periods, 250, asked.since)
+    assert (counts.slow, counts.slow_gap) == (((2, 1),) * 6, "")
+    for minute in minutes(asked.since + 8 * MINUTE, 3):
+        publish(published.sandbox, GREEN, minute, requests=2)
+    published.pass_time(minutes=3)
+    periods = read_periods(published.cloudwatch, asked, published.now())
+    counts = read_counts(published.cloudwatch, asked, periods, 250, asked.since)
+    stopped = asked.since + 8 * MINUTE
+    assert counts.slow_gap == f"CloudWatch has no latencies of green since {stopped:%H:%M:%S} UTC"
+    assert counts.errors == ((2, 0),) * 11
 
 
 def rollout(published: Published) -> Rollout:

@@ -1,27 +1,16 @@
 """Fixed limits that green must keep, whatever blue does: errors, latency, requests, and figures of your own.
 
-A limit on a share of the calls (errors, or those slower than the p99 allowed) is exceeded when that is *proven*: a share that merely came
-out above its limit on a few calls is inconclusive. The proof is a test by betting that may be looked at as often as one likes: under "the
-share is at most L", ``E = mean over a of (a^x) ((1 - aL) / (1 - L))^(n - x)`` of x events in n calls has an expectation of at most 1 after
-every further call, so that it ever reaches 100 has a probability of at most 1 % (Ville 1939).
+How they are judged: :mod:`~airflow_sm_rollout.core.evidence.breaches`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.verdict import Judgement, Verdict
 
-# By how much the true share is betted to exceed the limit.
-_FACTORS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
-_PROOF = math.log(100.0)
-_P99_SHARE = 0.01  # p99 is at most L when at most 1 % of the calls took longer than L
-_BREACHES = 3  # periods in a row in which a KPI is beyond its limit, before the end of a bake
 PLACEHOLDERS = ("endpoint", "variant", "model")
 _IDENTIFIER_EXAMPLE = "such as {'refused': Metric('Shop', 'Refused')}"
 
@@ -61,15 +50,16 @@ class Metric:
 class Kpi:
     """A figure of your own with a limit.
 
-    It is harmful when three periods in a row are beyond the limit, or the mean of the bake is at its end; without any figures nobody can
-    tell. Give at least one of the limits.
+    It is harmful when three periods in a row are beyond the limit, or the mean of the bake is at its end; without any figures, or none in
+    its last third, nobody can tell. Where no figure means 0, say so by metric math: ``FILL(refused, 0)``. Give at least one of the limits.
 
     :param label: what people call it.
     :param metrics: CloudWatch metrics by the identifier that the expression calls them.
     :param expression: CloudWatch metric math over these identifiers; not needed for a single metric.
     :param at_least: the smallest value that is well.
     :param at_most: the largest.
-    :param relative_to_blue: the limits are factors of blue's value in the same periods.
+    :param relative_to_blue: the limits are factors of blue's value in the same periods. A blue that is 0 all the time has no factor: only
+        a green of 0 is as good then, and any is good enough for ``at_least``.
     :param period_seconds: of its metrics: 10, 30 or a multiple of 60.
     """
 
@@ -128,28 +118,6 @@ class Limits:
             raise PlanError("min_requests", self.min_requests, "0 or more")
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What green did in a bake so far, in periods whose figures are final.
-
-    :param requests: calls.
-    :param errors: those answered with 4XX or 5XX.
-    :param over_p99_limit: those that took longer than ``max_p99_ms``; ``None``: there is no such limit, or no figure.
-    """
-
-    requests: int = 0
-    errors: int = 0
-    over_p99_limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A KPI's values in a bake so far, period by period, oldest first; blue's are in the same periods, ``None`` where it had none."""
-
-    green: tuple[float, ...]
-    blue: tuple[float | None, ...] | None = None
-
-
 def parse_limits(value: Limits | Mapping[str, Any] | None) -> Limits:
     """Limits as the user gave them: as such, by name, or none.
 
@@ -177,75 +145,3 @@ def _parse_kpi(value: Kpi | Mapping[str, Any]) -> Kpi:
 
 def _parse_metric(value: Metric | Mapping[str, Any]) -> Metric:
     return value if isinstance(value, Metric) else Metric(**value)
-
-
-def judge_limits(limits: Limits, counts: Counts, series: Sequence[Series], is_over: bool) -> list[Judgement]:
-    """Judge green by its limits, at any moment of a bake: one judgement for each.
-
-    :param series: of each KPI, in the order of ``limits.kpis``.
-    :param is_over: whether the bake is over.
-    """
-    found = []
-    if limits.max_error_rate is not None:
-        named = f"max_error_rate allows {100 * limits.max_error_rate:.4g} %"
-        found.append(
-            _judge_share("answered with an error", counts.errors, counts.requests, limits.max_error_rate, named)
-        )
-    if limits.max_p99_ms is not None:
-        what = f"took longer than {limits.max_p99_ms:g} ms"
-        named = f"max_p99_ms={limits.max_p99_ms:g} allows 1 %"
-        found.append(_judge_share(what, counts.over_p99_limit, counts.requests, _P99_SHARE, named))
-    return found + [_judge_kpi(kpi, each, is_over) for kpi, each in zip(limits.kpis, series, strict=True)]
-
-
-def _judge_share(what: str, events: int | None, calls: int, limit: float, named: str) -> Judgement:
-    if not calls or events is None:
-        return Judgement(Verdict.INCONCLUSIVE, f"there are no figures of how many of green's calls {what}; {named}")
-    told = f"{events:,} of green's {calls:,} calls ({100 * events / calls:.3g} %) {what}; {named}"
-    if events <= limit * calls:
-        return Judgement(Verdict.HEALTHY, told)
-    if log_evidence(events, calls, limit) >= _PROOF:
-        return Judgement(Verdict.HARMFUL, told)
-    return Judgement(Verdict.INCONCLUSIVE, f"{told}, and so few calls can't tell whether that was bad luck")
-
-
-def log_evidence(events: int, calls: int, limit: float) -> float:
-    """Logarithm of the evidence that a share is above its limit; see the module."""
-    factors = [factor for factor in _FACTORS if factor * limit < 1] or [(1 + 1 / limit) / 2]
-    logs = [
-        events * math.log(factor) + (calls - events) * math.log((1 - factor * limit) / (1 - limit))
-        for factor in factors
-    ]
-    largest = max(logs)
-    return largest + math.log(fmean(math.exp(each - largest) for each in logs))
-
-
-def _judge_kpi(kpi: Kpi, series: Series, is_over: bool) -> Judgement:
-    values = _compared(kpi, series)
-    if not values:
-        missing = "of both green and blue" if kpi.relative_to_blue else "of green"
-        return Judgement(Verdict.INCONCLUSIVE, f"{kpi.label}: there are no figures {missing}")
-    mean, breaches = fmean(values), _first_breaches(kpi, values)
-    of_blue = " times blue's" if kpi.relative_to_blue else ""
-    allowed = f"{kpi.describe_limits()} is allowed"
-    if breaches:
-        told = ", ".join(f"{value:.4g}" for value in breaches)
-        return Judgement(Verdict.HARMFUL, f"{kpi.label} was {told}{of_blue} in {_BREACHES} periods in a row; {allowed}")
-    told = f"{kpi.label} is {mean:.4g}{of_blue} in the mean of {len(values)} period(s); {allowed}"
-    if not kpi.is_beyond(mean):
-        return Judgement(Verdict.HEALTHY, told)
-    return Judgement(Verdict.HARMFUL if is_over else Verdict.INCONCLUSIVE, told)
-
-
-def _first_breaches(kpi: Kpi, values: Sequence[float]) -> Sequence[float]:
-    """The first values in a row that are beyond the limit and enough to be harm: it stays proven, whenever somebody looks."""
-    runs = (values[start : start + _BREACHES] for start in range(len(values) - _BREACHES + 1))
-    return next((run for run in runs if all(kpi.is_beyond(value) for value in run)), ())
-
-
-def _compared(kpi: Kpi, series: Series) -> list[float]:
-    """The values that the limits are about: green's, or green's over blue's where both are known."""
-    if not kpi.relative_to_blue:
-        return list(series.green)
-    pairs = zip(series.green, series.blue or (), strict=False)
-    return [green / blue for green, blue in pairs if blue]
