@@ -146,5 +146,6 @@ def _read_periods(clients: Clients, sources: Sources, now: datetime) -> list[Per
 def _describe_gaps(bake: Bake, watched: Watched, periods: Sequence[Period]) -> str:
     if not needs_greens_figures(watched.rollout, bake.min_requests):
         return ""
-    is_blue_needed = needs_blues_figures(watched.rollout, watched.share)
-    return describe_gaps(periods, bake.started_at, is_blue_needed=is_blue_needed)
+    is_compared = needs_blues_figures(watched.rollout, watched.share)
+    by_latency = watched.rollout.thresholds is not None
+    return describe_gaps(periods, bake.started_at, is_compared=is_compared, by_latency=by_latency)

@@ -43,7 +43,7 @@ def read_counts(
     query = stat_query("slow", sources.green, "ModelLatency", count_above(1000 * max_p99_ms), sources.seconds)
     found = read_figures(cloudwatch, [query], lately[0].start, lately[-1].end)["slow"]
     slow = tuple((green.requests, round(found[start])) for start, green in known if start in found)
-    is_there = {start: start in found or not green.requests for start, green in known}
+    is_there = {start: start in found if green.requests else None for start, green in known}
     gap = describe_gap(
         "latencies of green", ((each.start, is_there.get(each.start, False)) for each in lately), sources.seconds
     )

@@ -13,7 +13,7 @@ from airflow_sm_rollout.core.evidence.coverage import describe_gap, describe_gap
 from airflow_sm_rollout.core.evidence.periods import Period, Sample
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
-SOME, IDLE = Sample(9, 1, 0), Sample(0, 0, 0, 0, 0, 0)
+SOME, IDLE, TIMED = Sample(9, 1, 0), Sample(0, 0, 0, 0, 0, 0), Sample(9, 1, 0, 4, 1, 0)
 
 
 def gap(there: Iterable[bool], seconds: int = 60) -> str:
@@ -66,8 +66,12 @@ def test_further_figures_never_open_a_gap(there: list[bool], seconds: int) -> No
             assert gap([*there[:number], True, *there[number + 1 :]], seconds) == ""
 
 
+def gaps(periods: list[Period], since: datetime, *, is_compared: bool, by_latency: bool = False) -> str:
+    return describe_gaps(periods, since, is_compared=is_compared, by_latency=by_latency)
+
+
 def bake(green: str, blue: str) -> list[Period]:
-    marks = {"#": SOME, "0": IDLE, ".": None}
+    marks = {"#": SOME, "0": IDLE, "t": TIMED, ".": None}
     return [
         Period(NOON + timedelta(minutes=number), 60, marks[of_blue], marks[of_green])
         for number, (of_green, of_blue) in enumerate(zip(green, blue, strict=True))
@@ -76,19 +80,27 @@ def bake(green: str, blue: str) -> list[Period]:
 
 def test_blues_figures_are_needed_only_where_green_is_compared_with_it() -> None:
     silent = bake(green="########", blue="####....")
-    assert describe_gaps(silent, NOON, is_blue_needed=True) == "CloudWatch has no figures of blue since 12:04:00 UTC"
-    assert describe_gaps(silent, NOON, is_blue_needed=False) == ""
-    assert "of green" in describe_gaps(bake(green="####....", blue="########"), NOON, is_blue_needed=False)
+    assert gaps(silent, NOON, is_compared=True) == "CloudWatch has no figures of blue since 12:04:00 UTC"
+    assert gaps(silent, NOON, is_compared=False) == ""
+    assert "of green" in gaps(bake(green="####....", blue="########"), NOON, is_compared=False)
+
+
+def test_latencies_that_stop_are_a_gap_where_they_are_compared() -> None:
+    silent = bake(green="ttt00#####", blue="tttttttttt")
+    assert gaps(silent, NOON, is_compared=True, by_latency=False) == ""
+    assert gaps(silent, NOON, is_compared=False, by_latency=True) == ""
+    told = gaps(silent, NOON, is_compared=True, by_latency=True)
+    assert told == "CloudWatch has no latencies of green since 12:05:00 UTC"
 
 
 def test_minutes_without_calls_are_no_gap() -> None:
-    assert describe_gaps(bake(green="#0000000", blue="00000000"), NOON, is_blue_needed=True) == ""
+    assert gaps(bake(green="#0000000", blue="00000000"), NOON, is_compared=True) == ""
 
 
 def test_only_what_is_missing_since_the_bake_began_counts() -> None:
     late = bake(green="......####", blue="......####")
-    assert describe_gaps(late, NOON + timedelta(minutes=6), is_blue_needed=True) == ""
-    assert describe_gaps(late, NOON, is_blue_needed=True) != ""
+    assert gaps(late, NOON + timedelta(minutes=6), is_compared=True) == ""
+    assert gaps(late, NOON, is_compared=True) != ""
 
 
 def test_a_fleet_without_figures_is_idle_where_the_other_one_has_had_all_calls() -> None:

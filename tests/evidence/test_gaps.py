@@ -13,7 +13,7 @@ from airflow_sm_rollout.aws.bake import Memory, Watched, look_at_bake
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.core.evidence.bake import Bake
 from airflow_sm_rollout.core.evidence.limits import Limits
-from airflow_sm_rollout.core.evidence.plan import Evidence
+from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
 from airflow_sm_rollout.core.evidence.sources import judged_since
 from airflow_sm_rollout.core.goals import GreenShadowed
 from airflow_sm_rollout.core.rollout import Rollout
@@ -22,8 +22,10 @@ from airflow_sm_rollout.core.verdict import Judgement, Verdict
 from convergence.guardrails_lab import CANARY_BAKES_AT, GuardrailsLab
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
 from convergence.live_lab import LiveLab
+from evidence.published import publish
 
 MINUTES = 60
+SLOW = Thresholds(100, 200, 300)
 
 
 def silence(lab: Lab, dimensions: Mapping[str, str]) -> None:
@@ -140,6 +142,20 @@ def test_figures_that_come_back_while_the_bake_is_extended_are_enough() -> None:
     watched.lab.sandbox.cloudwatch.record = record  # type: ignore[method-assign]
     watched.lab.pass_time(9 * MINUTES)
     assert watched.judge().verdict is Verdict.HEALTHY
+
+
+@pytest.mark.parametrize(("thresholds", "verdict"), [(None, Verdict.HEALTHY), (SLOW, Verdict.INCONCLUSIVE)])
+def test_calls_whose_latency_nobody_knows_are_not_healthy_where_it_is_compared(
+    thresholds: Thresholds | None, verdict: Verdict
+) -> None:
+    watched = variants(10)
+    watched.rollout = replace(watched.rollout, thresholds=thresholds)
+    for minute in range(10):
+        publish(watched.lab.sandbox, watched.rollout.green_dimensions, watched.lab.now(), requests=1 + minute)
+        watched.lab.pass_time(MINUTES)
+    judgement = watched.judge()
+    assert judgement.verdict is verdict
+    assert ("latencies of green" in judgement.reason) is (thresholds is not None)
 
 
 def test_a_bake_of_a_green_without_traffic_is_not_healthy() -> None:

@@ -22,20 +22,20 @@ _MINUTE = 60
 _IDLE = Sample(0, 0, 0, 0, 0, 0)
 
 
-def describe_gap(what: str, figures: Iterable[tuple[datetime, bool]], seconds: int) -> str:
+def describe_gap(what: str, figures: Iterable[tuple[datetime, bool | None]], seconds: int) -> str:
     """Why figures don't cover a bake, as a sentence; empty: they do.
 
     Counted by the minute: with calls as rare as that, a shorter period may well be without any.
 
     :param what: whose figures, such as ``figures of green``.
-    :param figures: of each of the bake's final periods its start, and whether its figures are there, in order of time.
+    :param figures: of each of the bake's final periods its start, and whether its figures are there, in order of time; ``None``: there can't
+        be any, as there is no latency without a call.
     :param seconds: length of a period.
     """
-    slots: dict[float, bool] = {}
+    slots: dict[float, set[bool | None]] = {}
     for start, is_there in figures:
-        slot = start.timestamp() // max(seconds, _MINUTE)
-        slots[slot] = slots.get(slot, False) or is_there
-    seen = [slot for slot, is_there in slots.items() if is_there]
+        slots.setdefault(start.timestamp() // max(seconds, _MINUTE), set()).add(is_there)
+    seen = [slot for slot, found in slots.items() if True in found or False not in found]
     if not slots:
         return ""
     if not seen:
@@ -52,18 +52,31 @@ def describe_gap(what: str, figures: Iterable[tuple[datetime, bool]], seconds: i
     return ""
 
 
-def describe_gaps(periods: Sequence[Period], since: datetime, *, is_blue_needed: bool) -> str:
-    """Why the figures of green, and of blue where it is compared with, don't cover a bake; empty: they do.
+def describe_gaps(periods: Sequence[Period], since: datetime, *, is_compared: bool, by_latency: bool) -> str:
+    """Why the figures of green, and of blue where it is compared with that, don't cover a bake; empty: they do.
 
     :param periods: final ones, in order of time.
     :param since: when the bake began.
+    :param by_latency: whether their latencies are compared, too.
     """
     baked = [period for period in periods if period.start >= since]
     seconds = baked[0].seconds if baked else _MINUTE
-    of_green = describe_gap("figures of green", ((each.start, each.green is not None) for each in baked), seconds)
-    if of_green or not is_blue_needed:
-        return of_green
-    return describe_gap("figures of blue", ((each.start, each.blue is not None) for each in baked), seconds)
+    samples = {"green": [(each.start, each.green) for each in baked]}
+    if is_compared:
+        samples["blue"] = [(each.start, each.blue) for each in baked]
+    for whose, figures in samples.items():
+        gap = describe_gap(f"figures of {whose}", ((start, each is not None) for start, each in figures), seconds)
+        if not gap and is_compared and by_latency:
+            gap = describe_gap(f"latencies of {whose}", ((start, _is_timed(each)) for start, each in figures), seconds)
+        if gap:
+            return gap
+    return ""
+
+
+def _is_timed(sample: Sample | None) -> bool | None:
+    if sample is not None and not sample.requests:
+        return None
+    return sample is not None and sample.over_p50 is not None
 
 
 def with_idle(periods: Sequence[Period], totals: Mapping[datetime, float]) -> list[Period]:
