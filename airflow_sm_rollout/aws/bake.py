@@ -119,7 +119,8 @@ def _judge_evidence(
     series = [read_kpi(clients.cloudwatch, kpi, rollout, bake.started_at, now) for kpi in plan.limits.kpis]
     judgements = judge_limits(plan.limits, counts, series, baseline, is_over=is_over)
     for schedule in plan.monitoring_schedules:
-        judgements.append(judge_schedule(schedule, read_executions(clients.sagemaker, schedule, sources.since)))
+        executions = read_executions(clients.sagemaker, schedule, sources.since)
+        judgements.append(judge_schedule(schedule, executions, sources.since))
     comparison = None
     if plan.tolerances is not None:
         planned = planned_comparison(rollout)

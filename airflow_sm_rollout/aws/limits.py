@@ -11,7 +11,7 @@ from airflow_sm_rollout.aws.evidence import count_above
 from airflow_sm_rollout.core.evidence.breaches import Counts, Series
 from airflow_sm_rollout.core.evidence.coverage import describe_gap
 from airflow_sm_rollout.core.evidence.limits import Kpi
-from airflow_sm_rollout.core.evidence.monitor import Execution
+from airflow_sm_rollout.core.evidence.monitor import LONGEST, Execution
 from airflow_sm_rollout.core.evidence.periods import Period
 from airflow_sm_rollout.core.evidence.sources import Sources, final_until, floor, kept_seconds
 from airflow_sm_rollout.core.rollout import Rollout
@@ -80,9 +80,9 @@ def _kpi_values(
 
 
 def read_executions(sagemaker: Any, schedule: str, since: datetime) -> list[Execution]:
-    """A monitoring schedule's executions that were due since a moment."""
+    """A monitoring schedule's executions that were due since a moment, and those of the day before."""
     pages = sagemaker.get_paginator("list_monitoring_executions").paginate(
-        MonitoringScheduleName=schedule, ScheduledTimeAfter=since
+        MonitoringScheduleName=schedule, ScheduledTimeAfter=since - LONGEST, MaxResults=100
     )
     return [
         Execution(each["MonitoringExecutionStatus"], each["ScheduledTime"], each.get("FailureReason", ""))

@@ -48,7 +48,7 @@ def test_figures_that_could_not_be_given_just_now_are_not_taken_for_none() -> No
 
 def test_an_executions_time_is_told_in_utc_wherever_the_machine_is() -> None:
     local = REPEATED.astimezone(ZoneInfo("America/New_York"))
-    assert "of 05:30:00 UTC" in judge_schedule("drift", [Execution("Completed", local)]).reason
+    assert "of 05:30:00 UTC" in judge_schedule("drift", [Execution("Completed", local)], BEGIN).reason
 
 
 class OfTheLastHours:
