@@ -162,12 +162,12 @@ class QuestionOperator(RolloutOperator, HITLOperator):
         from airflow_sm_rollout.aws.bake import Memory
         from airflow_sm_rollout.aws.world import utc_now
         from airflow_sm_rollout.triggers.approval import AGAINST
-        from airflow_sm_rollout.triggers.bake import bake_from_dict, look
+        from airflow_sm_rollout.triggers.bake import look
 
         now = utc_now()
         watch = self._watch(planned, now, now)
-        bake = bake_from_dict(watch["bake"])
-        judgement = look(self.connection.clients(), bake, watch["alarms"], watch["watched"], Memory()).judgement
+        seen = look(self.connection.clients(), watch["bake"], watch["alarms"], watch["watched"], Memory())
+        judgement = seen.judgement
         if judgement.verdict in AGAINST:
             raise RolloutGaveUp(judgement.reason)
 

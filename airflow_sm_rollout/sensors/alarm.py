@@ -152,11 +152,11 @@ class AlarmSensor(RolloutOperator):
 
     def _watch(self, context: Context, watch: dict[str, Any]) -> dict[str, Any]:
         from airflow_sm_rollout.aws.bake import Memory
-        from airflow_sm_rollout.triggers.bake import bake_from_dict, look
+        from airflow_sm_rollout.triggers.bake import look
 
-        clients, bake, memory = self.connection.clients(), bake_from_dict(watch["bake"]), Memory()
+        clients, memory = self.connection.clients(), Memory()
         while (
-            seen := look(clients, bake, watch["alarms"], watch["watched"], memory)
+            seen := look(clients, watch["bake"], watch["alarms"], watch["watched"], memory)
         ).judgement.verdict is Verdict.WATCHING:
             self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
             time.sleep(self.poke_interval)

@@ -18,7 +18,7 @@ from airflow_sm_rollout.core.approval import APPROVE, REJECT, describe_silence
 from airflow_sm_rollout.core.traces import APPROVAL
 from airflow_sm_rollout.core.verdict import Verdict
 from airflow_sm_rollout.hooks.rollout import AwsConnection
-from airflow_sm_rollout.triggers.bake import bake_from_dict, look
+from airflow_sm_rollout.triggers.bake import look
 from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
 
 AGAINST = frozenset({Verdict.HARMFUL, Verdict.ABORTED, Verdict.INCONCLUSIVE})
@@ -95,7 +95,7 @@ class ApprovalTrigger(BaseTrigger):
     def _look(self, clients: Clients, memory: Memory) -> str:
         """The reason not to wait any longer, or nothing."""
         watch = self.watch
-        judgement = look(clients, bake_from_dict(watch["bake"]), watch["alarms"], watch["watched"], memory).judgement
+        judgement = look(clients, watch["bake"], watch["alarms"], watch["watched"], memory).judgement
         if judgement.verdict not in AGAINST:
             return ""
         self.log.info("%s: %s", judgement.verdict.value, judgement.reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from airflow_sm_rollout.aws.bake import Look, Memory, Watched, look_at_bake
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.world import translated_errors, utc_now
 from airflow_sm_rollout.core.advance import Passing
-from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.errors import RolloutError, RolloutGaveUp
 from airflow_sm_rollout.core.evidence.bake import Bake
 from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
 from airflow_sm_rollout.core.verdict import Judgement, Verdict
@@ -34,6 +34,8 @@ class BakeTrigger(BaseTrigger):
     :param watched: the rollout whose bake it is; see :func:`watched_to_dict`.
     :param poke_interval: seconds between two looks.
     :param connection: see :class:`~airflow_sm_rollout.hooks.rollout.AwsConnection`.
+    :param unknown: what another version of this package has stored, which this one can't heed: its task fails with that reason, where
+        Airflow would give none.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class BakeTrigger(BaseTrigger):
         *,
         bake: dict[str, Any],
         alarms: list[str],
-        watched: dict[str, Any] | None,
+        watched: dict[str, Any] | None = None,
         poke_interval: float,
         connection: dict[str, Any],
+        **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.unknown = unknown
         self.bake = bake
         self.alarms = alarms
         self.watched = watched
@@ -61,10 +65,14 @@ class BakeTrigger(BaseTrigger):
                 "watched": self.watched,
                 "poke_interval": self.poke_interval,
                 "connection": self.connection,
+                **self.unknown,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        if self.unknown:
+            yield TaskFailedEvent(xcoms=look_to_xcoms(_unreadable(f"it has {', '.join(self.unknown)}")))
+            return
         begun = utc_now()
         clients = await asyncio.to_thread(AwsConnection(**self.connection).clients)
         memory = Memory()
@@ -78,23 +86,42 @@ class BakeTrigger(BaseTrigger):
             yield TaskFailedEvent(xcoms=xcoms)
 
     def _look(self, clients: Clients, memory: Memory) -> Look:
-        seen = look(clients, bake_from_dict(self.bake), self.alarms, self.watched, memory)
+        seen = look(clients, self.bake, self.alarms, self.watched, memory)
         self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
         return seen
 
 
-def look(clients: Clients, bake: Bake, alarms: list[str], watched: dict[str, Any] | None, memory: Memory) -> Look:
+def look(
+    clients: Clients, bake: Mapping[str, Any], alarms: list[str], watched: Mapping[str, Any] | None, memory: Memory
+) -> Look:
     """One look, with errors of AWS as judgements: one that passes leaves the watch on, until the bake has been over for a while, with all
     that it is longer by pauses and where nobody can tell; then, and for one that does not pass, nobody can tell.
+
+    :param bake: see :func:`bake_to_dict`; of another version of this package nobody can tell, if it can't be read.
+    :param watched: see :func:`watched_to_dict`.
     """
     try:
+        planned, rollout = bake_from_dict(bake), watched_from_dict(watched)
+    except (RolloutError, KeyError, TypeError, ValueError, AttributeError) as error:
+        return _unreadable(repr(error))
+    try:
         with translated_errors("could not look at the bake"):
-            return look_at_bake(clients, bake, alarms, watched_from_dict(watched), utc_now(), memory)
+            return look_at_bake(clients, planned, alarms, rollout, utc_now(), memory)
     except Passing as error:
-        over = utc_now() >= (memory.ends_at or bake.ends_at) + bake.extension + _PATIENCE
+        over = utc_now() >= (memory.ends_at or planned.ends_at) + planned.extension + _PATIENCE
         return Look(Judgement(Verdict.INCONCLUSIVE if over else Verdict.WATCHING, str(error)))
     except RolloutGaveUp as error:
         return Look(Judgement(Verdict.INCONCLUSIVE, str(error)))
+
+
+def _unreadable(why: str) -> Look:
+    return Look(
+        Judgement(
+            Verdict.INCONCLUSIVE,
+            f"another version of airflow_sm_rollout has begun this bake, and this one can't read what it has stored ({why}), so nobody "
+            "watches green any more. Start a new rollout; install another version only while no rollout is in progress",
+        )
+    )
 
 
 def bake_to_dict(bake: Bake) -> dict[str, Any]:
@@ -113,20 +140,17 @@ def bake_to_dict(bake: Bake) -> dict[str, Any]:
     }
 
 
-def bake_from_dict(stored: dict[str, Any]) -> Bake:
-    """A bake from its JSON."""
+def bake_from_dict(stored: Mapping[str, Any]) -> Bake:
+    """A bake from its JSON; what an earlier version did not know of is as by default.
+
+    :raises KeyError: if something is not there.
+    :raises TypeError: if there is something that this version does not know.
+    """
+    moments = {name: datetime.fromisoformat(stored[name]) for name in ("started_at", "ends_at")}
     since = stored["green_traffic_since"]
-    return Bake(
-        started_at=datetime.fromisoformat(stored["started_at"]),
-        ends_at=datetime.fromisoformat(stored["ends_at"]),
-        green_traffic_since=datetime.fromisoformat(since) if since else None,
-        min_requests=stored["min_requests"],
-        paused_before=timedelta(seconds=stored["paused_before"]),
-        extension=timedelta(seconds=stored["extension"]),
-        when_inconclusive=stored["when_inconclusive"],
-        asked_in=stored["asked_in"],
-        ends_early=stored["ends_early"],
-    )
+    durations = {name: timedelta(seconds=stored.get(name, 0.0)) for name in ("paused_before", "extension")}
+    since = datetime.fromisoformat(since) if since else None
+    return Bake(**{**stored, **moments, **durations, "green_traffic_since": since})
 
 
 def watched_to_dict(rollout: Rollout, *, judges_evidence: bool, share: float | None = None) -> dict[str, Any]:
@@ -134,9 +158,14 @@ def watched_to_dict(rollout: Rollout, *, judges_evidence: bool, share: float | N
     return {"rollout": to_json(rollout), "judges_evidence": judges_evidence, "share": share}
 
 
-def watched_from_dict(stored: dict[str, Any] | None) -> Watched | None:
-    """The rollout that is watched, from its JSON; ``None``: only alarms are."""
-    return Watched(from_json(stored["rollout"]), stored["judges_evidence"], stored["share"]) if stored else None
+def watched_from_dict(stored: Mapping[str, Any] | None) -> Watched | None:
+    """The rollout that is watched, from its JSON; ``None``: only alarms are.
+
+    :raises RolloutError: if this version can't read its record.
+    :raises KeyError: if something is not there.
+    :raises TypeError: if there is something that this version does not know.
+    """
+    return Watched(**{**stored, "rollout": from_json(stored["rollout"])}) if stored else None
 
 
 def look_to_xcoms(seen: Look) -> dict[str, Any]:

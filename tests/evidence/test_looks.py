@@ -22,7 +22,7 @@ from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.strategy import Strategy, blue_green, canary
 from airflow_sm_rollout.core.verdict import Verdict
 from airflow_sm_rollout.sandbox.faults import Fault
-from airflow_sm_rollout.triggers.bake import look, watched_to_dict
+from airflow_sm_rollout.triggers.bake import bake_to_dict, look, watched_to_dict
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
 from evidence.published import publish
 
@@ -170,13 +170,13 @@ def test_a_look_that_fails_once_is_waited_out_also_where_the_bake_is_longer_by_a
     lab = BakingLab(tolerances=None)
     write_control(lab.clients.ssm, ENDPOINT, Control(lab.rollout.rollout_id, Wish.PAUSE, lab.now()))
     lab.pass_time(1200)
-    watched = watched_to_dict(lab.rollout, judges_evidence=True)
+    watched, bake = watched_to_dict(lab.rollout, judges_evidence=True), bake_to_dict(lab.bake)
     monkeypatch.setattr("airflow_sm_rollout.triggers.bake.utc_now", lab.now)
-    assert look(lab.clients, lab.bake, [USER_ALARM], watched, lab.memory).judgement.verdict is Verdict.WATCHING
+    assert look(lab.clients, bake, [USER_ALARM], watched, lab.memory).judgement.verdict is Verdict.WATCHING
     lab.sandbox.faults.add(Fault("throttle", "DescribeAlarms", times=50))
     lab.pass_time(15)
-    failed = look(lab.clients, lab.bake, [USER_ALARM], watched, lab.memory).judgement
+    failed = look(lab.clients, bake, [USER_ALARM], watched, lab.memory).judgement
     assert "DescribeAlarms" in failed.reason
     assert failed.verdict is Verdict.WATCHING
     lab.pass_time(1200)
-    assert look(lab.clients, lab.bake, [USER_ALARM], watched, lab.memory).judgement.verdict is Verdict.INCONCLUSIVE
+    assert look(lab.clients, bake, [USER_ALARM], watched, lab.memory).judgement.verdict is Verdict.INCONCLUSIVE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -84,6 +85,43 @@ def test_a_bake_is_the_same_after_its_way_through_the_database(since: datetime |
     minute = timedelta(minutes=1)
     bake = Bake(NOW, NOW + 5 * minute, since, 20, timedelta(seconds=9), minute, "ask", "canary.ask_10", ends_early=True)
     assert bake_from_dict(json.loads(json.dumps(bake_to_dict(bake)))) == bake
+
+
+def test_a_bake_of_an_earlier_version_is_as_by_default_in_what_that_did_not_know() -> None:
+    bake = Bake(NOW, NOW + timedelta(minutes=5), NOW, 20)
+    known = ("started_at", "ends_at", "green_traffic_since", "min_requests")
+    assert bake_from_dict({name: bake_to_dict(bake)[name] for name in known}) == bake
+    watched = watched_to_dict(ROLLOUT, judges_evidence=True)
+    del watched["share"]
+    assert watched_from_dict(watched) == Watched(ROLLOUT, judges_evidence=True)
+
+
+def without(stored: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in stored.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda kwargs: {**kwargs, "bake": {**kwargs["bake"], "ends_when": "quiet"}}, "ends_when"),
+        (lambda kwargs: {**kwargs, "bake": without(kwargs["bake"], "ends_at")}, "ends_at"),
+        (lambda kwargs: {**kwargs, "watched": without(kwargs["watched"], "judges_evidence")}, "judges_evidence"),
+        (lambda kwargs: {**kwargs, "watched": {**kwargs["watched"], "rollout": '{"version":9}'}}, "version 9"),
+        (lambda kwargs: {**without(kwargs, "watched"), "counted": {"endpoint": "fraud"}}, "counted"),
+    ],
+)
+def test_a_bake_of_another_version_that_can_not_be_read_fails_and_says_so(
+    change: Callable[[dict[str, Any]], dict[str, Any]], named: str, production: Production
+) -> None:
+    stored = watch(watched=watched_to_dict(ROLLOUT, judges_evidence=True)).serialize()[1]
+    trigger = BakeTrigger(**json.loads(json.dumps(change(stored))))
+    assert trigger.serialize()[1].items() >= change(stored).items()
+    event = first_event(trigger)
+    assert isinstance(event, TaskFailedEvent)
+    assert event.xcoms is not None
+    assert event.xcoms["reason"].startswith("another version of airflow_sm_rollout has begun this bake")
+    assert named in event.xcoms["reason"]
+    assert event.xcoms["return_value"]["verdict"] == "inconclusive"
 
 
 @pytest.mark.parametrize(
