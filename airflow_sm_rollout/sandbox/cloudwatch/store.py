@@ -1,8 +1,9 @@
 """What was published: series of points, each readable only from its time of visibility on.
 
 Retention: raw points are kept for :data:`RAW_SECONDS` behind the newest point of their series; then a minute's points
-become one statistic set (percentiles and trimmed statistics are gone for it unless all values were equal), kept for
-:data:`KEPT_SECONDS`. AWS keeps sub-minute points 3 hours and one-minute points 15 days.
+become one for each value, of three significant digits, and one for all its statistic sets, kept for :data:`KEPT_SECONDS`.
+So counts and sums stay exact, percentiles and trimmed statistics to half a percent. AWS keeps sub-minute points 3 hours and
+one-minute points 15 days.
 """
 
 from __future__ import annotations
@@ -80,15 +81,26 @@ class Points:
         limit = (newest - RAW_SECONDS) // 60 * 60
         if self.folded_until + _FOLD_EVERY > limit or self.columns[0][0] >= limit:
             return
-        first, last = bisect_left(self.columns[0], newest - KEPT_SECONDS), bisect_left(self.columns[0], limit)
-        folded = [self._fold_minute(i, j) for i, j in _runs(self.columns[0], first, last, 60)]
+        times = self.columns[0]
+        expired, last = bisect_left(times, newest - KEPT_SECONDS), bisect_left(times, limit)
+        first = max(expired, bisect_left(times, self.folded_until))
+        folded = [entry for i, j in _runs(times, first, last, 60) for entry in self._fold_minute(i, j)]
         for index, column in enumerate(self.columns):
-            column[:last] = array("d", [entry[index] for entry in folded])
+            column[first:last] = array("d", [entry[index] for entry in folded])
+            del column[:expired]
         self.folded_until = limit
 
-    def _fold_minute(self, first: int, last: int) -> Entry:
-        times, visible, counts, sums, minima, maxima = (column[first:last] for column in self.columns)
-        return Entry(times[0] // 60 * 60, max(visible), sum(counts), sum(sums), min(minima), max(maxima))
+    def _fold_minute(self, first: int, last: int) -> Iterator[Entry]:
+        alike: dict[float | None, list[int]] = {}
+        minima, maxima = self.columns[4], self.columns[5]
+        for index in range(first, last):
+            value = float(f"{minima[index]:.3g}") if minima[index] == maxima[index] else None
+            alike.setdefault(value, []).append(index)
+        start = self.columns[0][first] // 60 * 60
+        for value, indices in alike.items():
+            visible, counts, sums, low, high = ([column[i] for i in indices] for column in self.columns[1:])
+            extremes = (min(low), max(high)) if value is None else (value, value)
+            yield Entry(start, max(visible), sum(counts), sum(sums), *extremes)
 
     def samples(self, first: int, last: int, now: float) -> Samples | None:
         """Of the entries ``first`` to ``last``, those visible at ``now``; None if there are none."""

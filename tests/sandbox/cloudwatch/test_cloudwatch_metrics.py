@@ -371,14 +371,31 @@ def test_whatever_order_points_arrive_in_each_period_has_its_visible_ones(
     assert list(back) == sorted(back, reverse=True)
 
 
-def test_old_raw_points_are_folded_to_minutes_that_keep_count_sum_and_extremes() -> None:
+def test_old_points_are_folded_to_one_for_each_value_of_a_minute() -> None:
     points = Points()
     for second in range(3 * RAW_SECONDS):
         points.add(Entry(float(second), float(second), 1.0, second % 7, second % 7, second % 7))
-    assert len(points.columns[0]) < RAW_SECONDS + 1200
-    for name, expected in (("SampleCount", 60.0), ("Sum", sum(s % 7 for s in range(60))), ("Maximum", 6.0)):
+    assert len(points.columns[0]) < RAW_SECONDS + 2 * 60 * 7 + 1200
+    raw = sorted(second % 7 for second in range(60))
+    for name, expected in (("SampleCount", 60), ("Sum", sum(raw)), ("Maximum", 6), ("p50", 3), ("TC(4:)", 16)):
         assert points.values(parse_statistic(name), (0, 60, 60), 1e12) == {0: expected}
-    assert points.values(parse_statistic("p50"), (0, 60, 60), 1e12) == {}
+
+
+def test_folded_values_have_three_digits_and_their_exact_sum() -> None:
+    points = Points()
+    for value in (123_400.0, 123_499.0, 250_000.0):
+        points.add(Entry(5.0, 65.0, 1.0, value, value, value))
+    points.add(Entry(30.0, 65.0, 4.0, 40.0, 1.0, 20.0))
+    points.add(Entry(59.0, 65.0, 2.0, 3.0, 0.5, 2.5))
+    points.add(Entry(2.0 * RAW_SECONDS, 0.0, 1.0, 1.0, 1.0, 1.0))
+    folded = [
+        Entry(0.0, 65.0, 2.0, 246_899.0, 123_000.0, 123_000.0),
+        Entry(0.0, 65.0, 1.0, 250_000.0, 250_000.0, 250_000.0),
+        Entry(0.0, 65.0, 6.0, 43.0, 0.5, 20.0),
+    ]
+    assert [Entry(*row) for row in zip(*points.columns, strict=True)][:-1] == folded
+    points.add(Entry(16.0 * 86_400, 0.0, 1.0, 1.0, 1.0, 1.0))
+    assert list(points.columns[0]) == [16.0 * 86_400]
 
 
 def test_a_busy_counter_takes_one_entry_a_second(bench: Any) -> None:
