@@ -31,6 +31,7 @@ MAX_STATISTICS_DATAPOINTS = 1440
 MAX_DATAPOINTS = 100_800
 LIST_PAGE = 500
 _DAY = 86400
+_RECENTLY = "PT3H"
 _BYTES = [f"{size}{kind}" for kind in ("bytes", "bits") for size in ("", "kilo", "mega", "giga", "tera")]
 _SIZES = [name.capitalize() for name in _BYTES]
 UNITS = (
@@ -71,7 +72,9 @@ class MetricOperations:
 
     def list_metrics(self, params: Params) -> Answer:
         """Metrics that have a visible point and were fed in the last two weeks, at most 500 a page."""
-        now, recent = self._now(), 3 * 3600 if params.get("RecentlyActive") == "PT3H" else 14 * _DAY
+        if params.get("RecentlyActive", _RECENTLY) != _RECENTLY:
+            raise _invalid_value(f"The parameter RecentlyActive must be a value in the set [ {_RECENTLY} ].")
+        now, recent = self._now(), 3 * 3600 if "RecentlyActive" in params else 14 * _DAY
         filters = [(item["Name"], item.get("Value")) for item in params.get("Dimensions") or ()]
         found = [
             _describe_metric(key)
