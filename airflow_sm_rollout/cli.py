@@ -16,6 +16,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout import __version__
+from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.converge import ON_DRIFT, WAYS
 from airflow_sm_rollout.core.errors import RolloutError
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(options.command(options) or 0)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (CommandFailed, RolloutError) as error:
+    except (CommandFailed, RolloutError, Passing) as error:
         print(f"sm-rollout {options.name}: {error}", file=sys.stderr)
     except Exception as error:
         if not _is_from_aws(error):
@@ -142,7 +143,10 @@ def _add_plan_options(parser: Any) -> None:
 def _add_replay(commands: Any) -> None:
     from airflow_sm_rollout.cli_replay import add_options
 
-    text = "Replay a plan over an endpoint's own past: how often it would have rolled back for nothing, and how soon for something."
+    text = (
+        "Replay a plan over an endpoint's own past: how often it would have rolled back for nothing, how soon for something, "
+        "and what it would have said of the rollouts that there were."
+    )
     parser = _add_command(commands, "replay", _replay, text)
     _add_endpoint(parser)
     _add_strategy(parser)
@@ -205,9 +209,9 @@ def _add_iam_policy(commands: Any) -> None:
         "--with",
         dest="extras",
         action="append",
-        choices=("validate", "monitoring"),
+        choices=("validate", "monitoring", "replay"),
         default=[],
-        help="what plans with these need",
+        help="what plans with these need, and the command replay",
     )
     parser.add_argument(
         "--clients", action="store_true", help="what the clients of a live pointer need, instead of a rollout"

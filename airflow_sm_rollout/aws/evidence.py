@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_sm_rollout.aws.cloudwatch import Figures, read_figures, stat_query
 from airflow_sm_rollout.core.evidence.periods import Period, Sample
 from airflow_sm_rollout.core.evidence.plan import Thresholds
+from airflow_sm_rollout.core.evidence.replay import Over, PastMinute
 from airflow_sm_rollout.core.evidence.sources import BASELINE, Sources, final_until, floor
 
 _MINUTE = 60
@@ -40,11 +41,34 @@ def read_baseline(cloudwatch: Any, sources: Sources, until: datetime) -> list[Pe
 
 
 def read_past(
-    cloudwatch: Any, dimensions: Mapping[str, str], thresholds: Thresholds | None, since: datetime, until: datetime
-) -> list[Period]:
-    """What a variant did in the past, minute by minute, as blue."""
-    minutes = Sources(dimensions, {}, thresholds, floor(since, _MINUTE), _MINUTE)
-    return _periods(cloudwatch, minutes, {"b": dimensions}, floor(until, _MINUTE))
+    cloudwatch: Any, dimensions: Mapping[str, str], since: datetime, until: datetime, slowdowns: Sequence[float] = ()
+) -> list[PastMinute]:
+    """What a variant did in the past, minute by minute, as blue.
+
+    :param slowdowns: read, too, how many calls were over its thresholds if each had taken so many times as long: a call takes ``f``
+        times as long as ``t`` is over ``T`` where ``t`` is over ``T / f``, so that these are counts of real calls.
+    """
+    start, end = floor(since, _MINUTE), floor(until, _MINUTE)
+    if end <= start:
+        return []
+    sources = Sources(dimensions, {}, read_thresholds(cloudwatch, dimensions, start, end), start, _MINUTE)
+    queries = _queries("b", dimensions, sources) + _slowed_queries(sources, slowdowns)
+    figures = read_figures(cloudwatch, queries, start, end)
+    return [
+        PastMinute(
+            Period(at, _MINUTE, _sample(figures, "b", at), None),
+            {slowdown: _over(figures, f"s{number}", at) for number, slowdown in enumerate(slowdowns)},
+        )
+        for at in _starts(start, end, _MINUTE)
+    ]
+
+
+def _slowed_queries(sources: Sources, slowdowns: Sequence[float]) -> list[dict[str, Any]]:
+    return [
+        query
+        for number, slowdown in enumerate(slowdowns)
+        for query in _queries_over(f"s{number}", sources.blue, sources, slowdown)
+    ]
 
 
 def _periods(
@@ -61,14 +85,21 @@ def _periods(
 
 
 def _queries(mark: str, dimensions: Mapping[str, str], sources: Sources) -> list[dict[str, Any]]:
-    seconds, thresholds = sources.seconds, sources.thresholds
     counted = {"n": "Invocations", "e5": "Invocation5XXErrors", "e4": "Invocation4XXErrors"}
-    queries = [stat_query(mark + name, dimensions, metric, "Sum", seconds) for name, metric in counted.items()]
+    queries = [stat_query(mark + name, dimensions, metric, "Sum", sources.seconds) for name, metric in counted.items()]
+    return queries + _queries_over(mark, dimensions, sources)
+
+
+def _queries_over(
+    mark: str, dimensions: Mapping[str, str], sources: Sources, slowdown: float = 1.0
+) -> list[dict[str, Any]]:
+    thresholds = sources.thresholds
     if thresholds is None:
-        return queries
-    over = {"p50": thresholds.p50, "p95": thresholds.p95, "p99": thresholds.p99}
-    return queries + [
-        stat_query(mark + name, dimensions, "ModelLatency", count_above(limit), seconds) for name, limit in over.items()
+        return []
+    limits = {"p50": thresholds.p50, "p95": thresholds.p95, "p99": thresholds.p99}
+    return [
+        stat_query(mark + name, dimensions, "ModelLatency", count_above(limit / slowdown), sources.seconds)
+        for name, limit in limits.items()
     ]
 
 
@@ -85,9 +116,17 @@ def _sample(figures: Mapping[str, Figures], mark: str, start: datetime) -> Sampl
     if requests is None or None in errors:
         # Errors are published with each call (recorded), so that calls without them are a period that is not all there.
         return None
-    over = [figures.get(mark + name, {}).get(start) for name in ("p50", "p95", "p99")]
-    counts = [None if value is None else round(value) for value in (*errors, *over)]
-    return Sample(round(requests), counts[0] or 0, counts[1] or 0, *counts[2:])
+    errors_5xx, errors_4xx = (round(value or 0.0) for value in errors)
+    return Sample(round(requests), errors_5xx, errors_4xx, *_over(figures, mark, start))
+
+
+def _over(figures: Mapping[str, Figures], mark: str, start: datetime) -> Over:
+    p50, p95, p99 = (figures.get(mark + name, {}).get(start) for name in ("p50", "p95", "p99"))
+    return _whole(p50), _whole(p95), _whole(p99)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
 
 
 def _starts(since: datetime, end: datetime, seconds: int) -> Iterator[datetime]:

@@ -161,10 +161,12 @@ _RESTORE_OTHER_BLUE = Grant(
 _RESOLVE = Grant("ResolveLiveEndpoint", ("ssm:GetParameter",), (f"parameter{pointer_name('{endpoint}')}",))
 _INVOKE = Grant("InvokeWhatItNames", ("sagemaker:InvokeEndpoint",), ("endpoint/{made}*",))
 _INVOKE_OTHER_BLUE = Grant("InvokeBlue", ("sagemaker:InvokeEndpoint",), ("endpoint/{endpoint}",))
-# What only some plans need. Samples on S3 are yours: whoever validates must be allowed to read them, too.
+# What only some plans and commands need. Samples on S3 are yours: whoever validates must be allowed to read them, too.
 EXTRAS = {
     "validate": Grant("AskGreenAndBlue", ("sagemaker:InvokeEndpoint",), ("endpoint/{endpoint}", "endpoint/{made}*")),
     "monitoring": Grant("ReadMonitoring", ("sagemaker:ListMonitoringExecutions",), ("monitoring-schedule/*",)),
+    # Past rollouts are found by the variants that CloudWatch has figures of.
+    "replay": Grant("FindPastVariants", ("cloudwatch:ListMetrics",), (ANY,)),
 }
 GRANTS = {"variants": (*_ONE_ENDPOINT, _END_SCALING), "endpoints": _TWO_ENDPOINTS, "guardrails": _ONE_ENDPOINT}
 
@@ -186,7 +188,7 @@ def policy(
     :param traffic: the way to split traffic, a key of :data:`GRANTS`.
     :param role_arns: execution roles that models made by a rollout may have.
     :param blue_endpoint: the endpoint that the live pointer names before the first rollout, if that is not called as the pointer.
-    :param extras: keys of :data:`EXTRAS`, for plans with ``validate`` or ``monitoring_schedules``.
+    :param extras: keys of :data:`EXTRAS`, for plans with ``validate`` or ``monitoring_schedules``, and for ``sm-rollout replay``.
     :raises PlanError: for an endpoint name that SageMaker would refuse.
     """
     grants = (*GRANTS[traffic], *(EXTRAS[extra] for extra in extras))

@@ -17,10 +17,11 @@ def actions(document: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("traffic", WAYS)
-def test_asking_green_and_reading_monitoring_are_allowed_only_where_a_plan_needs_it(traffic: str) -> None:
+def test_what_only_some_plans_and_commands_need_is_allowed_only_where_it_is_asked_for(traffic: str) -> None:
     plain = actions(policy(traffic, "fraud"))
     assert actions(policy(traffic, "fraud", extras=("validate",))) - plain == {"sagemaker:InvokeEndpoint"}
     assert actions(policy(traffic, "fraud", extras=("monitoring",))) - plain == {"sagemaker:ListMonitoringExecutions"}
+    assert actions(policy(traffic, "fraud", extras=("replay",))) - plain == {"cloudwatch:ListMetrics"}
 
 
 def test_green_is_asked_on_this_endpoint_and_on_what_a_rollout_makes_of_it_only() -> None:
@@ -29,6 +30,6 @@ def test_green_is_asked_on_this_endpoint_and_on_what_a_rollout_makes_of_it_only(
 
 
 def test_the_command_prints_them_on_request(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["iam-policy", "fraud", "--with", "validate", "--with", "monitoring"]) == 0
+    assert main(["iam-policy", "fraud", *(word for extra in EXTRAS for word in ("--with", extra))]) == 0
     printed = actions(json.loads(capsys.readouterr().out))
-    assert {"sagemaker:InvokeEndpoint", "sagemaker:ListMonitoringExecutions"} <= printed
+    assert printed == actions(policy("variants", "fraud", extras=EXTRAS))
