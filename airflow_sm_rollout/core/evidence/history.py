@@ -24,7 +24,7 @@ _HOUR = 3600
 _BREAK = BASELINE
 _JUST_NOW = timedelta(minutes=5)
 # Each update of an endpoint's config, also one to green's final config, has two fleets of one variant for a minute or two.
-_LEAST_MINUTES_OF_CONFIGS = 5
+_LEAST_MINUTES_OF_CONFIGS = 3
 
 
 @dataclass(frozen=True, slots=True, order=True)
