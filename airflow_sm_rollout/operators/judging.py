@@ -26,7 +26,8 @@ class JudgingOperator(RolloutOperator):
         a bake without one fails.
     :param extend_by: with ``extend``, by how much: a timedelta or seconds.
     :param end_early: end a bake as soon as the comparison has proven green healthy.
-    :param require_proof: a bake is inconclusive unless that is proven. By default it is enough that no harm was found.
+    :param require_proof: a bake is inconclusive unless that is proven. By default it is enough that no harm was found. Only a blue that
+        serves beside green can prove it: a plan without a step below 100 % and without a shadow is refused.
     :param metric_seconds: how often the endpoint publishes its metrics during the rollout (SageMaker's enhanced metrics, which AWS charges
         for as custom metrics; with ``traffic="variants"``); ``None``: as it does.
     :param monitoring_schedules: name or names of Model Monitor's schedules that must find no violations while green has traffic. It needs

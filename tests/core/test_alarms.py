@@ -28,6 +28,14 @@ def test_quiet_alarms_and_enough_requests_to_the_end_are_healthy() -> None:
     assert judge(QUIET)[0] is Verdict.HEALTHY
 
 
+def test_a_healthy_bake_tells_what_was_watched_and_how_much_of_it() -> None:
+    slow = Judgement(Verdict.HEALTHY, "Green did well.")
+    assert judge(QUIET, requests=1_234_567)[1] == "alarm errors quiet to the end of the bake, 1,234,567 requests"
+    assert judge(requests=20)[1] == "no harm seen (no alarm is watched) to the end of the bake, 20 requests"
+    both = judge_bake(BAKE, Seen([QUIET], 30, judgements=[slow, slow]), END).reason
+    assert both == "alarm errors quiet to the end of the bake, 30 requests; Green did well; Green did well"
+
+
 def test_before_the_end_quiet_alarms_prove_nothing_yet() -> None:
     verdict, reason = judge(QUIET, requests=None, now=END - timedelta(seconds=30))
     assert verdict is Verdict.WATCHING
@@ -102,6 +110,7 @@ def judged(*judgements: Judgement, now: datetime = END, is_proven: bool = False,
 
 
 UNSURE = Judgement(Verdict.INCONCLUSIVE, "refusals: there are no figures")
+NOBODY_CAN_TELL = replace(UNSURE, reason=f"nobody can tell whether green is healthy: {UNSURE.reason}")
 HARM = Judgement(Verdict.HARMFUL, "green failed 53 of 214 calls")
 NOTHING_YET = Judgement(Verdict.WATCHING, "too little to tell a difference")
 
@@ -115,7 +124,7 @@ def test_harm_that_anything_has_proven_ends_a_bake_at_any_moment(second: int) ->
 
 def test_where_nobody_can_tell_at_the_end_a_bake_fails_unless_the_plan_says_otherwise() -> None:
     assert judged(UNSURE, now=END - timedelta(seconds=1)).verdict is Verdict.WATCHING
-    assert judged(UNSURE) == UNSURE
+    assert judged(UNSURE) == NOBODY_CAN_TELL
     assert not judged(UNSURE).passes
     tolerated = judged(UNSURE, when_inconclusive="go_on")
     assert (tolerated.verdict, tolerated.passes) == (Verdict.INCONCLUSIVE, True)
@@ -125,10 +134,10 @@ def test_where_nobody_can_tell_at_the_end_a_bake_fails_unless_the_plan_says_othe
 def test_a_person_is_asked_only_where_a_task_is_there_to_ask() -> None:
     asked = judged(UNSURE, when_inconclusive="ask", asked_in="canary.ask_10")
     assert (asked.verdict, asked.passes) == (Verdict.INCONCLUSIVE, True)
-    assert asked.reason == "nobody can tell (refusals: there are no figures); task canary.ask_10 asks a person"
+    assert asked.reason == f"{NOBODY_CAN_TELL.reason}. Task canary.ask_10 asks a person"
     alone = judged(UNSURE, when_inconclusive="ask")
     assert (alone.verdict, alone.passes) == (Verdict.INCONCLUSIVE, False)
-    assert "no task for that follows" in alone.reason
+    assert "no AskOperator is all that follows" in alone.reason
 
 
 @given(st.sampled_from(WHEN_INCONCLUSIVE), st.sampled_from(["", "ask_10"]), st.booleans())
@@ -143,7 +152,7 @@ def test_an_extended_bake_ends_once_somebody_can_tell_or_its_extension_is_over()
     assert waiting.verdict is Verdict.WATCHING
     assert "60 s" in waiting.reason
     assert judged(NOTHING_YET, now=END + timedelta(minutes=4), **minutes).verdict is Verdict.HEALTHY
-    assert judged(UNSURE, now=END + timedelta(minutes=5), **minutes) == UNSURE
+    assert judged(UNSURE, now=END + timedelta(minutes=5), **minutes) == NOBODY_CAN_TELL
 
 
 def test_a_bake_ends_early_only_where_the_plan_allows_it_and_only_on_proof_of_health() -> None:

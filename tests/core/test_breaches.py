@@ -214,7 +214,9 @@ def test_periods_in_which_blue_had_0_count_in_the_mean() -> None:
 def test_a_blue_of_which_all_figures_are_0_has_no_factor_and_the_reason_says_what_to_set() -> None:
     verdict, reason = relative((0.5, 0.0), (0.0, 0.0), at_most=1.2)
     assert verdict is Verdict.INCONCLUSIVE
-    assert reason.startswith("caught is 0.25 of green and 0 of blue in the mean of 2 period(s); at most 1.2 of blue's")
+    assert reason.startswith(
+        "caught was 0.25 of green and 0 of blue in the mean of 2 periods; at most 1.2 times blue's"
+    )
     assert "without relative_to_blue" in reason
     assert relative((0.0, 0.0), (0.0, 0.0), at_most=1.2)[0] is Verdict.HEALTHY
     assert relative((0.5, 0.0), (0.0, 0.0), at_least=0.9)[0] is Verdict.HEALTHY

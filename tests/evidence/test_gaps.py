@@ -116,7 +116,7 @@ def test_a_bake_whose_figures_have_stopped_is_not_healthy(
     assert judgement.verdict is Verdict.INCONCLUSIVE
     since = stopped_at.replace(second=0, microsecond=0)
     assert judgement.reason in {
-        f"CloudWatch has no figures of {told} since {each:%H:%M:%S} UTC"
+        f"nobody can tell whether green is healthy: CloudWatch has no figures of {told} since {each:%H:%M:%S} UTC"
         for each in (since, since + timedelta(minutes=1))
     }
 
@@ -138,7 +138,7 @@ def test_figures_that_come_back_while_the_bake_is_extended_are_enough() -> None:
     silence(watched.lab, watched.rollout.green_dimensions)
     watched.lab.pass_time(4 * MINUTES)
     waiting = watched.judge()
-    assert (waiting.verdict, "the bake goes on" in waiting.reason) == (Verdict.WATCHING, True)
+    assert (waiting.verdict, "The bake goes on" in waiting.reason) == (Verdict.WATCHING, True)
     watched.lab.sandbox.cloudwatch.record = record  # type: ignore[method-assign]
     watched.lab.pass_time(9 * MINUTES)
     assert watched.judge().verdict is Verdict.HEALTHY
@@ -162,7 +162,9 @@ def test_a_bake_of_a_green_without_traffic_is_not_healthy() -> None:
     watched = variants(10)
     watched.rollout = replace(watched.rollout, green_traffic_since=None)
     watched.lab.pass_time(10 * MINUTES)
-    assert watched.judge() == Judgement(Verdict.INCONCLUSIVE, "green has had no traffic yet")
+    assert watched.judge() == Judgement(
+        Verdict.INCONCLUSIVE, "nobody can tell whether green is healthy: green has had no traffic yet"
+    )
     alarms_only = replace(watched.rollout.plan, evidence=Evidence(tolerances=None))
     watched.rollout = replace(watched.rollout, plan=alarms_only)
     assert watched.judge().verdict is Verdict.HEALTHY

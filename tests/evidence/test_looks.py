@@ -68,7 +68,7 @@ def test_a_limit_that_is_proven_to_be_exceeded_ends_a_bake_at_once() -> None:
     lab.serve(2, blue={"requests": 90}, green={"requests": 10, "e4": 4})
     look = lab.look()
     assert look.judgement.verdict is Verdict.HARMFUL
-    assert "8 of green's 20 calls (40 %) answered with an error" in look.judgement.reason
+    assert "8 of green's 20 calls (40 %) were answered with an error" in look.judgement.reason
     assert look.comparison is None
 
 

@@ -148,3 +148,16 @@ def test_a_kpi_is_a_metric_or_metric_math_of_greens_and_of_blues(published: Publ
     assert read_kpi(*known, absolute, rollout(published), since, published.now()) == Series((6.0, 12.0))
     found = read_kpi(*known, relative, rollout(published), since, published.now())
     assert found == Series((10.0, 20.0), (5.0, 10.0))
+
+
+def test_a_kpi_without_a_figure_in_some_periods_is_0_in_them_only_if_it_says_so(published: Published) -> None:
+    since = published.now()
+    put(published, "Refused", "fraud-v2", 3.0)
+    published.pass_time(minutes=2)
+    put(published, "Refused", "fraud-v2", 5.0)
+    published.pass_time(minutes=2)
+    refused = {"refused": Metric("Shop", "Refused", "Sum", {"Model": "{model}"})}
+    sparse, filled = (Kpi("refusals", refused, expression, at_most=7) for expression in ("", "FILL(refused, 0)"))
+    known = (rollout(published), since, published.now())
+    assert read_kpi(published.cloudwatch, sparse, *known) == Series((3.0, None, 5.0))
+    assert read_kpi(published.cloudwatch, filled, *known) == Series((3.0, 0.0, 5.0))

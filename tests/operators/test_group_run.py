@@ -192,7 +192,7 @@ def test_green_does_not_pass_a_bake_without_any_request_to_compare(
     build(dag, limits=None)
     ended = run(dag)
     assert ended.state == "failed"
-    assert "green had 0 requests in this bake, 1 are needed to tell" in ended.reason("canary.verdict")
+    assert "green had 0 requests in this bake, at least 1 were needed" in ended.reason("canary.verdict")
     assert ended.xcoms["canary.bake_25", "bake"]["watched"]["share"] == 25
     assert production.describe("fraud") == before
 
@@ -274,4 +274,6 @@ def test_a_shadow_that_nobody_can_judge_is_taken_away_again_and_no_user_ever_met
     assert ended.states["canary.deploy_green"] == "upstream_failed"
     assert highest(seen["fraud"]) == 0
     assert production.describe("fraud") == before
-    assert "in canary.bake_shadow: refused orders" in ended.reason("canary.verdict")
+    assert "in canary.bake_shadow: nobody can tell whether green is healthy: refused orders" in ended.reason(
+        "canary.verdict"
+    )

@@ -191,7 +191,7 @@ def test_too_few_requests_to_tell_is_not_healthy(
         deploy >> shift >> watch >> rollback
     ended = run(dag)
     assert ended.states["watch"] == "failed"
-    assert "green had 0 requests in this bake, 30 are needed to tell" in ended.reason("watch")
+    assert "green had 0 requests in this bake, at least 30 were needed" in ended.reason("watch")
     assert ended.xcoms["watch", "return_value"]["verdict"] == "inconclusive"
     assert production.describe("fraud") == before
 

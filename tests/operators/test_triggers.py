@@ -188,7 +188,10 @@ def test_a_bake_that_is_judged_by_evidence_leaves_it_and_the_reason(production: 
     event = first_event(watch(seconds=0, watched=watched_to_dict(rollout, judges_evidence=True)))
     assert isinstance(event, TaskFailedEvent)
     assert event.xcoms is not None
-    assert event.xcoms["reason"] == "refused orders: there are no figures of green"
+    assert (
+        event.xcoms["reason"]
+        == "nobody can tell whether green is healthy: refused orders: there are no figures of green"
+    )
     assert event.xcoms["return_value"]["verdict"] == "inconclusive"
     comparison = Comparison.from_dict(json.loads(json.dumps(event.xcoms["evidence"])))
     assert comparison.verdict is Finding.CANNOT_TELL

@@ -114,7 +114,7 @@ def test_where_nobody_can_tell_and_nobody_answers_everything_is_rolled_back(
     assert ended.states["canary.bake_25"] == "success"
     told = ended.xcoms["canary.bake_25", "return_value"]
     assert told["verdict"] == "inconclusive"
-    assert "task canary.ask_25 asks a person" in told["reason"]
+    assert "Task canary.ask_25 asks a person" in told["reason"]
     assert ended.states["canary.ask_25"] == "failed"
     assert ended.states["canary.approve_100"] == "upstream_failed"
     assert "in canary.ask_25: nobody answered until" in ended.reason("canary.verdict")
@@ -184,4 +184,4 @@ def test_a_bake_behind_which_nobody_asks_fails_where_nobody_can_tell(
     ended = run(dag)
     assert ended.states["watch"] == "failed"
     assert ended.states["promote"] == "upstream_failed"
-    assert "no task for that follows this one" in ended.reason("watch")
+    assert "no AskOperator is all that follows this task" in ended.reason("watch")

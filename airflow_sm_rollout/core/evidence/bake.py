@@ -93,26 +93,28 @@ def _judge_quiet(bake: Bake, seen: Seen, now: datetime) -> Judgement:
     end = bake.end(seen.control, now)
     doubt = _describe_doubt(bake, seen)
     if bake.ends_early and seen.is_proven and not doubt:
-        return Judgement(Verdict.HEALTHY, _told(seen, f"{_quiet(seen)} so far"))
+        return Judgement(Verdict.HEALTHY, _told(seen, f"{_quiet(seen)} so far{_counted(seen)}; the bake ends early"))
     if now < end:
         return Judgement(Verdict.WATCHING, _told(seen, f"{_quiet(seen)}, {_seconds(end - now)} of the bake left"))
     if not doubt:
         return Judgement(Verdict.HEALTHY, _told(seen, f"{_quiet(seen)} to the end of the bake{_counted(seen)}"))
     if now < end + bake.extension:
         left = _seconds(end + bake.extension - now)
-        return Judgement(Verdict.WATCHING, f"nobody can tell yet ({doubt}), so the bake goes on for {left}")
-    return _judge_doubt(bake, doubt)
+        told = f"nobody can tell yet whether green is healthy: {doubt}. The bake goes on, for at most {left}"
+        return Judgement(Verdict.WATCHING, told)
+    return _judge_doubt(bake, f"nobody can tell whether green is healthy: {doubt}")
 
 
-def _judge_doubt(bake: Bake, doubt: str) -> Judgement:
+def _judge_doubt(bake: Bake, told: str) -> Judgement:
     if bake.when_inconclusive == "go_on":
-        return Judgement(Verdict.INCONCLUSIVE, f"nobody can tell ({doubt}); the plan lets that pass", is_tolerated=True)
+        going_on = f'{told}. The plan goes on all the same (when_inconclusive="go_on")'
+        return Judgement(Verdict.INCONCLUSIVE, going_on, is_tolerated=True)
     if bake.when_inconclusive != "ask":
-        return Judgement(Verdict.INCONCLUSIVE, doubt)
+        return Judgement(Verdict.INCONCLUSIVE, told)
     if bake.asked_in:
-        told = f"nobody can tell ({doubt}); task {bake.asked_in} asks a person"
-        return Judgement(Verdict.INCONCLUSIVE, told, is_tolerated=True)
-    return Judgement(Verdict.INCONCLUSIVE, f"{doubt}; the plan asks a person, but no task for that follows this one")
+        return Judgement(Verdict.INCONCLUSIVE, f"{told}. Task {bake.asked_in} asks a person", is_tolerated=True)
+    unasked = 'The plan asks a person (when_inconclusive="ask"), but no AskOperator is all that follows this task'
+    return Judgement(Verdict.INCONCLUSIVE, f"{told}. {unasked}")
 
 
 def _describe_doubt(bake: Bake, seen: Seen) -> str:
@@ -123,26 +125,26 @@ def _describe_doubt(bake: Bake, seen: Seen) -> str:
     if seen.gap:
         return seen.gap
     if seen.requests is not None and seen.requests < bake.min_requests:
-        return f"green had {seen.requests:g} requests in this bake, {bake.min_requests} are needed to tell"
+        return f"green had {seen.requests:,.0f} requests in this bake, at least {bake.min_requests:,} were needed (min_requests)"
     unsure = [each.reason for each in seen.judgements if each.verdict is Verdict.INCONCLUSIVE]
-    return unsure[0] if unsure else ""
+    return unsure[0].rstrip(".") if unsure else ""
 
 
 def _told(seen: Seen, quiet: str) -> str:
     gap = [seen.gap] if seen.gap else []
-    return "; ".join([quiet, *gap, *(each.reason for each in seen.judgements)])
+    return "; ".join(part.rstrip(".") for part in (quiet, *gap, *(each.reason for each in seen.judgements)))
 
 
 def _quiet(seen: Seen) -> str:
-    return f"{_names(seen.alarms)} quiet" if seen.alarms else "no alarm is watched, quiet"
+    return f"{_names(seen.alarms)} quiet" if seen.alarms else "no harm seen (no alarm is watched)"
 
 
 def _names(alarms: Sequence[Alarm]) -> str:
-    return "alarms " + ", ".join(alarm.name for alarm in alarms)
+    return f"alarm{'s' if len(alarms) > 1 else ''} {', '.join(alarm.name for alarm in alarms)}"
 
 
 def _counted(seen: Seen) -> str:
-    return f", {seen.requests:g} requests" if seen.requests is not None else ""
+    return f", {seen.requests:,.0f} requests" if seen.requests is not None else ""
 
 
 def _seconds(duration: timedelta) -> str:

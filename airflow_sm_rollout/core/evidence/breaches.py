@@ -75,7 +75,9 @@ def judge_limits(
     found, minutes = [], counts.seconds / 60
     if limits.max_error_rate is not None:
         named = f"max_error_rate allows {100 * limits.max_error_rate:.4g} %"
-        share = _Share("answered with an error", limits.max_error_rate, named, scatter_of_errors(baseline), minutes)
+        share = _Share(
+            "were answered with an error", limits.max_error_rate, named, scatter_of_errors(baseline), minutes
+        )
         found.append(_judge_share(share, counts.errors, ""))
     if limits.max_p99_ms is not None:
         what, named = f"took longer than {limits.max_p99_ms:g} ms", f"max_p99_ms={limits.max_p99_ms:g} allows 1 %"
@@ -131,7 +133,7 @@ def _judge_share(share: _Share, counts: Sequence[Count], gap: str) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, f"{gap}, and {share.named}")
     if events <= share.limit * calls:
         return Judgement(Verdict.HEALTHY, told)
-    return Judgement(Verdict.INCONCLUSIVE, f"{told}; on so few calls that may be bad luck, so it is no proof of harm")
+    return Judgement(Verdict.INCONCLUSIVE, f"{told}; on so few calls that may be bad luck")
 
 
 def _tell_nothing(share: _Share, gap: str) -> str:
@@ -184,20 +186,24 @@ def _judge_mean(kpi: Kpi, known: Sequence[tuple[float, float]], of_blue: str, is
     green, blue = (fmean(column) for column in zip(*known, strict=True))
     allowed = f"{kpi.describe_limits()} is allowed"
     if not blue:
-        return _judge_beside_none(kpi, green, len(known), allowed)
-    told = f"{kpi.label} is {green / blue:.4g}{of_blue} in the mean of {len(known)} period(s); {allowed}"
+        return _judge_beside_none(kpi, green, _periods(known), allowed)
+    told = f"{kpi.label} was {green / blue:.4g}{of_blue} in the mean of {_periods(known)}; {allowed}"
     if not kpi.is_beyond(green / blue):
         return Judgement(Verdict.HEALTHY, told)
     return Judgement(Verdict.HARMFUL if is_over else Verdict.INCONCLUSIVE, told)
 
 
-def _judge_beside_none(kpi: Kpi, green: float, periods: int, allowed: str) -> Judgement:
+def _judge_beside_none(kpi: Kpi, green: float, periods: str, allowed: str) -> Judgement:
     """Where blue's figures are all 0: no green is a factor of that, but one of 0 is as good."""
-    told = f"{kpi.label} is {green:.4g} of green and 0 of blue in the mean of {periods} period(s); {allowed}"
+    told = f"{kpi.label} was {green:.4g} of green and 0 of blue in the mean of {periods}; {allowed}"
     if not green or (green > 0 and kpi.at_most is None):
         return Judgement(Verdict.HEALTHY, told)
-    advice = "but nothing can be said in factors of 0: give the KPI a limit of its own, without relative_to_blue"
+    advice = "but nothing is a multiple of 0: give this KPI a limit of its own, without relative_to_blue"
     return Judgement(Verdict.INCONCLUSIVE, f"{told}, {advice}")
+
+
+def _periods(known: Sequence[object]) -> str:
+    return f"{len(known)} period{'s' if len(known) > 1 else ''}"
 
 
 def _first_breaches(kpi: Kpi, values: Sequence[float]) -> Sequence[float]:

@@ -84,7 +84,7 @@ class Kpi:
 
     def describe_limits(self) -> str:
         """What is allowed, in a few words."""
-        of_blue = " of blue's" if self.relative_to_blue else ""
+        of_blue = " times blue's" if self.relative_to_blue else ""
         limits = (("at least", self.at_least), ("at most", self.at_most))
         return " and ".join(f"{word} {limit:g}{of_blue}" for word, limit in limits if limit is not None)
 

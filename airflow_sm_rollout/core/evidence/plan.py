@@ -40,7 +40,7 @@ class Evidence:
         the DAG has none; ``go_on``.
     :param end_early: whether a bake ends as soon as the comparison has proven green healthy.
     :param require_proof: whether a bake is inconclusive until that is proven. Otherwise it is enough that no harm was found, which on
-        little traffic proves little.
+        little traffic proves little. See :func:`~.sources.validate_proof`.
     :param metric_seconds: how often the endpoint is to publish its metrics while blue and green are both on it: 10, 30, 60, ...
         (SageMaker's enhanced metrics, which AWS charges for as custom metrics); ``None``: as it does.
     :param monitoring_schedules: names of Model Monitor's schedules that must find no violations.

@@ -157,7 +157,8 @@ def judge_comparison(comparison: Comparison, rollout: Rollout, share: float | No
         Finding.HEALTHY: Verdict.HEALTHY,
         Finding.CANNOT_TELL: Verdict.INCONCLUSIVE if wants_proof else Verdict.WATCHING,
     }[comparison.verdict]
-    return Judgement(verdict, comparison.sentence)
+    wanted = "require_proof=True wants green to be proven healthy. " if verdict is Verdict.INCONCLUSIVE else ""
+    return Judgement(verdict, wanted + comparison.sentence)
 
 
 def _needed_proof_before(rollout: Rollout, share: float | None) -> bool:

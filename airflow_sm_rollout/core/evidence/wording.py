@@ -9,9 +9,9 @@ from airflow_sm_rollout.core.evidence.results import Compared, Comparison, Findi
 _DID = {
     "errors_5xx": "failed",
     "errors_4xx": "refused (4XX)",
-    "over_p50": "answered slower than blue's usual median",
-    "over_p95": "answered slower than blue's usual 95th percentile",
-    "over_p99": "answered slower than blue's usual 99th percentile",
+    "over_p50": "was slower than half of blue's usual calls in",
+    "over_p95": "was slower than 95 % of blue's usual calls in",
+    "over_p99": "was slower than 99 % of blue's usual calls in",
 }
 
 
@@ -61,13 +61,13 @@ def _describe_health(comparison: Comparison) -> str:
 
 def _describe_doubt(comparison: Comparison) -> str:
     if not comparison.green_requests:
-        return "Green and blue had no calls in the same minutes, so nothing can be told of green."
+        return "Green and blue had no calls in the same minutes, so they can't be compared."
     leading = max(comparison.metrics, key=lambda metric: metric.evidence)
     suspicion = f" {_describe_rates(leading)}." if comparison.evidence >= 1 else ""
     return (
-        f"Green had {comparison.green_requests:,} calls, too few to tell whether it is worse than blue.{suspicion} "
-        f"Evidence that it is worse: {comparison.evidence:.3g} of {comparison.needed:.3g} needed; "
-        f"that it is not: {comparison.health:.3g} of {comparison.health_needed:.3g} needed."
+        f"Green's {comparison.green_requests:,} calls beside blue prove neither that it is worse than tolerated nor that it is "
+        f"as good as blue.{suspicion} Evidence of harm: {comparison.evidence:.3g}, where {comparison.needed:.3g} is proof; "
+        f"of health: {comparison.health:.3g}, where {comparison.health_needed:.3g} is proof."
     )
 
 
