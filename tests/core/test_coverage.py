@@ -93,6 +93,18 @@ def test_latencies_that_stop_are_a_gap_where_they_are_compared() -> None:
     assert told == "CloudWatch has no latencies of green since 12:05:00 UTC"
 
 
+def test_a_latency_is_missing_only_where_there_was_a_call_and_idle_seconds_hide_none() -> None:
+    idle, timed, untimed = [None] * 6, [None, True, None, None, False, None], [None, False, None, None, None, None]
+    assert by_ten_seconds(*[idle] * 5, *[timed] * 3, *[idle] * 5) == ""
+    assert "has no latencies since 12:03:00" in by_ten_seconds(*[timed] * 3, *[untimed] * 3)
+
+
+def by_ten_seconds(*bake: list[bool | None]) -> str:
+    marks = [mark for minute in bake for mark in minute]
+    figures = [(NOON + timedelta(seconds=10 * number), mark) for number, mark in enumerate(marks)]
+    return describe_gap("latencies", figures, 10)
+
+
 def test_minutes_without_calls_are_no_gap() -> None:
     assert gaps(bake(green="#0000000", blue="00000000"), NOON, is_compared=True) == ""
 

@@ -28,8 +28,8 @@ def describe_gap(what: str, figures: Iterable[tuple[datetime, bool | None]], sec
     Counted by the minute: with calls as rare as that, a shorter period may well be without any.
 
     :param what: whose figures, such as ``figures of green``.
-    :param figures: of each of the bake's final periods its start, and whether its figures are there, in order of time; ``None``: there can't
-        be any, as there is no latency without a call.
+    :param figures: of each of the bake's final periods its start, and whether its figures are there, in order of time; ``None``: there
+        can't be any, as there is no latency without a call.
     :param seconds: length of a period.
     """
     slots: dict[float, set[bool | None]] = {}
