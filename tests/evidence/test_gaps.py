@@ -15,7 +15,7 @@ from airflow_sm_rollout.core.evidence.bake import Bake
 from airflow_sm_rollout.core.evidence.limits import Limits
 from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
 from airflow_sm_rollout.core.evidence.sources import judged_since
-from airflow_sm_rollout.core.goals import GreenShadowed
+from airflow_sm_rollout.core.goals import GreenDeployed, GreenShadowed, GreenShare
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.strategy import Strategy, canary
 from airflow_sm_rollout.core.verdict import Judgement, Verdict
@@ -119,6 +119,33 @@ def test_a_bake_whose_figures_have_stopped_is_not_healthy(
         f"nobody can tell whether green is healthy: CloudWatch has no figures of {told} since {each:%H:%M:%S} UTC"
         for each in (since, since + timedelta(minutes=1))
     }
+
+
+def call(lab: Lab, minutes: float) -> None:
+    """Users who call the endpoint every five seconds."""
+    [runtime] = lab.sandbox.services["sagemaker-runtime"]
+    for _ in range(int(minutes * 12)):
+        lab.pass_time(5)
+        live = lab.live() if isinstance(lab, LiveLab) else ENDPOINT
+        for _ in range(2):
+            runtime.invoke_endpoint({"EndpointName": live, "Body": b"{}"})  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("lab_type", "shares"), [(Lab, (10, 50, 100)), (LiveLab, (100,))])
+def test_a_rollout_under_traffic_is_healthy_at_each_step_by_all_that_may_be_watched(
+    lab_type: type[Lab], shares: tuple[float, ...]
+) -> None:
+    lab = lab_type()
+    call(lab, minutes=5)
+    lab.reach(GreenDeployed(lab.plan()))
+    for share in shares:
+        lab.reach(GreenShare(share))
+        watched = Watch(lab, share, limits=Limits(max_error_rate=0.05, max_p99_ms=60_000))
+        assert watched.rollout.thresholds is not None
+        call(lab, minutes=10)
+        judgement = watched.judge()
+        assert judgement.verdict is Verdict.HEALTHY
+        assert "were answered with an error; max_error_rate allows 5 %" in judgement.reason
 
 
 def test_a_gap_is_told_while_the_bake_goes_on_and_is_no_end_of_it() -> None:

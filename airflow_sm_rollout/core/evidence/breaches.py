@@ -140,7 +140,7 @@ def _tell_nothing(share: _Share, gap: str) -> str:
     return (
         f"{gap}, and {share.named}"
         if gap
-        else f"green had no calls that could tell how many {share.what}; {share.named}"
+        else f"of none of green's calls it is known whether they {share.what}; {share.named}"
     )
 
 
