@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.live import read_live_name
-from airflow_sm_rollout.aws.world import read_endpoint
+from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
+from airflow_sm_rollout.core.evidence.comparison import Comparison, compare
+from airflow_sm_rollout.core.evidence.periods import Period
+from airflow_sm_rollout.core.evidence.sources import planned_comparison, sources_of
 from airflow_sm_rollout.core.figures import Figures, Point, choose_period, ringing_spans
 from airflow_sm_rollout.core.rollout import Rollout
 
@@ -21,14 +23,6 @@ _METRICS = {
 _MICROSECONDS_IN_MS = 1000
 
 
-def read_share(clients: Clients, rollout: Rollout) -> float | None:
-    """Green's share of the requests in percent at this moment; ``None`` where only SageMaker knows (guardrails)."""
-    if rollout.plan.traffic == "endpoints":
-        return 100.0 if read_live_name(clients.ssm, rollout.endpoint_name) == rollout.green_endpoint_name else 0.0
-    endpoint = read_endpoint(clients.sagemaker, rollout.endpoint_name)
-    return endpoint.share(rollout.green_variant) if endpoint and rollout.plan.traffic == "variants" else None
-
-
 def read_figures(clients: Clients, rollout: Rollout, now: datetime) -> Figures:
     """Everything since the rollout was planned, in as few calls as it takes: one for the metrics, one for each alarm."""
     period = choose_period(rollout.metric_period_seconds, rollout.started_at, now)
@@ -38,12 +32,34 @@ def read_figures(clients: Clients, rollout: Rollout, now: datetime) -> Figures:
         period_seconds=period,
         blue=_points("blue", found),
         green=_points("green", found),
+        shadow=_points("shadow", found),
         rang={name: _read_ringing(clients.cloudwatch, name, rollout.started_at) for name in rollout.watched_alarms},
     )
 
 
+def read_past_of_blue(clients: Clients, rollout: Rollout, now: datetime) -> list[Period]:
+    """What blue did before the rollout, for :func:`read_comparison`; it does not change any more."""
+    sources = sources_of(rollout, now)
+    return read_baseline(clients.cloudwatch, sources, rollout.started_at) if sources else []
+
+
+def read_comparison(clients: Clients, rollout: Rollout, past: list[Period], now: datetime) -> Comparison | None:
+    """Green against blue by now, as a bake compares them; ``None``: green has had no traffic yet, or the plan does not compare.
+
+    :param rollout: as it is recorded on AWS.
+    :param past: see :func:`read_past_of_blue`.
+    """
+    sources, tolerances = sources_of(rollout, now), rollout.plan.evidence.tolerances
+    if sources is None or tolerances is None:
+        return None
+    periods = read_periods(clients.cloudwatch, sources, now)
+    return compare(past, periods, tolerances, planned=planned_comparison(rollout))
+
+
 def _read_metrics(cloudwatch: Any, rollout: Rollout, period: int, now: datetime) -> dict[str, dict[float, float]]:
     whose = {"blue": rollout.blue_dimensions, "green": rollout.green_dimensions}
+    if rollout.shadow_since is not None:
+        whose["shadow"] = {"EndpointName": rollout.endpoint_name, "VariantName": rollout.names.shadow}
     queries = [
         _query(f"{side}_{name}", dimensions, metric, stat, period)
         for side, dimensions in whose.items()

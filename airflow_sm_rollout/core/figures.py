@@ -9,6 +9,7 @@ from typing import Any
 
 _FINE = timedelta(hours=3)  # CloudWatch keeps periods below a minute that long
 _POINTS = 1080  # three hours of ten seconds: about 70 KB as JSON
+_SIDES = ("blue", "green", "shadow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Figures:
     """Both variants' points, and alarm changes.
 
     :param counted_at: when CloudWatch was read; the last minute may not have been published then.
+    :param shadow: green's while it was a shadow, which answered copies of requests.
     :param rang: by alarm's name, when it went into ALARM and when out of it, in seconds since the epoch; still in it: ``None``.
     """
 
@@ -39,6 +41,7 @@ class Figures:
     period_seconds: int
     blue: tuple[Point, ...] = ()
     green: tuple[Point, ...] = ()
+    shadow: tuple[Point, ...] = ()
     rang: Mapping[str, tuple[tuple[float, float | None], ...]] = field(default_factory=dict)
 
 
@@ -60,11 +63,11 @@ def choose_period(metric_period_seconds: int, start: datetime, end: datetime) ->
 
 def figures_to_dict(figures: Figures) -> dict[str, Any]:
     """Figures as JSON, a list per point."""
+    sides = {side: [_stored(point) for point in getattr(figures, side)] for side in _SIDES}
     return {
         "counted_at": figures.counted_at.isoformat(),
         "period_seconds": figures.period_seconds,
-        "blue": [[point.at, point.requests, point.failures, point.latency_ms] for point in figures.blue],
-        "green": [[point.at, point.requests, point.failures, point.latency_ms] for point in figures.green],
+        **sides,
         "rang": {name: [list(span) for span in spans] for name, spans in figures.rang.items()},
     }
 
@@ -73,11 +76,21 @@ def figures_from_dict(stored: Mapping[str, Any]) -> Figures:
     """Figures from their JSON."""
     return Figures(
         counted_at=datetime.fromisoformat(stored["counted_at"]),
-        period_seconds=stored["period_seconds"],
-        blue=tuple(Point(*point) for point in stored["blue"]),
-        green=tuple(Point(*point) for point in stored["green"]),
-        rang={name: tuple((begun, ended) for begun, ended in spans) for name, spans in stored["rang"].items()},
+        period_seconds=int(stored["period_seconds"]),
+        **{side: tuple(_read_point(*point) for point in stored.get(side, ())) for side in _SIDES},
+        rang={
+            name: tuple((float(begun), None if ended is None else float(ended)) for begun, ended in spans)
+            for name, spans in stored["rang"].items()
+        },
     )
+
+
+def _stored(point: Point) -> list[float | None]:
+    return [point.at, point.requests, point.failures, point.latency_ms]
+
+
+def _read_point(at: Any, requests: Any, failures: Any, latency_ms: Any) -> Point:
+    return Point(float(at), float(requests), float(failures), None if latency_ms is None else float(latency_ms))
 
 
 def ringing_spans(changes: Sequence[tuple[float, bool]]) -> tuple[tuple[float, float | None], ...]:

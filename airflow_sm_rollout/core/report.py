@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.figures import Figures, figures_from_dict
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.story import SharePoint, Story
+from airflow_sm_rollout.core.status import Aftermath
+from airflow_sm_rollout.core.story import Shadow, SharePoint, Story, Unsettled
 from airflow_sm_rollout.core.traces import (
-    DID,
     FIGURES,
     UNFINISHED,
     Approval,
     TaskTrace,
     Verdict,
     approvals_of,
+    did_of,
+    readable,
     verdicts_of,
 )
 
@@ -41,6 +43,8 @@ class Live:
     :param share: green's share in percent; ``None``: there is no telling.
     :param alarms: each one's state by its name.
     :param control: what a person last wished, in words.
+    :param aftermath: what became of the rollout; ``None``: not asked.
+    :param serving: the endpoint that clients call, and its state, in words.
     """
 
     at: datetime
@@ -48,6 +52,8 @@ class Live:
     alarms: Mapping[str, str]
     control: str
     figures: Figures | None
+    aftermath: Aftermath | None = None
+    serving: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Report:
     :param planned: from when on green is to have which share, in percent, if nothing holds it up.
     :param shares: from when on it really had which.
     :param facts: questions of somebody who knows nothing yet, and their answers.
+    :param comparison: green against blue as it stands now, while a bake watches; JSON.
+    :param unread: in words, what is missing in all this because it can't be read.
     """
 
     endpoint: str
@@ -79,6 +87,8 @@ class Report:
     alarms: Mapping[str, str]
     figures: Figures | None
     control: str
+    comparison: Mapping[str, Any] | None = None
+    unread: tuple[str, ...] = ()
 
     @property
     def is_running(self) -> bool:
@@ -86,15 +96,31 @@ class Report:
         return self.outcome == "running"
 
 
-def build_report(group: str, rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None) -> Report:
+def build_report(
+    group: str,
+    rollout: Rollout,
+    tasks: Sequence[TaskTrace],
+    live: Live | None,
+    *,
+    is_over: bool = False,
+    comparison: Mapping[str, Any] | None = None,
+) -> Report:
     """Put a rollout's report together.
 
     :param group: the task group's name; empty for none.
     :param rollout: the frozen plan.
     :param tasks: its tasks, in the order of the group.
     :param live: what AWS says now, if it was asked.
+    :param is_over: whether its DAG run is, so that no task does anything more.
+    :param comparison: green against blue as it stands now, if it was asked.
     """
-    story = _tell(rollout, tasks, live)
+    kept, unread = readable(tasks)
+    story = _tell(rollout, kept, live, is_over)
+    shown = _show(group, rollout, kept, live, story)
+    return replace(shown, comparison=comparison if shown.is_running else None, unread=unread)
+
+
+def _show(group: str, rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, story: Story) -> Report:
     return Report(
         endpoint=rollout.endpoint_name,
         rollout_id=rollout.rollout_id,
@@ -105,7 +131,7 @@ def build_report(group: str, rollout: Rollout, tasks: Sequence[TaskTrace], live:
         sentence=story.sentence(),
         started_at=rollout.started_at,
         ended_at=story.ended_at,
-        planned=tuple(_planned(rollout, tasks)),
+        planned=tuple(_planned(rollout, tasks, live.at if live and story.outcome == "running" else None)),
         shares=tuple(story.shares),
         facts=tuple(story.facts()),
         tasks=tuple(_line(task) for task in tasks),
@@ -117,20 +143,49 @@ def build_report(group: str, rollout: Rollout, tasks: Sequence[TaskTrace], live:
     )
 
 
-def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None) -> Story:
+def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, is_over: bool) -> Story:
     settle = next((task for task in tasks if task.note.get("kind") == "settled"), None)
     figures = _figures(settle, live)
     failed = next((task for task in tasks if task.reason), None)
+    unsettled = None if settle else _unsettled(tasks, live, is_over)
     return Story(
         rollout,
-        _outcome(tasks, settle),
+        _outcome(settle, unsettled),
         tuple(_shares(tasks, settle, live, figures)),
         settle.ended_at if settle else None,
         figures,
         tuple(verdicts_of(tasks)),
         tuple(approvals_of(tasks)),
         *_proof(failed),
+        shadow=_shadow(tasks),
+        unsettled=unsettled,
     )
+
+
+def _unsettled(tasks: Sequence[TaskTrace], live: Live | None, is_over: bool) -> Unsettled | None:
+    """What AWS shows of a rollout that no task will settle any more; ``None``: one may."""
+    settling = [task.state for task in tasks if task.name == "settle"]
+    if not is_over and not (settling and settling[0] not in UNFINISHED):
+        return None
+    return Unsettled(live.aftermath if live else None, live.serving if live else "")
+
+
+def _outcome(settle: TaskTrace | None, unsettled: Unsettled | None) -> str:
+    if settle is not None:
+        return "promoted" if settle.note.get("outcome") == "promoted" else "rolled_back"
+    if unsettled is None:
+        return "running"
+    by_others = {Aftermath.PROMOTED: "promoted", Aftermath.AS_BEFORE: "rolled_back"}
+    return by_others.get(unsettled.aftermath, "not_settled") if unsettled.aftermath else "not_settled"
+
+
+def _shadow(tasks: Sequence[TaskTrace]) -> Shadow | None:
+    """Green as a shadow, until it was deployed anew to have traffic: the next task that has returned the rollout's handle has done that."""
+    for index, task in enumerate(tasks):
+        if task.note.get("kind") == "shadow" and task.ended_at is not None:
+            deployed = next((later for later in tasks[index + 1 :] if "green_variant" in later.returned), None)
+            return Shadow(task.ended_at, float(task.note["percent"]), deployed.ended_at if deployed else None)
+    return None
 
 
 def _figures(settle: TaskTrace | None, live: Live | None) -> Figures | None:
@@ -141,21 +196,14 @@ def _figures(settle: TaskTrace | None, live: Live | None) -> Figures | None:
     return figures_from_dict(noted) if noted else None
 
 
-def _outcome(tasks: Sequence[TaskTrace], settle: TaskTrace | None) -> str:
-    if settle is not None:
-        return "promoted" if settle.note.get("outcome") == "promoted" else "rolled_back"
-    last = [task.state for task in tasks if task.name == "settle"]
-    return "not_settled" if last and last[0] not in UNFINISHED else "running"
-
-
 def _proof(failed: TaskTrace | None) -> tuple[str, str]:
     return (failed.reason.rstrip("."), failed.name) if failed else ("", "")
 
 
-def _planned(rollout: Rollout, tasks: Sequence[TaskTrace]) -> Iterator[SharePoint]:
-    """The plan, laid where green first had traffic."""
+def _planned(rollout: Rollout, tasks: Sequence[TaskTrace], now: datetime | None) -> Iterator[SharePoint]:
+    """The plan, laid where green first had traffic; while it has not yet, from now on."""
     reached = [task.ended_at for task in tasks if "share" in task.returned and task.ended_at]
-    at = reached[0] if reached else rollout.started_at
+    at = reached[0] if reached else now or rollout.started_at
     for step in rollout.plan.strategy.steps if rollout.plan.strategy else ():
         yield at, step.share
         at += step.bake
@@ -186,5 +234,4 @@ def _back_at(settle: TaskTrace, ended_at: datetime, figures: Figures | None) -> 
 
 def _line(task: TaskTrace) -> TaskLine:
     sentence = task.reason or str(task.returned.get("reason") or task.returned.get("state") or "")
-    did = tuple((str(each["at"]), str(each["what"])) for each in task.xcoms.get(DID) or ())
-    return TaskLine(task.name, task.state, task.started_at, task.ended_at, sentence, did)
+    return TaskLine(task.name, task.state, task.started_at, task.ended_at, sentence, did_of(task))

@@ -8,10 +8,36 @@ from datetime import datetime
 
 from airflow_sm_rollout.core.figures import Figures, total
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.traces import Approval, Verdict
 
 SharePoint = tuple[datetime, float]
 _ANSWERED_BY_A_PERSON = ("approved", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """Green as a shadow of blue.
+
+    :param percent: how many of the requests were copied to it.
+    :param until: when it was one no more; ``None``: it is, or was to its end.
+    """
+
+    since: datetime
+    percent: float
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A rollout whose run is over without having settled it, as AWS shows it.
+
+    :param aftermath: ``None``: AWS was not read.
+    :param serving: the endpoint that clients call, in words.
+    """
+
+    aftermath: Aftermath | None
+    serving: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +59,36 @@ class Story:
     approvals: Sequence[Approval]
     proof: str
     by_task: str
+    shadow: Shadow | None = None
+    unsettled: Unsettled | None = None
 
     def sentence(self) -> str:
         """The outcome, with what it rests on."""
         green, blue = self.rollout.green_model_name, self.rollout.blue.model_name
+        if self.unsettled is not None:
+            return self._unsettled_sentence(self.unsettled)
         if self.outcome == "promoted":
             return f"Promoted: {green} serves all requests of {self.rollout.endpoint_name}."
         if self.outcome == "rolled_back":
             return (
                 f"Rolled back: {blue} serves all requests as before, because {self.proof or 'green was not promoted'}."
             )
-        if self.outcome == "not_settled":
-            return (
-                f"NOT SETTLED: the endpoint may not be as before. Run sm-rollout rollback {self.rollout.endpoint_name}."
-            )
         return self._state_so_far()
+
+    def _unsettled_sentence(self, unsettled: Unsettled) -> str:
+        """What AWS shows: somebody may have settled it since, by ``sm-rollout rollback``, the janitor, or a task that left no note."""
+        name, noted = self.rollout.endpoint_name, "as AWS shows it; no task of this run has noted the end"
+        why = f" The run ended because {self.proof}." if self.proof else ""
+        if unsettled.aftermath is Aftermath.PROMOTED:
+            return f"Promoted: {self.rollout.green_model_name} serves all requests of {name}, {noted}."
+        if unsettled.aftermath is Aftermath.AS_BEFORE:
+            return f"As before: {self.rollout.blue.model_name} serves all requests of {name}, {noted}.{why}"
+        if unsettled.aftermath is Aftermath.CHANGED:
+            return (
+                f"Not settled by this run, but nothing of the rollout is left; since then somebody, or a later rollout, has changed what "
+                f"serves: {unsettled.serving}.{why}"
+            )
+        return f"NOT SETTLED: {unsettled.serving or 'the endpoint may not be as before'}. Run sm-rollout rollback {name}.{why}"
 
     @property
     def _is_by_sagemaker(self) -> bool:
@@ -57,10 +98,15 @@ class Story:
     def _state_so_far(self) -> str:
         if self._is_by_sagemaker:
             return f"In progress: SageMaker shifts the requests to {self.rollout.green_model_name} by its guardrails."
-        share = self.shares[-1][1] if self.shares else 0.0
         question = next((each for each in self.approvals if not each.answer), None)
         asked = f" It waits for a person's answer in task {question.name}, until {question.until}." if question else ""
-        return f"In progress: {self.rollout.green_model_name} has {share:g} % of the requests.{asked}"
+        return f"In progress: {self.rollout.green_model_name} {self._state_of_green()}.{asked}"
+
+    def _state_of_green(self) -> str:
+        share = self.shares[-1][1] if self.shares else 0.0
+        if self.shadow is not None and self.shadow.until is None and not share:
+            return f"is a shadow: it answers copies of {self.shadow.percent:g} % of the requests, and nobody gets its answers"
+        return f"has {share:g} % of the requests"
 
     def facts(self) -> Iterator[tuple[str, str]]:
         """Question and answer."""
@@ -82,11 +128,21 @@ class Story:
     def _when(self) -> str:
         began = self.rollout.started_at
         if self.ended_at is None:
-            return f"since {_moment(began)}"
+            unknown = "; when it ended, no task has noted" if self.outcome != "running" else ""
+            return f"since {_moment(began)}{unknown}"
         minutes, seconds = divmod(int((self.ended_at - began).total_seconds()), 60)
         return f"{_moment(began)} to {_moment(self.ended_at)}, {minutes} min {seconds} s"
 
     def _traffic(self) -> str:
+        if self.shadow is None:
+            return self._shares_in_words()
+        until = f" to {_time(self.shadow.until)}" if self.shadow.until else ""
+        copies = (
+            f"copies of {self.shadow.percent:g} % of the requests from {_time(self.shadow.since)}{until}, as a shadow"
+        )
+        return f"{copies}; then {self._shares_in_words()}"
+
+    def _shares_in_words(self) -> str:
         if not any(share for _, share in self.shares):
             return self._traffic_without_share()
         changes = [
@@ -94,7 +150,7 @@ class Story:
             for before, point in zip([None, *self.shares], self.shares, strict=False)
             if not before or before[1] != point[1]
         ]
-        steps = ", then ".join(f"{share:g} % from {at.strftime('%H:%M:%S')}" for at, share in changes)
+        steps = ", then ".join(f"{share:g} % from {_time(at)}" for at, share in changes)
         return f"{steps} (UTC)"
 
     def _traffic_without_share(self) -> str:
@@ -111,11 +167,13 @@ class Story:
             return "not known: CloudWatch was not read"
         (green, green_failed), (blue, blue_failed) = total(self.figures.green), total(self.figures.blue)
         counted = self.figures.counted_at.strftime("%H:%M:%S UTC")
+        copies, copies_failed = total(self.figures.shadow)
+        as_shadow = f"; as a shadow {copies_failed:,} of {copies:,} copies" if copies else ""
         if not green:
-            return f"none counted: CloudWatch had published no request to green by {counted}"
+            return f"none counted: CloudWatch had published no request to green by {counted}{as_shadow}"
         return (
             f"{green_failed:,} of green's {green:,} ({_percent(green_failed, green)}); "
-            f"blue failed {blue_failed:,} of {blue:,} ({_percent(blue_failed, blue)}) meanwhile; counted at {counted}"
+            f"blue failed {blue_failed:,} of {blue:,} ({_percent(blue_failed, blue)}) meanwhile; counted at {counted}{as_shadow}"
         )
 
     def _proof(self) -> str:
@@ -136,6 +194,8 @@ class Story:
 
     def _serving(self) -> str:
         rollout = self.rollout
+        if self.unsettled is not None and self.unsettled.aftermath is Aftermath.CHANGED:
+            return self.unsettled.serving
         if self.outcome == "promoted":
             return f"green, {rollout.green_model_name}, alone"
         if self.outcome == "rolled_back":
@@ -144,6 +204,10 @@ class Story:
             return "blue and green, as SageMaker shifts the requests"
         share = self.shares[-1][1] if self.shares else 0.0
         return f"blue {100 - share:g} %, green {share:g} %"
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%H:%M:%S")
 
 
 def _moment(at: datetime) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from airflow_sm_rollout.core.figures import figures_from_dict
 
 PLANNED = "sm_rollout_planned"
 """XCom key of a rollout's identity and the connection it uses, left by the task that froze its plan.
@@ -15,7 +18,9 @@ A key of its own, since XComs are indexed by it: that is how all rollouts of an 
 """
 
 NOTE = "sm_rollout"
-"""XCom key of what became of it: ``{"kind": "share", "share": percent}``, ``settled`` with ``outcome``, ``verdict`` with ``sentence``."""
+"""XCom key of what became of it: ``{"kind": "share", "share": percent}``, ``shadow`` with ``percent``, ``settled`` with ``outcome``,
+``verdict`` with ``sentence``.
+"""
 
 DID = "did"
 """XCom key of what a task did: a list of ``{"at": ISO 8601, "what": text}``."""
@@ -36,6 +41,9 @@ UNFINISHED = frozenset(
     {"", "none", "scheduled", "queued", "running", "deferred", "awaiting_input", "up_for_retry", "restarting"}
 )
 """Airflow's words for a task that may do something yet."""
+
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading a thing raises that another version of this package has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,21 @@ class Approval:
     note: str = ""
 
 
+def readable(tasks: Sequence[TaskTrace]) -> tuple[tuple[TaskTrace, ...], tuple[str, ...]]:
+    """The tasks without those XComs that can't be read, as another version of this package has left them; and in words which those are."""
+    unread = {(task.name, key) for task in tasks for key in task.xcoms if not _is_readable(key, task.xcoms[key])}
+    kept = tuple(
+        replace(task, xcoms={key: value for key, value in task.xcoms.items() if (task.name, key) not in unread})
+        for task in tasks
+    )
+    return kept, tuple(f"XCom {key} of task {name}" for name, key in sorted(unread))
+
+
+def did_of(task: TaskTrace) -> tuple[tuple[str, str], ...]:
+    """What a task did, each with its time (ISO 8601)."""
+    return _read_did(task.xcoms.get(DID) or ())
+
+
 def verdicts_of(tasks: Sequence[TaskTrace]) -> Iterator[Verdict]:
     """What the bakes have found so far."""
     for task in tasks:
@@ -117,7 +140,7 @@ def approvals_of(tasks: Sequence[TaskTrace]) -> Iterator[Approval]:
     for task in tasks:
         stored = _object(task.xcoms.get(APPROVAL))
         if stored:
-            yield Approval(name=task.name, **stored)
+            yield _read_approval(stored, task.name)
 
 
 def compared_rows(comparison: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -128,6 +151,23 @@ def compared_rows(comparison: Mapping[str, Any]) -> Iterator[tuple[str, str, str
     for compared in comparison.get("metrics") or ():
         metric = str(compared.get("metric", "")).replace("_", " ")
         yield metric, _describe_rate(compared.get("green")), _describe_rate(compared.get("blue"))
+
+
+def progress_of(comparison: Mapping[str, Any]) -> Iterator[tuple[str, float, str]]:
+    """How far the comparison is to a proof either way: of what, the share of the way (0 to 1), and the figures.
+
+    Evidence is a factor, 1 at the start, so half of the way is the root of what is needed.
+
+    :param comparison: as for :func:`compared_rows`; what does not tell it has no lines.
+    """
+    for proof, evidence, needed in (
+        ("Proof that green is worse", "evidence", "needed"),
+        ("Proof that it is not", "health", "health_needed"),
+    ):
+        if evidence in comparison and needed in comparison:
+            found, wanted = float(comparison[evidence]), float(comparison[needed])
+            share = math.log(max(found, 1.0)) / math.log(wanted) if wanted > 1 else 0.0
+            yield proof, round(min(share, 1.0), 3), f"{found:.3g} of {wanted:.3g}"
 
 
 def _describe_rate(rate: Mapping[str, Any] | None) -> str:
@@ -150,6 +190,47 @@ def plain_xcom(value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         return value
+
+
+def _read_approval(stored: Mapping[str, Any], name: str = "") -> Approval:
+    words = {member: str(stored.get(member) or "") for member in ("may_answer", "answer", "by", "at", "note")}
+    return Approval(name, float(stored["before"]), str(stored["asked_at"]), str(stored["until"]), **words)
+
+
+def _read_did(stored: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((str(each["at"]), str(each["what"])) for each in stored)
+
+
+def _read_comparison(stored: Mapping[str, Any]) -> tuple[object, ...]:
+    return *compared_rows(stored), *progress_of(stored)
+
+
+def _read_share(returned: Any) -> float | None:
+    share = _object(returned).get("share")
+    return None if share is None else float(share)
+
+
+def _read_percent(note: Any) -> float:
+    return float(_object(note).get("percent", 0))
+
+
+_READ: Mapping[str, Callable[[Any], object]] = {
+    "return_value": _read_share,
+    NOTE: _read_percent,
+    APPROVAL: _read_approval,
+    DID: _read_did,
+    EVIDENCE: _read_comparison,
+    FIGURES: figures_from_dict,
+}
+
+
+def _is_readable(key: str, value: Any) -> bool:
+    try:
+        if key in _READ and value is not None:
+            _READ[key](value)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -32,6 +32,10 @@ class AwsConnection:
         region: str | None = self._hook("sagemaker").conn_region_name
         return region
 
+    def own_config(self) -> dict[str, Any]:
+        """Members of ``botocore.config.Config`` that the Airflow connection itself has; the provider reads them only if none are given."""
+        return dict(self._hook("ssm").conn_config.extra_config.get("config_kwargs") or {})
+
     def _hook(self, service_name: str) -> Any:
         # Imported here: a DAG file that only names operators need not load boto3 (AIRFLOW_FACTS.md section 10).
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook

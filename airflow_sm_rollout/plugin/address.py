@@ -19,10 +19,16 @@ def tab_path(dag_id: str, run_id: str) -> str:
     return f"{base_path()}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/plugin/rollout"
 
 
+def group_name(task_id: str, map_index: int | None) -> str:
+    """What the pages call the task group of a task; empty for none. Of a mapped group each run is one, such as ``each.canary [2]``."""
+    group = task_id.rpartition(".")[0]
+    return group if map_index is None or map_index < 0 else f"{group} [{map_index}]".lstrip()
+
+
 def chart_path(dag_id: str, run_id: str, group: str) -> str:
     """Green's share over time as a picture.
 
-    :param group: the rollout's task group; a run may have several.
+    :param group: the rollout's task group, see :func:`group_name`; a run may have several.
     """
     run = f"dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
     return f"{base_path()}{PREFIX}/{run}/chart.svg?group={quote(group, safe='')}"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.api_fastapi.logging.decorators import action_logging
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 
 from airflow_sm_rollout.core.advance import Passing
@@ -21,9 +24,12 @@ from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.report import Report, build_report
 from airflow_sm_rollout.core.traces import settled_at
-from airflow_sm_rollout.plugin.live import LiveReads, read_live, wish
+from airflow_sm_rollout.plugin.live import COMPARED_SECONDS, LiveReads, read_compared, read_live, wish
 from airflow_sm_rollout.plugin.page import render_chart, render_list, render_rollouts
-from airflow_sm_rollout.plugin.reads import Found, list_rollouts, read_rollouts
+from airflow_sm_rollout.plugin.reads import Found, Row, list_rollouts, read_rollouts
+
+CHECKED = 20
+"""So many of the newest rollouts in the list that their runs have not settled are looked up on AWS."""
 
 WORTH_A_LOOK = timedelta(hours=3)
 """How long after its end CloudWatch has a rollout's figures to 10 seconds."""
@@ -45,7 +51,12 @@ _PICTURES_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancesto
 _RUN = "/dags/{dag_id}/runs/{run_id}"
 _MAY_READ = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
 _MAY_EDIT = Depends(requires_access_dag("PUT"))
+_AUDITED = Depends(action_logging("sm_rollout_wish"))  # behind the permission, as Airflow's own routes have it
 _live = LiveReads(read_live)
+_compared = LiveReads(read_compared, COMPARED_SECONDS)
+
+
+_T = TypeVar("_T")
 
 
 class WishBody(BaseModel):
@@ -60,12 +71,13 @@ def build_app() -> FastAPI:
     """The app that Airflow mounts."""
     app = FastAPI(title="SageMaker rollouts", docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(_guarded)
+    app.exception_handler(RequestValidationError)(_say_what_is_wrong)
     app.get("/")(_list)
     app.get("/static/{name}")(_static)
     app.get(_RUN, dependencies=[_MAY_READ])(_page)
     app.get(_RUN + "/report.json", dependencies=[_MAY_READ])(_report)
     app.get(_RUN + "/chart.svg", dependencies=[_MAY_READ])(_chart)
-    app.post(_RUN + "/wishes", dependencies=[_MAY_EDIT])(_wish)
+    app.post(_RUN + "/wishes", dependencies=[_MAY_EDIT, _AUDITED])(_wish)
     return app
 
 
@@ -78,13 +90,20 @@ async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Respo
     return response
 
 
+async def _say_what_is_wrong(request: Request, error: RequestValidationError) -> JSONResponse:
+    """FastAPI's own answer is a list of objects, which nobody reads on a page."""
+    wrong = "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
+    return JSONResponse({"detail": f"{wrong}."}, 422)
+
+
 def _list(
     request: Request, session: SessionDep, user: GetUserDep, endpoint: str = "", outcome: str = ""
 ) -> HTMLResponse:
     rows = list_rollouts(session, get_auth_manager().get_authorized_dag_ids(user=user, method="GET"))
     # A row tells what XComs do, as the tab does; a role may see a DAG and not those.
     told = {dag_id for dag_id in {row.dag_id for row in rows} if _may("GET", dag_id, user, DagAccessEntity.XCOM)}
-    shown = [row for row in rows if row.dag_id in told and endpoint in row.endpoint and outcome in ("", row.outcome)]
+    may_be_told = [row for row in rows if row.dag_id in told and endpoint in row.endpoint]
+    shown = [row for row in _as_aws_shows(session, may_be_told) if outcome in ("", row.outcome)]
     return HTMLResponse(render_list(shown, _base(request), endpoint, outcome, _now()))
 
 
@@ -94,19 +113,44 @@ def _static(name: str, user: GetUserDep) -> FileResponse:
     return FileResponse(STATIC / name, headers={"Cache-Control": "private, max-age=300"})
 
 
+def _as_aws_shows(session: Any, rows: list[Row]) -> list[Row]:
+    """What their runs have not settled, somebody may have settled since, by the command line or the janitor."""
+    unsettled = [row for row in rows if row.outcome == "not_settled"][:CHECKED]
+    runs = dict.fromkeys((row.dag_id, row.run_id) for row in unsettled)
+    found = [(run, each) for run in runs for each in read_rollouts(session, *run).found]
+    reports = _build_reports([each for _, each in found])
+    told = {(*run, each.rollout.started_at): report for (run, each), report in zip(found, reports, strict=True)}
+    return [_row_of(row, told.get((row.dag_id, row.run_id, row.started_at))) for row in rows]
+
+
+def _row_of(row: Row, report: Report | None) -> Row:
+    if report is None or row.outcome != "not_settled":
+        return row
+    share = report.shares[-1][1] if report.shares else row.share
+    return replace(row, outcome=report.outcome, share=share, sentence=report.sentence)
+
+
 def _page(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, run_id: str) -> HTMLResponse:
-    reports = _reports(session, dag_id, run_id)
-    may_edit = _may("PUT", dag_id, user)
-    return HTMLResponse(render_rollouts(reports, _base(request), dag_id, run_id, may_edit=may_edit, now=_now()))
+    planned = read_rollouts(session, dag_id, run_id)
+    page = render_rollouts(
+        _build_reports(planned.found),
+        _base(request),
+        dag_id,
+        run_id,
+        may_edit=_may("PUT", dag_id, user),
+        now=_now(),
+        unread=planned.unread,
+    )
+    return HTMLResponse(page)
 
 
 def _report(session: SessionDep, dag_id: str, run_id: str) -> list[Report]:
-    return _reports(session, dag_id, run_id)
+    return _build_reports(read_rollouts(session, dag_id, run_id).found)
 
 
 def _chart(session: SessionDep, dag_id: str, run_id: str, group: str = "") -> Response:
-    report = next((each for each in _reports(session, dag_id, run_id) if each.group == group), None)
-    picture = render_chart(report, _now())
+    reports = _build_reports(read_rollouts(session, dag_id, run_id).found)
+    picture = render_chart(next((each for each in reports if each.group == group), None), _now())
     return Response(picture, media_type="image/svg+xml", headers={"Content-Security-Policy": _PICTURES_POLICY})
 
 
@@ -118,9 +162,8 @@ def _wish(
     body: WishBody,
     x_sm_rollout: Annotated[str, Header()],  # no other site's page can send it with a person's cookie
 ) -> dict[str, str]:
-    found = next(
-        (each for each in read_rollouts(session, dag_id, run_id) if each.rollout.rollout_id == body.rollout_id), None
-    )
+    planned = read_rollouts(session, dag_id, run_id).found
+    found = next((each for each in planned if each.rollout.rollout_id == body.rollout_id), None)
     if found is None:
         raise HTTPException(404, "This run has no such rollout.")
     try:
@@ -133,12 +176,24 @@ def _wish(
     return {"done": f"{found.rollout.endpoint_name}: {done.describe()}."}
 
 
-def _reports(session: Any, dag_id: str, run_id: str) -> list[Report]:
-    found = read_rollouts(session, dag_id, run_id)
-    looked_at = [each for each in found if _is_worth_a_look(each)]
-    ids = [each.rollout.rollout_id for each in looked_at]
-    live = dict(zip(ids, _live.latest(looked_at), strict=True))
-    return [build_report(each.group, each.rollout, each.tasks, live.get(each.rollout.rollout_id)) for each in found]
+def _build_reports(found: Sequence[Found]) -> list[Report]:
+    live = _latest(_live, [each for each in found if _is_worth_a_look(each)])
+    compared = _latest(_compared, [each for each in found if settled_at(each.tasks) is None and not each.is_over])
+    return [
+        build_report(
+            each.group,
+            each.rollout,
+            each.tasks,
+            live.get(each.rollout.rollout_id),
+            is_over=each.is_over,
+            comparison=compared.get(each.rollout.rollout_id),
+        )
+        for each in found
+    ]
+
+
+def _latest(looks: LiveReads[_T], found: Sequence[Found]) -> dict[str, _T | None]:
+    return dict(zip([each.rollout.rollout_id for each in found], looks.latest(found), strict=True))
 
 
 def _is_worth_a_look(found: Found) -> bool:

@@ -12,13 +12,14 @@ from airflow_sm_rollout.core.story import SharePoint
 
 WIDTH, HEIGHT = 1000, 100
 _SHORTEST = timedelta(seconds=30)
+_LABELS = {"blue": "blue", "green": "green", "shadow": "green as a shadow (copies)"}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A path.
 
-    :param kind: its class in the style sheet: ``planned``, ``real``, ``blue`` or ``green``.
+    :param kind: its class in the style sheet: ``planned``, ``real``, ``blue``, ``green`` or ``shadow``.
     """
 
     kind: str
@@ -45,11 +46,20 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """When an alarm rang, as x and width of each time."""
+    """When an alarm rang, as x and width of each time.
+
+    :param is_known: whether there is any telling.
+    """
 
     name: str
     state: str
     spans: tuple[tuple[float, float], ...]
+    is_known: bool
+
+    @property
+    def told(self) -> str:
+        """Whether it rang, in words."""
+        return ("rang" if self.spans else "quiet") if self.is_known else "its history was not read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +100,15 @@ def draw(report: Report, now: datetime) -> Chart:
 def _until(figures: Figures, ended: datetime) -> Figures:
     """Without what came after the rollout's end."""
     last = ended.timestamp() - figures.period_seconds
-    blue, green = (tuple(point for point in side if point.at <= last) for side in (figures.blue, figures.green))
-    return replace(figures, blue=blue, green=green)
+
+    def kept(points: Sequence[Point]) -> tuple[Point, ...]:
+        return tuple(point for point in points if point.at <= last)
+
+    return replace(figures, blue=kept(figures.blue), green=kept(figures.green), shadow=kept(figures.shadow))
+
+
+def _sides(figures: Figures) -> dict[str, Sequence[Point]]:
+    return {"blue": figures.blue, "green": figures.green, "shadow": figures.shadow}
 
 
 def _share_panel(report: Report, x: Callable[[float], float], until: datetime, ended: datetime) -> Panel:
@@ -123,10 +140,10 @@ def _panel(
 ) -> Panel:
     sides = {
         kind: [(point.at + figures.period_seconds / 2, value(point)) for point in points]
-        for kind, points in (("blue", figures.blue), ("green", figures.green))
+        for kind, points in _sides(figures).items()
     }
     top = max((number for points in sides.values() for _, number in points if number is not None), default=0.0)
-    lines = tuple(Line(kind, kind, _path(points, x, top or 1.0)) for kind, points in sides.items() if points)
+    lines = tuple(Line(kind, _LABELS[kind], _path(points, x, top or 1.0)) for kind, points in sides.items() if points)
     return Panel(title, f"{top:.3g} {unit}", lines)
 
 
@@ -145,4 +162,4 @@ def _bands(report: Report, x: Callable[[float], float], ended: float) -> Iterato
     rang = report.figures.rang if report.figures else {}
     for name, state in report.alarms.items():
         spans = tuple((x(begun), max(x(over or ended) - x(begun), 3.0)) for begun, over in rang.get(name, ()))
-        yield Band(name, state, spans)
+        yield Band(name, state, spans, name in rang)

@@ -8,17 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.core.control import Control, Wish
+from airflow_sm_rollout.core.evidence.periods import Period
 from airflow_sm_rollout.core.report import Live
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import settled_at
 from airflow_sm_rollout.hooks.rollout import AwsConnection
-from airflow_sm_rollout.plugin.reads import Found
+from airflow_sm_rollout.plugin.reads import Connection, Found
 
 FRESH_SECONDS = 4.0
+COMPARED_SECONDS = 30.0
+"""How long a comparison of green with blue is fresh: it reads hours of figures, and has news once a minute at most."""
 _WAIT_SECONDS = 0.4
 _KEPT = 50  # looks, about a tenth of a megabyte each
 _PUBLISHED_WITHIN = timedelta(minutes=3)
@@ -27,20 +30,22 @@ _IMPATIENT = {"connect_timeout": 3, "read_timeout": 10, "retries": {"total_max_a
 _T = TypeVar("_T")
 
 
-class LiveReads:
+class LiveReads(Generic[_T]):
     """The last look at each rollout, refreshed in the background while somebody asks.
 
     :param read: the look.
+    :param fresh_seconds: how old one may be before the next one; by default :data:`FRESH_SECONDS`.
     """
 
-    def __init__(self, read: Callable[[Found], Live]) -> None:
+    def __init__(self, read: Callable[[Found], _T], fresh_seconds: float | None = None) -> None:
         self._read = read
+        self._fresh_seconds = fresh_seconds
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="sm-rollout")
-        self._looks: dict[str, tuple[float, Future[Live]]] = {}
-        self._last: dict[str, Live] = {}
+        self._looks: dict[str, tuple[float, Future[_T]]] = {}
+        self._last: dict[str, _T] = {}
         self._lock = Lock()
 
-    def latest(self, found: Sequence[Found]) -> list[Live | None]:
+    def latest(self, found: Sequence[Found]) -> list[_T | None]:
         """For each the last look that succeeded; ``None``: none has yet. All of them together are waited for as long as one would be."""
         with self._lock:
             looks = [self._begun(each) for each in found]
@@ -53,16 +58,17 @@ class LiveReads:
         with self._lock:
             self._looks.pop(found.rollout.rollout_id, None)
 
-    def _begun(self, found: Found) -> Future[Live]:
+    def _begun(self, found: Found) -> Future[_T]:
         """The look that is under way or still fresh, or a new one."""
         key = found.rollout.rollout_id
         began, look = self._looks.get(key, (0.0, None))
-        if look is None or (look.done() and time.monotonic() - began > FRESH_SECONDS):
+        fresh_seconds = FRESH_SECONDS if self._fresh_seconds is None else self._fresh_seconds
+        if look is None or (look.done() and time.monotonic() - began > fresh_seconds):
             began, look = time.monotonic(), self._pool.submit(self._read, found)
         _keep(self._looks, key, (began, look))
         return look
 
-    def _seen(self, found: Found, look: Future[Live]) -> Live | None:
+    def _seen(self, found: Found, look: Future[_T]) -> _T | None:
         key = found.rollout.rollout_id
         last = look.result() if look.done() and look.exception() is None else self._last.get(key)
         if last is not None:
@@ -82,21 +88,47 @@ def read_live(found: Found) -> Live:
     """One look at AWS through the rollout's own connection."""
     from airflow_sm_rollout.aws.cloudwatch import read_alarms
     from airflow_sm_rollout.aws.control import read_control
-    from airflow_sm_rollout.aws.figures import read_figures, read_share
+    from airflow_sm_rollout.aws.figures import read_figures
+    from airflow_sm_rollout.aws.status import read_serving
     from airflow_sm_rollout.aws.world import utc_now
+    from airflow_sm_rollout.core.status import Aftermath, find_aftermath, green_share
 
     clients, rollout = clients_of(found.connection), found.rollout
     ended = settled_at(found.tasks)
     until = min(utc_now(), ended + _PUBLISHED_WITHIN) if ended else utc_now()
+    seen = read_serving(clients, rollout, utc_now())
+    aftermath = find_aftermath(rollout, seen)
+    recorded = seen.record if seen.record is not None and aftermath is Aftermath.HELD else rollout
     control = read_control(clients.ssm, rollout.endpoint_name, rollout.rollout_id)
     alarms = read_alarms(clients.cloudwatch, rollout.watched_alarms, None)
     return Live(
-        at=utc_now(),
-        share=read_share(clients, rollout),
+        at=seen.at,
+        share=green_share(rollout, seen) if seen.endpoint else None,
         alarms={alarm.name: alarm.state for alarm in alarms},
         control=control.describe() if control else "",
-        figures=read_figures(clients, rollout, until),
+        figures=read_figures(clients, recorded, until),
+        aftermath=aftermath,
+        serving=seen.describe(),
     )
+
+
+_pasts: dict[str, list[Period]] = {}
+
+
+def read_compared(found: Found) -> Mapping[str, Any] | None:
+    """Green against blue by now, as JSON; ``None``: there is nothing to compare."""
+    from airflow_sm_rollout.aws.figures import read_comparison, read_past_of_blue
+    from airflow_sm_rollout.aws.record import read_record
+    from airflow_sm_rollout.aws.world import utc_now
+
+    clients, key = clients_of(found.connection), found.rollout.rollout_id
+    record = read_record(clients.ssm, found.rollout.endpoint_name)
+    if record is None or record.rollout_id != key or record.plan.evidence.tolerances is None:
+        return None
+    past = _pasts.get(key) or read_past_of_blue(clients, record, utc_now())
+    _keep(_pasts, key, past)
+    comparison = read_comparison(clients, record, past, utc_now())
+    return comparison.as_dict() if comparison else None
 
 
 def wish(found: Found, wished: Wish, by: str, note: str, owner: Mapping[str, str]) -> Control:
@@ -123,12 +155,16 @@ def wish(found: Found, wished: Wish, by: str, note: str, owner: Mapping[str, str
 _clients: dict[str, tuple[float, Clients]] = {}
 
 
-def clients_of(connection: Mapping[str, Any]) -> Clients:
-    """Clients of a connection, kept for a while: making one takes a tenth of a second."""
-    key = json.dumps(connection, sort_keys=True, default=str)
+def clients_of(connection: Connection) -> Clients:
+    """Clients of a connection, kept for a while: making one takes a tenth of a second.
+
+    What else a task says about how to reach AWS (``verify``, ``botocore_config``) is the worker's: XComs may be written by people who may
+    not change DAGs, and must not make the API server send its requests elsewhere. What the Airflow connection itself says holds here, too.
+    """
+    key = json.dumps(connection)
     made_at, clients = _clients.get(key, (0.0, None))
     if clients is None or time.monotonic() - made_at > _CLIENTS_SECONDS:
-        config = {**(connection.get("botocore_config") or {}), **_IMPATIENT}
-        clients = AwsConnection(**{**connection, "botocore_config": config}).clients()
+        config = {**AwsConnection(*connection).own_config(), **_IMPATIENT}
+        clients = AwsConnection(*connection, botocore_config=config).clients()
         _clients[key] = (time.monotonic(), clients)
     return clients

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.report import Report
-from airflow_sm_rollout.core.traces import compared_rows
+from airflow_sm_rollout.core.traces import compared_rows, progress_of
 from airflow_sm_rollout.plugin.chart import draw
 from airflow_sm_rollout.plugin.reads import Row
 
@@ -33,16 +33,25 @@ _WISHES = (
 
 
 def render_rollouts(
-    reports: Sequence[Report], base: str, dag_id: str, run_id: str, *, may_edit: bool, now: datetime
+    reports: Sequence[Report],
+    base: str,
+    dag_id: str,
+    run_id: str,
+    *,
+    may_edit: bool,
+    now: datetime,
+    unread: Sequence[str] = (),
 ) -> str:
     """The tab of a DAG run.
 
     :param base: the path that the app is mounted at.
     :param may_edit: whether there are buttons.
+    :param unread: in words, the rollouts that can't be shown.
     """
     return _render(
         "rollout.html",
         reports=reports,
+        unread=unread,
         charts=[draw(report, now) for report in reports],
         base=base,
         here=f"{base}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}",
@@ -52,6 +61,7 @@ def render_rollouts(
         wishes=_WISHES,
         time=_time,
         rows=compared_rows,
+        progress=progress_of,
     )
 
 
@@ -84,7 +94,15 @@ def _render(name: str, **values: Any) -> str:
 @cache
 def _environment() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    # Never read again: an upgrade beside a running API server would give its code the templates of another version.
+    return Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
 
 
 def _time(at: datetime | None) -> str:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
@@ -15,7 +15,8 @@ from sqlalchemy import select
 
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.rollout import Rollout, from_json
-from airflow_sm_rollout.core.traces import KEYS, NOTE, PLANNED, TaskTrace, plain_xcom
+from airflow_sm_rollout.core.traces import KEYS, NOTE, PLANNED, UNREADABLE, TaskTrace, plain_xcom
+from airflow_sm_rollout.plugin.address import group_name
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,21 +26,41 @@ log = logging.getLogger(__name__)
 LISTED = 1000
 
 # A page must open also where one of its rollouts was planned by another version of this package.
-_UNREADABLE = (RolloutError, AttributeError, KeyError, TypeError, ValueError)
+_UNREADABLE = (RolloutError, *UNREADABLE)
+_RUN_IS_OVER = ("success", "failed")
+
+
+class Connection(NamedTuple):
+    """How a rollout's tasks reach AWS: all of it that a page heeds, see :func:`~airflow_sm_rollout.plugin.live.clients_of`."""
+
+    aws_conn_id: str | None
+    region_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """A rollout of a DAG run.
 
-    :param group: its task group; empty for none.
-    :param connection: how its tasks reach AWS, see :class:`~airflow_sm_rollout.hooks.rollout.AwsConnection`.
+    :param group: its task group; see :func:`~airflow_sm_rollout.plugin.address.group_name`.
+    :param is_over: whether the DAG run is.
     """
 
     group: str
     rollout: Rollout
     tasks: tuple[TaskTrace, ...]
-    connection: Mapping[str, Any]
+    connection: Connection
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a DAG run has planned, first one first.
+
+    :param unread: in words, which rollouts can't be shown, and why.
+    """
+
+    found: tuple[Found, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,60 +82,84 @@ class Row:
     sentence: str
 
 
-def read_rollouts(session: Session, dag_id: str, run_id: str) -> list[Found]:
-    """The rollouts that a DAG run has planned, first one first."""
-    of_run = select(XComModel.task_id, XComModel.value).where(XComModel.dag_id == dag_id, XComModel.run_id == run_id)
-    planned = session.execute(of_run.where(XComModel.key == PLANNED).order_by(XComModel.timestamp)).all()
-    traced = {_group(row.task_id): _read_traces(session, dag_id, run_id, _group(row.task_id)) for row in planned}
-    return [found for row in planned for found in _found(_value(row), row.task_id, traced[_group(row.task_id)])]
-
-
-def _found(identity: Mapping[str, Any], task_id: str, tasks: tuple[TaskTrace, ...]) -> Iterator[Found]:
-    group = _group(task_id)
-    frozen = next((task.returned.get("frozen") for task in tasks if f"{_prefix(group)}{task.name}" == task_id), None)
-    if frozen:
+def read_rollouts(session: Session, dag_id: str, run_id: str) -> Planned:
+    """The rollouts that a DAG run has planned."""
+    xcom = XComModel
+    of_run = select(xcom.task_id, xcom.map_index, xcom.value).where(xcom.dag_id == dag_id, xcom.run_id == run_id)
+    planned = session.execute(of_run.where(xcom.key == PLANNED).order_by(xcom.timestamp, xcom.map_index)).all()
+    state = session.scalar(select(DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+    groups = {_group(row.task_id) for row in planned}
+    found, unread = [], []
+    for row in planned:
+        traces = _read_traces(session, dag_id, run_id, _group(row.task_id), row.map_index)
         try:
-            yield Found(group, from_json(frozen), tasks, identity["connection"])
+            found.append(_found(row, _without_others(traces, _group(row.task_id), groups), state in _RUN_IS_OVER))
         except _UNREADABLE as error:
-            log.warning("The rollout of %s can't be read: %r", task_id, error)
+            log.warning("The rollout of %s can't be read: %r", row.task_id, error)
+            unread.append(f"the rollout that task {row.task_id} has planned ({error})")
+    return Planned(tuple(found), tuple(unread))
 
 
-def _read_traces(session: Session, dag_id: str, run_id: str, group: str) -> tuple[TaskTrace, ...]:
+def _found(row: Any, tasks: tuple[TaskTrace, ...], is_over: bool) -> Found:
+    connection, name = _value(row)["connection"], row.task_id.rpartition(".")[2]
+    frozen = next((task.returned.get("frozen") for task in tasks if task.name == name), None)
+    if not isinstance(frozen, str):
+        raise RolloutError("it has left no plan")
+    return Found(
+        group_name(row.task_id, row.map_index),
+        from_json(frozen),
+        tasks,
+        Connection(_name(connection["aws_conn_id"]), _name(connection["region_name"])),
+        is_over,
+    )
+
+
+def _name(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"not a name: {value!r}")
+    return value
+
+
+def _read_traces(session: Session, dag_id: str, run_id: str, group: str, map_index: int) -> tuple[TaskTrace, ...]:
+    """The tasks of a group; of a mapped one those with the index, and before they are expanded the one that stands for all."""
     ti, xcom = TaskInstance, XComModel
+
+    def of_group(table: Any) -> tuple[Any, ...]:
+        inside = table.task_id.startswith(_prefix(group), autoescape=True)
+        return table.dag_id == dag_id, table.run_id == run_id, inside, table.map_index.in_((-1, map_index))
+
     # A task that others wait for has the higher weight: the order of the DAG, also of what has not run yet.
-    instances = session.execute(
-        select(ti.task_id, ti.state, ti.start_date, ti.end_date)
-        .where(ti.dag_id == dag_id, ti.run_id == run_id, ti.task_id.startswith(_prefix(group), autoescape=True))
-        .order_by(ti.priority_weight.desc(), ti.start_date)
-    ).all()
-    left = session.execute(
-        select(xcom.task_id, xcom.key, xcom.value).where(
-            xcom.dag_id == dag_id,
-            xcom.run_id == run_id,
-            xcom.key.in_(KEYS),
-            xcom.task_id.startswith(_prefix(group), autoescape=True),
-        )
-    ).all()
+    order = ti.priority_weight.desc(), ti.start_date
+    columns = ti.task_id, ti.state, ti.start_date, ti.end_date
+    instances = session.execute(select(*columns).where(*of_group(ti)).order_by(*order)).all()
+    left = session.execute(select(xcom.task_id, xcom.key, xcom.value).where(*of_group(xcom), xcom.key.in_(KEYS))).all()
     xcoms: dict[str, dict[str, Any]] = {}
     for row in left:
         xcoms.setdefault(row.task_id, {})[row.key] = _value(row)
     return tuple(
         TaskTrace(
-            instance.task_id.removeprefix(_prefix(group)),
-            str(instance.state or ""),
-            instance.start_date,
-            instance.end_date,
-            xcoms.get(instance.task_id, {}),
+            each.task_id.removeprefix(_prefix(group)),
+            str(each.state or ""),
+            each.start_date,
+            each.end_date,
+            xcoms.get(each.task_id, {}),
         )
-        for instance in instances
+        for each in instances
     )
+
+
+def _without_others(tasks: Sequence[TaskTrace], group: str, groups: Collection[str]) -> tuple[TaskTrace, ...]:
+    """A rollout's tasks, without those of the rollouts that have a group inside its own."""
+    prefix = _prefix(group)
+    inner = tuple(_prefix(other)[len(prefix) :] for other in groups if other != group and other.startswith(prefix))
+    return tuple(task for task in tasks if not task.name.startswith(inner))
 
 
 def list_rollouts(session: Session, dag_ids: Collection[str]) -> list[Row]:
     """The newest :data:`LISTED` rollouts of the DAGs, newest first."""
     xcom = XComModel
     planned = session.execute(
-        select(xcom.dag_id, xcom.run_id, xcom.task_id, xcom.value, xcom.timestamp, DagRun.state)
+        select(xcom.dag_id, xcom.run_id, xcom.task_id, xcom.map_index, xcom.value, xcom.timestamp, DagRun.state)
         .join(DagRun, xcom.dag_run_id == DagRun.id)
         .where(xcom.key == PLANNED, xcom.dag_id.in_(dag_ids))
         .order_by(xcom.timestamp.desc())
@@ -123,21 +168,24 @@ def list_rollouts(session: Session, dag_ids: Collection[str]) -> list[Row]:
     if not planned:
         return []
     noted = session.execute(
-        select(xcom.dag_id, xcom.run_id, xcom.task_id, xcom.value)
+        select(xcom.dag_id, xcom.run_id, xcom.task_id, xcom.map_index, xcom.value)
         .where(xcom.key == NOTE, xcom.dag_id.in_(dag_ids), xcom.timestamp >= planned[-1].timestamp)
         .order_by(xcom.timestamp)
     ).all()
-    notes: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    notes: dict[tuple[str, str, str, int], list[Mapping[str, Any]]] = {}
     for row in noted:
-        notes.setdefault((row.dag_id, row.run_id, _group(row.task_id)), []).append(_value(row))
-    return [
-        row for each in planned for row in _rows(each, notes.get((each.dag_id, each.run_id, _group(each.task_id)), []))
-    ]
+        notes.setdefault(_place(row), []).append(_value(row))
+    return [row for each in planned for row in _rows(each, notes.get(_place(each), []))]
+
+
+def _place(row: Any) -> tuple[str, str, str, int]:
+    """Which group of which run, and which run of that, if it is mapped."""
+    return row.dag_id, row.run_id, _group(row.task_id), row.map_index
 
 
 def _rows(planned: Any, notes: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
     try:
-        yield _row(planned, _value(planned), {note.get("kind"): note for note in notes})
+        yield _row(planned, _value(planned), {note.get("kind"): note for note in notes if isinstance(note, Mapping)})
     except _UNREADABLE as error:
         log.warning("A rollout of %s, run %s, can't be listed: %r", planned.dag_id, planned.run_id, error)
 
@@ -147,7 +195,7 @@ def _row(planned: Any, identity: Mapping[str, Any], latest: Mapping[Any, Mapping
     if settled:
         outcome = "promoted" if settled.get("outcome") == "promoted" else "rolled_back"
     else:
-        outcome = "not_settled" if planned.state in ("success", "failed") else "running"
+        outcome = "not_settled" if planned.state in _RUN_IS_OVER else "running"
     last_share = float(latest.get("share", {}).get("share", 0.0))
     return Row(
         planned.dag_id,

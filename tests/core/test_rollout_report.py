@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
+
+import pytest
 
 from airflow_sm_rollout.core.figures import (
     Figures,
@@ -15,8 +18,18 @@ from airflow_sm_rollout.core.figures import (
 )
 from airflow_sm_rollout.core.report import Live, Report, build_report
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.strategy import canary
-from airflow_sm_rollout.core.traces import APPROVAL, DID, FIGURES, NOTE, TaskTrace, plain_xcom
+from airflow_sm_rollout.core.traces import (
+    APPROVAL,
+    DID,
+    EVIDENCE,
+    FIGURES,
+    NOTE,
+    TaskTrace,
+    plain_xcom,
+    progress_of,
+)
 
 START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 CONFIG = {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "fraud-v1"}]}
@@ -62,8 +75,10 @@ def settled(outcome: str, figures: Figures | None = FIGURES_SEEN) -> TaskTrace:
     return trace("settle", 5, **noted, **({FIGURES: figures_to_dict(figures)} if figures else {}))
 
 
-def report(*tasks: TaskTrace, live: Live | None = None, rollout: Rollout = ROLLOUT) -> Report:
-    return build_report("canary", rollout, tasks, live)
+def report(
+    *tasks: TaskTrace, live: Live | None = None, rollout: Rollout = ROLLOUT, is_over: bool = False, **others: Any
+) -> Report:
+    return build_report("canary", rollout, tasks, live, is_over=is_over, **others)
 
 
 def facts(*tasks: TaskTrace, live: Live | None = None) -> dict[str, str]:
@@ -99,9 +114,126 @@ def test_a_rollout_whose_settling_is_not_over_is_in_progress() -> None:
     assert report(SHIFTED).outcome == "running"
 
 
+def after(aftermath: Aftermath | None, share: float = 0.0) -> Live:
+    serving = "endpoint fraud is InService on config other"
+    return Live(minute(30), share, {}, "", FIGURES_SEEN, aftermath, serving)
+
+
+NEVER_SETTLED = trace("settle", 5, "failed", reason="could not delete: AccessDenied.")
+
+
+def test_what_somebody_else_has_settled_since_is_told_as_aws_shows_it() -> None:
+    told = report(SHIFTED, HARMED, NEVER_SETTLED, live=after(Aftermath.AS_BEFORE))
+    assert told.outcome == "rolled_back"
+    assert told.sentence == (
+        "As before: fraud-v1 serves all requests of fraud, as AWS shows it; no task of this run has noted the end. "
+        "The run ended because 37 is over 5."
+    )
+    assert dict(told.facts)["What serves now"] == "blue, fraud-v1 on config fraud-config, as before"
+    assert dict(told.facts)["When"] == "since 2026-01-01 12:00:00 UTC; when it ended, no task has noted"
+    assert [share for _, share in told.shares] == [25, 0]
+    promoted = report(SHIFTED, NEVER_SETTLED, live=after(Aftermath.PROMOTED, 100.0))
+    assert (promoted.outcome, promoted.sentence[:10]) == ("promoted", "Promoted: ")
+    changed = report(SHIFTED, NEVER_SETTLED, live=after(Aftermath.CHANGED))
+    assert changed.outcome == "not_settled"
+    assert "nothing of the rollout is left" in changed.sentence
+    assert dict(changed.facts)["What serves now"] == "endpoint fraud is InService on config other"
+
+
+@pytest.mark.parametrize("live", [after(Aftermath.HELD, 25.0), None])
+def test_what_nobody_has_settled_is_said_to_need_a_person(live: Live | None) -> None:
+    told = report(SHIFTED, NEVER_SETTLED, live=live)
+    assert told.outcome == "not_settled"
+    assert told.sentence.startswith(
+        "NOT SETTLED: endpoint fraud is InService" if live else "NOT SETTLED: the endpoint may"
+    )
+    assert "Run sm-rollout rollback fraud." in told.sentence
+
+
+def test_a_rollout_without_a_task_that_settles_is_over_with_its_run() -> None:
+    assert report(SHIFTED).outcome == "running"
+    assert report(SHIFTED, live=after(Aftermath.PROMOTED, 100.0)).outcome == "running"
+    assert report(SHIFTED, is_over=True).outcome == "not_settled"
+    assert report(SHIFTED, live=after(Aftermath.PROMOTED, 100.0), is_over=True).outcome == "promoted"
+    assert report(SHIFTED, settled("as_before"), live=after(Aftermath.PROMOTED), is_over=True).outcome == "rolled_back"
+
+
+@pytest.mark.parametrize(
+    ("key", "left"),
+    [
+        (APPROVAL, {"question": "of another version"}),
+        (APPROVAL, {**QUESTION, "before": "some"}),
+        (DID, [{"when": "12:00"}]),
+        (EVIDENCE, {"metrics": [{"metric": "errors_5xx", "green": {"of": 1}}]}),
+        (EVIDENCE, {"evidence": "much", "needed": 20}),
+        (FIGURES, {"points": []}),
+        (FIGURES, {**figures_to_dict(FIGURES_SEEN), "green": [["noon", 1, 0, None]]}),
+        (NOTE, {"kind": "shadow", "percent": "all"}),
+        ("return_value", {"share": "most"}),
+    ],
+)
+def test_what_another_version_has_left_is_named_and_the_rest_is_told(key: str, left: Any) -> None:
+    strange = replace(settled("as_before"), xcoms={**settled("as_before").xcoms, key: left})
+    odd = trace("odd", 2, **{"return_value": {"verdict": "healthy"}, key: left})
+    told = report(SHIFTED, HARMED, odd, *([strange] if key == FIGURES else [settled("as_before")]))
+    assert told.unread == tuple(f"XCom {key} of task {name}" for name in ("odd", "settle")[: 1 + (key == FIGURES)])
+    assert told.outcome == "rolled_back"
+    assert [task.name for task in told.tasks] == ["shift_25", "bake_25", "odd", "settle"]
+
+
+def test_what_is_left_that_can_be_read_is_not_called_unread() -> None:
+    asked = trace("approve_100", 1, **{APPROVAL: {**QUESTION, "weather": "fine"}})
+    told = report(asked, SHIFTED, HARMED, settled("as_before"))
+    assert told.unread == ()
+    assert told.approvals[0].may_answer == "alice"
+
+
+SHADOWED = trace("shadow", 1, **{NOTE: {"kind": "shadow", "percent": 50.0}})
+
+
+def test_a_shadow_is_told_and_its_copies_are_no_requests() -> None:
+    told = report(SHADOWED, trace("bake_shadow", None, "deferred"))
+    assert told.sentence == (
+        "In progress: fraud-0123abcd is a shadow: it answers copies of 50 % of the requests, and nobody gets its answers."
+    )
+    assert dict(told.facts)["How much traffic it had"] == (
+        "copies of 50 % of the requests from 12:01:00, as a shadow; then none yet"
+    )
+    seen = replace(FIGURES_SEEN, shadow=points((0, 200, 7)))
+    deployed = trace("deploy_green", 2, return_value={"green_variant": "model-0123abcd"})
+    later = report(SHADOWED, deployed, replace(SHIFTED, ended_at=minute(3)), settled("as_before", seen))
+    assert later.figures == seen
+    facts = dict(later.facts)
+    assert facts["How much traffic it had"].startswith(
+        "copies of 50 % of the requests from 12:01:00 to 12:02:00, as a shadow; then 25 % from 12:03:00"
+    )
+    assert "25 of green's 50" in facts["How many requests failed"]
+    assert facts["How many requests failed"].endswith("; as a shadow 7 of 200 copies")
+    assert "has 0 % of the requests" in report(SHADOWED, deployed).sentence
+
+
+def test_the_comparison_so_far_is_shown_while_more_is_to_come() -> None:
+    found = {"sentence": "Green had 40 calls, too few to tell."}
+    assert report(SHIFTED, comparison=found).comparison == found
+    assert report(SHIFTED, settled("promoted"), comparison=found).comparison is None
+
+
+def test_half_of_the_way_to_a_proof_is_the_root_of_the_evidence_that_it_needs() -> None:
+    compared = {"evidence": math.sqrt(20), "needed": 20.0, "health": 0.2, "health_needed": 20.0}
+    assert list(progress_of(compared)) == [
+        ("Proof that green is worse", 0.5, "4.47 of 20"),
+        ("Proof that it is not", 0.0, "0.2 of 20"),
+    ]
+    assert next(progress_of({**compared, "evidence": 900}))[1:] == (1.0, "900 of 20")
+    assert list(progress_of({"sentence": "of another version"})) == []
+
+
 def test_the_plan_is_laid_where_green_first_had_traffic() -> None:
     assert report(SHIFTED).planned == ((minute(1), 25), (minute(2), 100), (minute(3), 100))
     assert report().planned[0] == (minute(0), 25)
+    live = Live(minute(7), 0.0, {}, "", None)
+    assert report(SHADOWED, live=live).planned[0] == (minute(7), 25)
+    assert report(SHIFTED, live=live).planned[0] == (minute(1), 25)
 
 
 def test_the_real_share_ends_with_greens_last_request_not_with_the_tidying_up() -> None:

@@ -12,7 +12,7 @@ from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
-from airflow_sm_rollout.core.status import describe_status
+from airflow_sm_rollout.core.status import Aftermath, describe_status, find_aftermath
 from airflow_sm_rollout.core.strategy import Strategy, blue_green, canary, linear
 
 BEGUN = datetime(2026, 11, 2, 12, tzinfo=timezone.utc)
@@ -125,3 +125,28 @@ def test_while_sagemaker_shifts_its_own_words_are_given() -> None:
     assert lines[-2:] == ["green's share is SageMaker's to set just now", f"next: SageMaker goes on by itself: {STAGE}"]
     promoted = told(record, endpoint(0, config="fraud-0badcafe"))
     assert promoted[-2:] == ["green has 100 % of the traffic", "next: green is promoted"]
+
+
+def aftermath(begun: Rollout, config: str, name: str = "fraud", record: Rollout | None = None) -> Aftermath:
+    serving = replace(endpoint(0, config=config), name=name)
+    return find_aftermath(begun, Observation(NOW, serving, record))
+
+
+def test_what_became_of_a_rollout_shows_in_its_record_and_in_what_serves() -> None:
+    begun = rollout()
+    assert aftermath(begun, "fraud-v1", record=begun) is Aftermath.HELD
+    assert aftermath(begun, "fraud-v1") is Aftermath.AS_BEFORE
+    assert aftermath(begun, begun.names.final_config) is Aftermath.PROMOTED
+    assert aftermath(begun, "theirs") is Aftermath.CHANGED
+    later = replace(begun, rollout_id="1badcafe")
+    assert aftermath(begun, later.names.mixed_config, record=later) is Aftermath.CHANGED
+    assert find_aftermath(begun, Observation(NOW, None, None)) is Aftermath.CHANGED
+
+
+def test_with_two_endpoints_it_shows_in_the_one_that_clients_call() -> None:
+    begun = rollout("endpoints")
+    green = begun.green_endpoint_name
+    assert aftermath(begun, "fraud-v1") is Aftermath.AS_BEFORE
+    assert aftermath(begun, begun.names.final_config, name=green) is Aftermath.PROMOTED
+    assert aftermath(begun, "fraud-v1", name="theirs") is Aftermath.CHANGED
+    assert aftermath(begun, "theirs", name=green) is Aftermath.CHANGED

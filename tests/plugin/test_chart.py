@@ -49,5 +49,7 @@ def test_an_alarm_that_still_rings_rings_to_the_right_edge() -> None:
     shown = replace(
         report(SHIFTED, HARMED, settled("as_before")), figures=replace(FIGURES_SEEN, rang=rang), ended_at=minute(5)
     )
+    [unknown] = draw(replace(shown, figures=None), minute(5)).bands
+    assert (unknown.told, unknown.spans) == ("its history was not read", ())
     [band] = draw(shown, minute(5) + timedelta(hours=1)).bands
     assert band.spans == ((200, 200), (800, 200))

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from os import utime
+from pathlib import Path
+from shutil import copytree
 from typing import Any
+
+import pytest
 
 from airflow_sm_rollout.core.report import Live, build_report
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan
+from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.strategy import canary
 from airflow_sm_rollout.core.traces import APPROVAL, DID, TaskTrace
+from airflow_sm_rollout.plugin import page
 from airflow_sm_rollout.plugin.page import render_chart, render_list, render_rollouts
 from airflow_sm_rollout.plugin.reads import Row
 from core.test_rollout_report import FIGURES_SEEN, ROLLOUT, minute, settled
@@ -39,11 +46,17 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
     rollout = replace(
         ROLLOUT, endpoint_name=EVIL, blue=Blue(EVIL, config, "AllTraffic", 1.0, 2), green=Green(EVIL), plan=plan
     )
-    live = Live(minute(3), 25.0, {EVIL: EVIL}, EVIL, FIGURES_SEEN)
-    for tasks in (evil_tasks(), [*evil_tasks(), settled("as_before")]):
-        shown = build_report(EVIL, rollout, tasks, live)
+    live = Live(minute(3), 25.0, {EVIL: EVIL}, EVIL, FIGURES_SEEN, Aftermath.CHANGED, EVIL)
+    unsettled, unreadable = TaskTrace("settle", "failed", None, None, {}), TaskTrace(EVIL, "", None, None, {DID: [5]})
+    for tasks in (
+        evil_tasks(),
+        [*evil_tasks(), settled("as_before")],
+        [*evil_tasks(), unsettled],
+        [*evil_tasks(), unreadable],
+    ):
+        shown = build_report(EVIL, rollout, tasks, live, comparison={"sentence": EVIL, "metrics": []})
         texts = (
-            render_rollouts([shown], "", EVIL, EVIL, may_edit=True, now=minute(5)),
+            render_rollouts([shown], "", EVIL, EVIL, may_edit=True, now=minute(5), unread=[EVIL]),
             render_chart(shown, minute(5)),
         )
         for text in texts:
@@ -58,3 +71,17 @@ def test_the_list_does_so_too() -> None:
     assert "<script>alert" not in text
     assert "<img" not in text
     assert "&lt;script&gt;alert" in text
+
+
+def test_an_upgrade_beside_a_running_server_does_not_mix_versions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    templates = tmp_path / "templates"
+    copytree(Path(page.__file__).parent / "templates", templates)
+    monkeypatch.setattr(page, "__file__", str(tmp_path / "page.py"))
+    page._environment.cache_clear()
+    before = render_list([], "", "", "", minute(5))
+    (templates / "rollouts.html").write_text("{{ what_only_a_later_version_knows }}")
+    utime(templates / "rollouts.html", (0, 0))
+    assert render_list([], "", "", "", minute(5)) == before
+    page._environment.cache_clear()

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 import pytest
 from airflow.sdk import DAG
 
-from airflow_sm_rollout.core.traces import PLANNED
+from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, PLANNED
 from airflow_sm_rollout.plugin import live
 from operators.dag_runs import run_dag
 from operators.test_group_run import build
-from production import BAD, Production, alarm_of, meanwhile
+from production import BAD, Production, alarm_of, meanwhile, wait_until
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -54,6 +55,13 @@ def path_of(dag: DAG) -> str:
     with create_session() as session:
         run_id = session.scalar(select(DagRun.run_id).where(DagRun.dag_id == dag.dag_id))
     return f"/dags/{dag.dag_id}/runs/{quote(str(run_id), safe='')}"
+
+
+def of_path(path: str) -> tuple[str, str]:
+    """DAG and run."""
+    found = re.fullmatch(r"/dags/(.+)/runs/(.+)", unquote(path))
+    assert found is not None
+    return found[1], found[2]
 
 
 def test_a_rolled_back_run_is_told_by_what_its_tasks_have_left_also_where_aws_is_out_of_reach(
@@ -100,6 +108,11 @@ def test_nobody_gets_anything_without_login_and_viewers_change_nothing(
     assert api.post(wishes, json=body, headers=marked | login("viewer")).status_code == 403
     assert api.post(wishes, json=body, headers=login("user")).status_code == 422, "another site's page can send that"
     assert api.post(wishes, json=body, headers=marked | login("user")).status_code == 404
+    answer = api.post(wishes, json={**body, "note": "x" * 501}, headers=marked | login("user"))
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422,
+        "body.note: String should have at most 500 characters.",
+    )
     assert 'id="confirm"' in api.get(f"/sm-rollout{rolled_back}", headers=login("user")).text
 
 
@@ -110,6 +123,26 @@ def test_a_wish_about_a_rollout_that_is_over_is_refused_with_the_reason(
     body = {"rollout_id": report["rollout_id"], "wish": "pause"}
     answer = api.post(f"/sm-rollout{rolled_back}/wishes", json=body, headers={"X-SM-Rollout": "w"} | login("user"))
     assert (answer.status_code, answer.json()["detail"]) == (409, "this rollout is not in progress.")
+
+
+def test_who_wished_what_is_in_airflows_audit_log(rolled_back: str, api: TestClient, login: Headers) -> None:
+    dag_id, run_id = of_path(rolled_back)
+    body = {"rollout_id": "0123abcd", "wish": "abort", "note": "too slow"}
+
+    def logged() -> list[tuple[str, str, str]]:
+        path = f"/api/v2/eventLogs?dag_id={dag_id}&event=sm_rollout_wish&limit=100"
+        events = api.get(path, headers=login("admin")).json()["event_logs"]
+        assert {event["run_id"] for event in events} <= {run_id}
+        return [
+            (event["owner"], json.loads(event["extra"])["wish"], json.loads(event["extra"]).get("note"))
+            for event in events
+        ]
+
+    before = logged()
+    api.post(f"/sm-rollout{rolled_back}/wishes", json=body, headers={"X-SM-Rollout": "w"} | login("user"))
+    assert [each for each in logged() if each not in before] == [("a user", "abort", "too slow")]
+    api.post(f"/sm-rollout{rolled_back}/wishes", json=body, headers={"X-SM-Rollout": "w"} | login("viewer"))
+    assert len(logged()) == len(before) + 1, "what the permissions refuse is no wish"
 
 
 def test_where_aws_cannot_be_reached_a_wish_is_refused_and_may_be_made_again(
@@ -151,24 +184,91 @@ def test_the_list_tells_nobody_what_xcoms_tell_that_they_may_not_read(
     assert rolled_back not in pages("/?endpoint=fraud")
 
 
-def test_the_list_opens_though_one_rollout_can_not_be_read(rolled_back: str, pages: Callable[[str], str]) -> None:
+@contextmanager
+def left(path: str, task_id: str, key: str, value: Any) -> Iterator[None]:
+    """What a task of a run has left in XCom, as another version of this package would have, for the length of the block."""
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
 
-    dag_id, run_id = re.fullmatch(r"/dags/(.+)/runs/(.+)", unquote(rolled_back)).groups()  # type: ignore[union-attr]
-    where = {"key": PLANNED, "task_id": "canary.verdict", "dag_id": dag_id, "run_id": run_id}
+    dag_id, run_id = of_path(path)
+    where = {"key": key, "task_id": task_id, "dag_id": dag_id, "run_id": run_id}
     with create_session() as session:
-        XComModel.set(value={"endpoint": "of another version"}, session=session, **where)
+        there = session.query(XComModel).filter_by(**where).one_or_none()
+        before = None if there is None else XComModel.deserialize_value(there)
+        XComModel.set(value=value, session=session, **where)
     try:
-        assert rolled_back in pages("/?endpoint=fraud")
-        assert "Rolled back: fraud-v1" in pages(rolled_back)
+        yield
     finally:
         with create_session() as session:
             session.query(XComModel).filter_by(**where).delete()
+            if there is not None:
+                XComModel.set(value=before, session=session, **where)
+
+
+@pytest.mark.parametrize(
+    ("task", "key", "value"),
+    [
+        ("shift_100", APPROVAL, {"asked": "yesterday"}),
+        ("settle", "figures", {"lines": []}),
+        ("bake_25", EVIDENCE, {"metrics": 5}),
+        ("shift_25", "did", ["much"]),
+    ],
+)
+def test_the_tab_names_what_it_can_not_read_and_shows_the_rest(
+    task: str, key: str, value: Any, rolled_back: str, pages: Callable[[str], str]
+) -> None:
+    with left(rolled_back, f"canary.{task}", key, value):
+        page = pages(rolled_back)
+        assert f"XCom {key} of task {task}" in page
+        assert "Rolled back: fraud-v1 serves all requests" in page
+        assert "</table>" in page
+        assert pages(f"{rolled_back}/chart.svg?group=canary")
+        assert json.loads(pages(f"{rolled_back}/report.json"))
+    assert "Not shown" not in pages(rolled_back)
+
+
+def test_a_plan_that_can_not_be_read_is_not_taken_for_no_rollout(rolled_back: str, pages: Callable[[str], str]) -> None:
+    for task, key, value in (
+        ("canary.snapshot", "return_value", {"frozen": '{"version": 99}'}),
+        ("canary.snapshot", "return_value", {"plan": "elsewhere"}),
+        ("canary.snapshot", PLANNED, "s3://xcoms/1"),
+        ("canary.snapshot", PLANNED, {"connection": {"aws_conn_id": ["a"], "region_name": None}}),
+    ):
+        with left(rolled_back, task, key, value):
+            page = pages(rolled_back)
+            assert "Not shown: the rollout that task canary.snapshot has planned" in page
+            assert "No rollout has been planned" not in page
+    assert "Rolled back: fraud-v1" in pages(rolled_back)
+
+
+def test_what_an_xcom_says_of_the_connection_does_not_lead_the_api_servers_requests_elsewhere(
+    rolled_back: str, pages: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"config_kwargs": {"proxies": {"https": "http://ours:3128"}, "read_timeout": 99}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", "extra": own}))
+    config = {"proxies": {"https": "http://theirs:3128"}, "user_agent_extra": "theirs"}
+    connection = {"aws_conn_id": "aws_default", "region_name": "eu-west-1", "verify": False, "botocore_config": config}
+    monkeypatch.setattr(live, "FRESH_SECONDS", -1.0)
+    with left(rolled_back, "canary.snapshot", PLANNED, {"connection": connection}):
+        assert "Rolled back: fraud-v1" in pages(rolled_back)
+    [(_, clients)] = wait_until(lambda: list(live._clients.values()))
+    found = clients.ssm.meta
+    assert found.region_name == "eu-west-1"
+    assert found.config.proxies == {"https": "http://ours:3128"}
+    assert found.config.read_timeout == 10
+    assert "theirs" not in found.config.user_agent
+
+
+def test_the_list_opens_though_one_rollout_can_not_be_read(rolled_back: str, pages: Callable[[str], str]) -> None:
+    with left(rolled_back, "canary.verdict", PLANNED, {"endpoint": "of another version"}):
+        assert rolled_back in pages("/?endpoint=fraud")
+        assert "Rolled back: fraud-v1" in pages(rolled_back)
 
 
 def test_a_run_without_a_rollout_says_so(pages: Callable[[str], str]) -> None:
-    assert "No rollout has been planned in this run" in pages("/dags/nothing/runs/never")
+    page = pages("/dags/nothing/runs/never")
+    assert "No rollout has been planned in this run" in page
+    assert "without a\nSnapshotOperator" in page
 
 
 def test_airflow_knows_the_tab_the_page_and_the_links(api: TestClient, login: Headers) -> None:

@@ -37,24 +37,39 @@ function confirmed(question) {
 
 async function wish(form, button) {
   if (!(await confirmed(`${button.textContent} the rollout of ${form.querySelector("b").textContent}?`))) return;
+  const output = form.querySelector("output");
+  try {
+    output.textContent = await asked(form, button.dataset.wish);
+  } catch (error) {
+    output.textContent = `Not sent: ${error.message}`;
+  }
+  await refresh();
+}
+
+async function asked(form, wished) {
   const answer = await fetch(form.getAttribute("action"), {
     method: "POST",
     credentials: "same-origin",
     headers: { "Content-Type": "application/json", "X-SM-Rollout": "wish" },
     body: JSON.stringify({
       rollout_id: form.dataset.rollout,
-      wish: button.dataset.wish,
+      wish: wished,
       note: dialog.querySelector("input").value,
     }),
   });
-  const told = await answer.json().catch(() => ({ detail: answer.statusText }));
-  form.querySelector("output").textContent = answer.ok ? told.done : `Refused: ${told.detail}`;
-  await refresh();
+  const told = await answer.json().catch(() => ({}));
+  return answer.ok ? told.done : `Refused: ${readable(told.detail) || answer.statusText || answer.status}`;
+}
+
+// Airflow's own answers may have objects where ours have a text.
+function readable(detail) {
+  if (Array.isArray(detail)) return detail.map(readable).join("; ");
+  return detail && typeof detail === "object" ? detail.msg || detail.message || JSON.stringify(detail) : detail;
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-wish]");
-  if (button) wish(button.form, button);
+  if (button) wish(button.form, button).catch(() => {});
 });
 
 setInterval(() => refresh().catch(() => {}), EVERY_MS);

@@ -1,0 +1,119 @@
+"""The Rollout tab's own script, on a page that a small server gives: what a refusal looks like, and that nothing sticks out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from selenium.webdriver.common.by import By
+
+import airflow_sm_rollout.plugin
+from airflow_sm_rollout.core.traces import APPROVAL, NOTE
+from airflow_sm_rollout.plugin.page import render_rollouts
+from browser.approving import Browser
+from core.test_rollout_report import QUESTION, SHIFTED, minute, report, trace
+
+STATIC = Path(airflow_sm_rollout.plugin.__file__).parent / "static"
+KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+RATE = {"events": 1, "requests": 40, "rate": 0.025, "low": 0.0, "high": 0.13}
+COMPARED = {
+    "sentence": "Green had 40 calls, too few to tell whether it is worse than blue.",
+    "evidence": 4.0,
+    "needed": 16.0,
+    "health": 1.0,
+    "health_needed": 20.0,
+    "metrics": [{"metric": "errors_5xx", "green": RATE, "blue": RATE}],
+}
+
+
+@dataclass
+class Pages:
+    """A server of one page.
+
+    :param answer: what it answers to a wish: status, and JSON.
+    """
+
+    answer: tuple[int, str] = (200, '{"done": "fraud: paused."}')
+    wishes: list[str] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    served = Pages()
+    shadowed = trace("shadow", 1, **{NOTE: {"kind": "shadow", "percent": 50.0}})
+    odd = trace("an_unusually_long_name_of_a_task_that_asks", 1, **{APPROVAL: {**QUESTION, "before": "?"}})
+    shown = report(shadowed, SHIFTED, odd, comparison=COMPARED)
+    page = render_rollouts([replace(shown, rollout_id="0123abcd")], "", "dag", "run", may_edit=True, now=minute(3))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name = self.path.removeprefix("/static/")
+            text = (STATIC / name).read_text() if name != self.path else page
+            self._send(200, text, KINDS.get(Path(name).suffix, "text/html"))
+
+        def do_POST(self) -> None:
+            served.wishes.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self._send(*served.answer, "application/json")
+
+        def _send(self, status: int, text: str, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *arguments: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served.url = f"http://127.0.0.1:{server.server_address[1]}/page"
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def browser(pages: Pages) -> Iterator[Browser]:
+    browser = Browser(pages.url, width=500, dark=True)
+    browser.driver.get(pages.url)
+    yield browser
+    browser.close()
+
+
+def pause(browser: Browser) -> None:
+    browser.button("Pause").click()
+    browser.button("Yes").click()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "told"),
+    [
+        (200, '{"done": "fraud: paused by ada."}', "fraud: paused by ada."),
+        (409, '{"detail": "the rollout is over."}', "Refused: the rollout is over."),
+        (422, '{"detail": [{"msg": "too long", "loc": ["body"]}, {"msg": "no wish"}]}', "Refused: too long; no wish"),
+        (403, '{"detail": {"reason": "forbidden"}}', 'Refused: {"reason":"forbidden"}'),
+        (502, "<html>", "Refused: Bad Gateway"),
+    ],
+)
+def test_a_wish_is_answered_in_words(status: int, answer: str, told: str, pages: Pages, browser: Browser) -> None:
+    pages.answer = (status, answer)
+    pause(browser)
+    assert browser.wait_for("form.controls output", told) == told
+    assert '"wish":"pause"' in pages.wishes[0]
+
+
+def test_nothing_sticks_out_of_a_narrow_window_and_the_dark_is_dark(pages: Pages, browser: Browser) -> None:
+    width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert browser.driver.execute_script(width) == 0
+    assert browser.driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(22, 25, 29)"
+    told = browser.driver.find_element(By.TAG_NAME, "main").text
+    for words in ("has 25 % of the requests", "Green against blue so far", "4 of 16 needed"):
+        assert words in told
+    assert "XCom approval of task an_unusually_long_name_of_a_task_that_asks" in told
+    [harm, _] = browser.driver.find_elements(By.TAG_NAME, "progress")
+    assert harm.get_attribute("value") == "0.5"
