@@ -13,6 +13,7 @@ from airflow_sm_rollout.core.approval import (
     why_nobody_is_asked,
 )
 from airflow_sm_rollout.core.traces import plain_xcom
+from airflow_sm_rollout.operators.base import left_by
 from airflow_sm_rollout.operators.question import QuestionOperator
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class AskOperator(QuestionOperator):
         )
 
     def why_not(self, context: Context, planned: Rollout) -> str:
-        ended = plain_xcom(context["ti"].xcom_pull(task_ids=self.bake_task_id))
+        ended = plain_xcom(left_by(context, self.bake_task_id))
         verdict = ended.get("verdict") if isinstance(ended, Mapping) else None
         return why_nobody_is_asked(planned, self.bake_task_id.rpartition(".")[2], verdict, self.step)
 

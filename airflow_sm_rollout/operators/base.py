@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
@@ -56,6 +56,10 @@ class RolloutOperator(BaseOperator):
     template_fields: Sequence[str] = ("rollout", "endpoint_name", "aws_conn_id", "region_name")
     ui_color = "#dbe9f6"
     operator_extra_links = LINKS
+    linked: str = "green_endpoint"
+    """The member of a handle that names the endpoint which links lead to."""
+    found: Rollout | None = None
+    """The rollout that the task is about, as it was when the task began; ``None``: it was not read."""
 
     def __init__(
         self,
@@ -159,8 +163,16 @@ class RolloutOperator(BaseOperator):
             )
         names = own_names(context, self.endpoint_name)
         record = self._read_record(clients, self.endpoint_name)
-        by_this_run = record is not None and dict(record.owner) == describe_owner(context)
-        return record.names if record is not None and by_this_run else names
+        if record is None or dict(record.owner) != describe_owner(context):
+            return names
+        self.found = record
+        return record.names
+
+    def handle(self) -> Mapping[str, Any]:
+        """The handle that was given, or one of the rollout that was found; empty for none."""
+        if self.rollout and isinstance(self.rollout, dict):
+            return self.rollout
+        return handle_of(self.found) if self.found else {}
 
     def recorded(self, context: Context) -> Rollout | None:
         """This task's rollout as it is recorded on AWS, with the frozen plan; ``None``: it is not in progress."""
@@ -223,7 +235,7 @@ def diary(context: Context) -> Iterator[Callable[[str], None]]:
     finally:
         if lines:
             ti = context["ti"]
-            before = ti.xcom_pull(task_ids=ti.task_id, key=DID, map_indexes=ti.map_index) or []
+            before = left_by(context, ti.task_id, DID) or []
             ti.xcom_push(key=DID, value=[*before, *lines])
 
 
@@ -251,8 +263,8 @@ def failing_with_reason(context: Context, run: Callable[[], Any]) -> Any:
 
 
 def is_template(value: object) -> bool:
-    """Whether a value is known only when the task runs: a Jinja template, or another task's output (which prints as one)."""
-    return any(mark in str(value) for mark in ("{{", "{%"))
+    """Whether a value is known only when the task runs: a Jinja template, another task's output, or the argument of a mapped task group."""
+    return callable(getattr(value, "resolve", None)) or any(mark in str(value) for mark in ("{{", "{%"))
 
 
 def own_names(context: Context, endpoint_name: str) -> Names:
@@ -261,6 +273,12 @@ def own_names(context: Context, endpoint_name: str) -> Names:
     ti = context["ti"]
     group = ti.task_id.rpartition(".")[0]
     return Names(endpoint_name, derive_rollout_id(endpoint_name, ti.dag_id, ti.run_id, group))
+
+
+def left_by(context: Context, task_id: str, key: str = "return_value") -> Any:
+    """What another task of the rollout has left in XCom; in a mapped task group, the one of the same run of it."""
+    ti = context["ti"]
+    return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=ti.map_index)
 
 
 def describe_owner(context: Context) -> dict[str, str]:
@@ -277,6 +295,8 @@ def handle_of(rollout: Rollout) -> dict[str, Any]:
         "rollout_id": rollout.rollout_id,
         "green_variant": rollout.green_variant,
         "green_model": rollout.green_model_name,
+        "green_endpoint": rollout.green_endpoint_name,
         "blue_config": rollout.blue.config_name,
+        "blue_endpoint": rollout.blue_endpoint_name,
         "alarms": list(rollout.watched_alarms),
     }

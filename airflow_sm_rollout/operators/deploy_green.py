@@ -38,6 +38,7 @@ class DeployGreenOperator(PlanningOperator):
         try:
             self.reach(context, self.goal(rollout), deadline)
         except RolloutGaveUp as error:
+            self.linked = "blue_endpoint"
             raise RolloutGaveUp(f"{error}. {self._undo(rollout)}") from error
         return handle_of(rollout)
 

@@ -42,16 +42,24 @@ class RolloutLink(BaseOperatorLink):
 
 
 class _ConsoleLink(BaseOperatorLink):
-    """A page about the task's endpoint in AWS's console; empty where the task does not know it."""
+    """A page about the task's endpoint in AWS's console; empty where the task does not know it.
+
+    With two endpoints behind a live pointer it is the one that was there when the task ended: green's, blue's before green is made and once
+    it is gone. The name that clients resolve need not be an endpoint's.
+    """
 
     service = ""
     fragment = ""
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """See Airflow's ``BaseOperatorLink``."""
-        endpoint, region = _endpoint_of(operator), getattr(operator, "region", "")
+        endpoint, region = self.name_of(operator), getattr(operator, "region", "")
         fragment = self.fragment.format(quote(endpoint, safe=""))
         return console_url(region, self.service, fragment) if endpoint and region else ""
+
+    def name_of(self, operator: Any) -> str:
+        """The endpoint."""
+        return str(operator.handle().get(operator.linked) or _name_of_rollouts(operator))
 
 
 class EndpointLink(_ConsoleLink):
@@ -63,11 +71,15 @@ class EndpointLink(_ConsoleLink):
 
 
 class AlarmsLink(_ConsoleLink):
-    """The alarms that have the endpoint's name in theirs."""
+    """The alarms that have the endpoint's name in theirs, by which the rollout's own are called, too."""
 
     name = "CloudWatch alarms"
     service = "cloudwatch"
     fragment = "alarmsV2:?search={}"
+
+    def name_of(self, operator: Any) -> str:
+        """The name that rollouts know."""
+        return _name_of_rollouts(operator)
 
 
 class MetricsLink(_ConsoleLink):
@@ -81,6 +93,5 @@ class MetricsLink(_ConsoleLink):
 LINKS = (RolloutLink(), EndpointLink(), AlarmsLink(), MetricsLink())
 
 
-def _endpoint_of(operator: Any) -> str:
-    rollout = operator.rollout if isinstance(operator.rollout, dict) else {}
-    return str(rollout.get("endpoint_name") or operator.endpoint_name or "")
+def _name_of_rollouts(operator: Any) -> str:
+    return str(operator.handle().get("endpoint_name") or operator.endpoint_name or "")

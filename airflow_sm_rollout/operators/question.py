@@ -21,8 +21,8 @@ from airflow_sm_rollout.core.approval import (
 from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.evidence.sources import judged_alarms, judged_since
 from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, TaskTrace, Verdict, plain_xcom, verdicts_of
-from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason
-from airflow_sm_rollout.plugin.address import chart_path, tab_path
+from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason, left_by
+from airflow_sm_rollout.plugin.address import chart_path, group_name, tab_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -134,7 +134,7 @@ class QuestionOperator(RolloutOperator, HITLOperator):
         planned = self.recorded(context)
         if planned is not None:
             self._refuse_harm(context, planned)
-        question = context["ti"].xcom_pull(task_ids=context["ti"].task_id, key=APPROVAL) or {}
+        question = left_by(context, context["ti"].task_id, APPROVAL) or {}
         silence = describe_silence(question.get("until"), approves=self.gate.on_timeout == "approve")
         if self.gate.on_timeout != "approve":
             raise RolloutGaveUp(silence)
@@ -145,7 +145,7 @@ class QuestionOperator(RolloutOperator, HITLOperator):
         by, at = _responder(event), _moment(event["responded_at"])
         note = str((event.get("params_input") or {}).get("note") or "")
         answer = "approved" if APPROVE in event["chosen_options"] else "rejected"
-        question = ti.xcom_pull(task_ids=ti.task_id, key=APPROVAL) or {}
+        question = left_by(context, ti.task_id, APPROVAL) or {}
         ti.xcom_push(key=APPROVAL, value={**question, "answer": answer, "by": by, "at": at, "note": note})
         about = f" {question['before']:g} %" if question else ""
         sentence = f"{by} {answer}{about} at {at}{f': {note}' if note else ''}"
@@ -196,13 +196,13 @@ class QuestionOperator(RolloutOperator, HITLOperator):
             self._verdicts(context),
             {alarm.name: alarm.state for alarm in alarms},
             until,
-            chart=chart_path(ti.dag_id, ti.run_id, ti.task_id.rpartition(".")[0]),
+            chart=chart_path(ti.dag_id, ti.run_id, group_name(ti.task_id, ti.map_index)),
             tab=tab_path(ti.dag_id, ti.run_id),
         )
 
     def _verdicts(self, context: Context) -> list[Verdict]:
         def left(task_id: str, key: str) -> Any:
-            return plain_xcom(context["ti"].xcom_pull(task_ids=task_id, key=key))
+            return plain_xcom(left_by(context, task_id, key))
 
         traces = [
             TaskTrace(

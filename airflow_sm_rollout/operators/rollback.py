@@ -21,6 +21,7 @@ class RollbackOperator(RolloutOperator):
     """
 
     ui_color = "#f7d9d3"
+    linked = "blue_endpoint"
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
         done = self.reach(context, AsBefore(), deadline)

@@ -14,7 +14,7 @@ from airflow_sm_rollout.core.figures import figures_to_dict
 from airflow_sm_rollout.core.goals import AsBefore, OnlyGreen
 from airflow_sm_rollout.core.rollout import from_json
 from airflow_sm_rollout.core.traces import FIGURES, NOTE
-from airflow_sm_rollout.operators.base import RolloutOperator
+from airflow_sm_rollout.operators.base import RolloutOperator, left_by
 from airflow_sm_rollout.operators.links import RolloutLink
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class SettleOperator(RolloutOperator):
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
         promoted = _states(context, [self.promote_task_id]).get(self.promote_task_id) == "success"
         done = self.reach(context, OnlyGreen() if promoted else AsBefore(), deadline)
+        self.linked = "green_endpoint" if done.outcome == "promoted" else "blue_endpoint"
         self._note_figures(context)
         context["ti"].xcom_push(key=NOTE, value={"kind": "settled", "outcome": done.outcome})
         return {"outcome": done.outcome, "state": done.reason}
@@ -48,9 +49,11 @@ class SettleOperator(RolloutOperator):
         from airflow_sm_rollout.aws.world import utc_now
 
         try:
-            handle = context["ti"].xcom_pull(task_ids=self.snapshot_task_id)
-            if handle:
-                figures = read_figures(self.connection.clients(), from_json(handle["frozen"]), utc_now())
+            handle = left_by(context, self.snapshot_task_id)
+            # After a deferral the record may be gone. The plan was frozen before green was a shadow, so its figures lack that.
+            self.found = self.found or (from_json(handle["frozen"]) if handle else None)
+            if self.found is not None:
+                figures = read_figures(self.connection.clients(), self.found, utc_now())
                 context["ti"].xcom_push(key=FIGURES, value=figures_to_dict(figures))
         except Exception as error:  # noqa: BLE001 - a picture that can't be drawn must not make a settled rollout look unsettled
             self.log.warning("The report will lack figures: %s", error)
@@ -72,7 +75,7 @@ class VerdictOperator(BaseOperator):
         self.watched_task_ids = list(watched_task_ids)
 
     def execute(self, context: Context) -> str:
-        settled = context["ti"].xcom_pull(task_ids=self.settle_task_id) or {}
+        settled = left_by(context, self.settle_task_id) or {}
         if settled.get("outcome") == "promoted":
             return self._note(context, f"Promoted: {settled['state']}")
         sentence = self._note(context, f"{self._end(context, settled)} because {self._reason(context)}")
@@ -86,12 +89,12 @@ class VerdictOperator(BaseOperator):
     def _end(self, context: Context, settled: dict[str, Any]) -> str:
         if settled:
             return f"Rolled back ({settled['state']})"
-        failed = context["ti"].xcom_pull(task_ids=self.settle_task_id, key="reason")
+        failed = left_by(context, self.settle_task_id, "reason")
         return f"NOT SETTLED ({failed or 'the settle task did not finish'}; run sm-rollout rollback)"
 
     def _reason(self, context: Context) -> str:
         for task_id in self.watched_task_ids:
-            reason = _text(context["ti"].xcom_pull(task_ids=task_id, key="reason"))
+            reason = _text(left_by(context, task_id, "reason"))
             if reason:
                 return f"in {task_id}: {reason}"
         states = _states(context, self.watched_task_ids)
@@ -109,8 +112,8 @@ def _text(reason: str | None) -> str:
 
 
 def _states(context: Context, task_ids: list[str]) -> dict[str, str]:
-    """States of tasks in this run."""
+    """States of tasks in this run; in a mapped task group, of those in the same run of it."""
     ti = context["ti"]
-    found = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id], task_ids=task_ids)
-    states: dict[str, str] = found.get(ti.run_id, {})
-    return states
+    found = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id], task_ids=task_ids, map_index=ti.map_index)
+    suffix = f"_{ti.map_index}"  # so Airflow's execution API calls a mapped task
+    return {name.removesuffix(suffix): state for name, state in found.get(ti.run_id, {}).items()}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import Goal, GreenShadowed
+from airflow_sm_rollout.core.traces import NOTE
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_sm_rollout.core.rollout import Rollout
 
 
@@ -30,6 +34,11 @@ class ShadowGreenOperator(DeployGreenOperator):
         if not 0 < percent <= 100:
             raise PlanError("percent", percent, "a percentage above 0 and at most 100")
         self.percent = percent
+
+    def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
+        handle = super().run_until(context, deadline)
+        context["ti"].xcom_push(key=NOTE, value={"kind": "shadow", "percent": self.percent})
+        return handle
 
     def goal(self, rollout: Rollout) -> Goal:
         if rollout.plan.traffic != "variants":

@@ -30,8 +30,11 @@ class SnapshotOperator(PlanningOperator):
         self.is_shadowed = is_shadowed
         super().__init__(**kwargs)
 
+    linked = "blue_endpoint"
+
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
         rollout = self.plan(context)
+        self.found = rollout
         blue, strategy = rollout.blue, rollout.plan.strategy
         self.log.info(
             "Blue is config %s, variant %s with weight %g on %d instance(s)",
@@ -60,5 +63,6 @@ class SnapshotOperator(PlanningOperator):
             "strategy": rollout.plan.strategy.name if rollout.plan.strategy else "single steps",
             "traffic": rollout.plan.traffic,
             "started_at": rollout.started_at.isoformat(),
-            "connection": self.connection.as_dict(),
+            # What else there is to a connection may be secret (a proxy's password), and is not heeded by the pages.
+            "connection": {"aws_conn_id": self.aws_conn_id, "region_name": self.region_name},
         }

@@ -14,7 +14,7 @@ from airflow_sm_rollout.core.evidence.bake import Bake
 from airflow_sm_rollout.core.evidence.sources import judged_alarms, judged_since
 from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.verdict import Verdict
-from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason, is_template
+from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason, is_template, left_by
 from airflow_sm_rollout.operators.planning import parse_alarms
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class AlarmSensor(RolloutOperator):
 
     def resume(self, context: Context, event: Any) -> dict[str, Any] | None:
         """Only in ``dag.test()``, which lets no trigger end its task: judge what the trigger has judged."""
-        return self._watch(context, context["ti"].xcom_pull(task_ids=self.task_id, key="bake"))
+        return self._watch(context, left_by(context, self.task_id, "bake"))
 
     def _begin(self, context: Context) -> dict[str, Any] | None:
         from airflow_sm_rollout.triggers.bake import BakeTrigger

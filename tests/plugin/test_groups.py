@@ -1,0 +1,172 @@
+"""Where in a DAG a rollout stands: in a mapped task group, or in none; and what its tasks link to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task, task_group
+
+from airflow_sm_rollout import (
+    DeployGreenOperator,
+    PromoteOperator,
+    ShiftWeightOperator,
+    SnapshotOperator,
+    blue_green_rollout,
+    canary_rollout,
+)
+from airflow_sm_rollout.plugin import live
+from operators.conftest import dag, run  # noqa: F401 - fixtures
+from operators.dag_runs import Ended
+from plugin.test_pages import path_of
+from production import BAD, GOOD, IMAGE, Production, alarm_of, meanwhile, wait_until
+
+OPTIONS: dict[str, Any] = {
+    "image": IMAGE,
+    "default_alarms": None,
+    "tolerances": None,
+    "limits": {"min_requests": 0},
+    "poke_interval": 0.2,
+}
+
+
+@pytest.fixture(autouse=True)
+def no_clients_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_clients", {})
+
+
+def test_each_run_of_a_mapped_task_group_is_a_rollout_of_its_own(
+    dag: DAG,  # noqa: F811
+    run: Callable[[DAG], Ended],  # noqa: F811
+    production: Production,
+    pages: Callable[[str], str],
+) -> None:
+    production.put_endpoint("prices")
+    before = production.describe("prices")
+    with dag:
+
+        @task_group
+        def each(endpoint: Any, artifact: Any, alarm: Any) -> None:
+            canary_rollout(
+                endpoint_name=endpoint, model_data_url=artifact, alarms=alarm, steps=[25, 100], bake=1, **OPTIONS
+            )
+
+        each.expand_kwargs(
+            [
+                {"endpoint": "fraud", "artifact": GOOD, "alarm": alarm_of("fraud")},
+                {"endpoint": "prices", "artifact": BAD, "alarm": alarm_of("prices")},
+            ]
+        )
+    ring = meanwhile(
+        lambda: production.shares("prices").green > 0,
+        lambda: production.set_alarm(alarm_of("prices"), "ALARM", "37 > 5"),
+    )
+    with ring:
+        ended = run(dag)
+    assert ended.state == "failed"
+    assert production.describe("prices") == before
+    assert production.shares("fraud").of == dict.fromkeys(production.shares("fraud").of, 100.0) != {}
+
+    path = path_of(dag)
+    reports = {report["endpoint"]: report for report in json.loads(pages(f"{path}/report.json"))}
+    outcomes = {name: (report["group"], report["outcome"]) for name, report in reports.items()}
+    assert outcomes == {"fraud": ("each.canary [0]", "promoted"), "prices": ("each.canary [1]", "rolled_back")}
+    assert "37 > 5" in reports["prices"]["sentence"]
+    for report in reports.values():
+        names = [each["name"] for each in report["tasks"]]
+        assert (names[:2], names[-2:]) == (["snapshot", "deploy_green"], ["settle", "verdict"])
+        assert len(names) == len(set(names))
+    assert "prices: rolled back" in pages(f"{path}/chart.svg?group=each.canary+%5B1%5D")
+    listed = pages("/?endpoint=prices")
+    assert 'class="word rolled_back"' in listed
+    assert 'class="word promoted"' in pages("/?endpoint=fraud&outcome=promoted")
+
+
+def test_a_snapshot_outside_of_any_group_is_a_rollout_of_the_tasks_outside_of_others(
+    dag: DAG,  # noqa: F811
+    run: Callable[[DAG], Ended],  # noqa: F811
+    production: Production,
+    pages: Callable[[str], str],
+) -> None:
+    production.put_endpoint("prices")
+    quick = {"poke_interval": 0.2}
+    with dag:
+        snapshot = SnapshotOperator(task_id="snapshot", endpoint_name="fraud", model_data_url=GOOD, **OPTIONS)
+        deploy = DeployGreenOperator(task_id="deploy", rollout=snapshot.output, **quick)
+        shift = ShiftWeightOperator(task_id="shift", rollout=snapshot.output, share=100, **quick)
+        promote = PromoteOperator(task_id="promote", rollout=snapshot.output, **quick)
+        group = canary_rollout(endpoint_name="prices", model_data_url=GOOD, steps=[100], bake=0.3, **OPTIONS)
+        snapshot >> deploy >> shift >> promote >> group
+    assert run(dag).state == "success"
+
+    def told() -> Any:
+        reports = json.loads(pages(f"{path_of(dag)}/report.json"))
+        return reports if reports[0]["outcome"] != "not_settled" else None
+
+    outside, inside = wait_until(told)
+    assert [each["name"] for each in outside["tasks"]] == ["snapshot", "deploy", "shift", "promote"]
+    assert (outside["group"], outside["outcome"]) == ("", "promoted")
+    assert outside["sentence"].startswith("Promoted: ")
+    assert (inside["group"], inside["outcome"], len(inside["tasks"])) == ("canary", "promoted", 7)
+
+
+def test_single_operators_without_a_snapshot_leave_the_tab_empty_and_it_says_why(
+    dag: DAG,  # noqa: F811
+    run: Callable[[DAG], Ended],  # noqa: F811
+    production: Production,
+    pages: Callable[[str], str],
+) -> None:
+    with dag:
+        deploy = DeployGreenOperator(task_id="deploy", endpoint_name="fraud", model_data_url=GOOD, **OPTIONS)
+        deploy >> task(lambda: None, task_id="nothing")()
+    run(dag)
+    page = pages(path_of(dag))
+    assert "No rollout has been planned in this run" in page
+    assert "sm-rollout status ENDPOINT" in page
+
+
+def linked(ended: Ended, task_id: str, link: str) -> str:
+    return str(ended.xcoms[task_id, f"_link_{link}"]).rpartition(
+        "/endpoints/" if link == "EndpointLink" else "search="
+    )[2]
+
+
+@pytest.mark.parametrize("artifact", [GOOD, BAD])
+def test_with_two_endpoints_links_lead_to_one_that_is_there(
+    artifact: str,
+    dag: DAG,  # noqa: F811
+    run: Callable[[DAG], Ended],  # noqa: F811
+    production: Production,
+) -> None:
+    production.ssm.put_parameter(
+        Name="/sm-rollout-live/orders", Value=json.dumps({"endpoint_name": "fraud"}), Type="String"
+    )
+    with dag:
+        blue_green_rollout(
+            endpoint_name="orders",
+            model_data_url=artifact,
+            alarms=[alarm_of("fraud")],
+            traffic="endpoints",
+            delete_blue=True,
+            drain=0,
+            bake=3,
+            **OPTIONS,
+        )
+
+    def live_name() -> str:
+        found = production.ssm.get_parameter(Name="/sm-rollout-live/orders")["Parameter"]["Value"]
+        return str(json.loads(found)["endpoint_name"])
+
+    state = "OK" if artifact == GOOD else "ALARM"
+    with meanwhile(lambda: live_name() != "fraud", lambda: production.set_alarm(alarm_of("fraud"), state, "37 > 5")):
+        ended = run(dag)
+    green = ended.xcoms["blue_green.snapshot", "return_value"]["green_endpoint"]
+    assert green.startswith("orders-")
+    for name in ("deploy_green", "shift_100"):
+        assert linked(ended, f"blue_green.{name}", "EndpointLink") == green
+    assert linked(ended, "blue_green.snapshot", "EndpointLink") == "fraud"
+    there = [each["EndpointName"] for each in production.sagemaker.list_endpoints()["Endpoints"]]
+    assert there == [linked(ended, "blue_green.settle", "EndpointLink")] == [green if artifact == GOOD else "fraud"]
+    assert linked(ended, "blue_green.settle", "AlarmsLink") == "orders"
