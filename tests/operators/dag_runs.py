@@ -28,9 +28,13 @@ class Ended:
         return str(self.xcoms.get((task_id, "reason"), ""))
 
 
-def run_dag(dag: DAG) -> Ended:
+def run_dag(dag: DAG, **conf: Any) -> Ended:
+    """The whole DAG, to its end.
+
+    :param conf: what a person has filled in in its form.
+    """
     _store(dag)
-    ended = dag.test()
+    ended = dag.test(run_conf=conf or None)
     instances = ended.get_task_instances()
     return Ended(
         state=str(ended.state),
