@@ -26,6 +26,7 @@ from airflow_sm_rollout.core.evidence.sources import (
     needs_greens_figures,
     planned_comparison,
     sources_of,
+    tolerances_in,
 )
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.verdict import Judgement
@@ -123,8 +124,9 @@ def _judge_evidence(
         judgements.append(judge_schedule(schedule, executions, sources.since))
     comparison = None
     if plan.tolerances is not None:
+        tolerances = tolerances_in(plan.tolerances, bake.ends_at - bake.started_at, is_over=is_over)
         planned = planned_comparison(rollout)
-        comparison = compare(baseline, periods, plan.tolerances, planned=planned, since=bake.started_at)
+        comparison = compare(baseline, periods, tolerances, planned=planned, since=bake.started_at)
         judgements.insert(0, judge_comparison(comparison, rollout, watched.share))
     return _Evidence(judgements, comparison, _describe_gaps(bake, watched, periods))
 

@@ -18,7 +18,7 @@ from airflow_sm_rollout.core.converge import validate_plan, why_unsuited
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.evidence.plan import published_every
-from airflow_sm_rollout.core.evidence.sources import THRESHOLDS_FROM
+from airflow_sm_rollout.core.evidence.sources import THRESHOLDS_FROM, why_unprovable
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
@@ -110,6 +110,9 @@ def _refuse_unready(clients: Clients, rollout: Rollout) -> None:
     unsuited = why_unsuited(rollout)
     if unsuited:
         raise RolloutRefused(f"traffic={rollout.plan.traffic!r}: {unsuited}. Nothing was changed")
+    unprovable = why_unprovable(rollout)
+    if unprovable:
+        raise RolloutRefused(f"{unprovable}. Nothing was changed")
     too_large = why_too_large(rollout)
     if too_large:
         raise RolloutRefused(f"the rollout can't be recorded: {too_large}. Nothing was changed")

@@ -10,13 +10,15 @@ from typing import Any, ClassVar
 import pytest
 
 from airflow_sm_rollout.aws.bake import Memory, Watched, look_at_bake
+from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.evidence.bake import Bake
 from airflow_sm_rollout.core.evidence.limits import Limits
 from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
 from airflow_sm_rollout.core.evidence.sources import judged_since
 from airflow_sm_rollout.core.goals import GreenDeployed, GreenShadowed, GreenShare
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.core.strategy import Strategy, canary
 from airflow_sm_rollout.core.verdict import Judgement, Verdict
 from convergence.guardrails_lab import CANARY_BAKES_AT, GuardrailsLab
@@ -146,6 +148,20 @@ def test_a_rollout_under_traffic_is_healthy_at_each_step_by_all_that_may_be_watc
         judgement = watched.judge()
         assert judgement.verdict is Verdict.HEALTHY
         assert "were answered with an error; max_error_rate allows 5 %" in judgement.reason
+
+
+def test_a_rollout_that_wants_proof_is_refused_where_blue_has_had_no_calls_to_compare_with() -> None:
+    lab = Lab()
+    plan = Plan(lab.strategy, evidence=Evidence(require_proof=True))
+
+    def begin() -> Rollout:
+        return plan_rollout(lab.clients, lab.names, {}, Green(model_name=model), plan, lab.now())
+
+    model = lab.clients.sagemaker.list_models()["Models"][0]["ModelName"]
+    with pytest.raises(RolloutRefused, match=r"require_proof=True .* Nothing was changed"):
+        begin()
+    call(lab, minutes=5)
+    assert begin().thresholds is not None
 
 
 def test_a_gap_is_told_while_the_bake_goes_on_and_is_no_end_of_it() -> None:

@@ -14,7 +14,7 @@ from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.evidence.bake import Bake
 from airflow_sm_rollout.core.evidence.limits import Limits
-from airflow_sm_rollout.core.evidence.plan import Evidence
+from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
 from airflow_sm_rollout.core.evidence.sources import judged_alarms
 from airflow_sm_rollout.core.evidence.tolerances import Tolerances
 from airflow_sm_rollout.core.goals import GreenShadowed
@@ -108,6 +108,28 @@ def test_proof_is_wanted_of_each_bake_in_which_there_is_a_blue_to_compare_with(
     lab.serve(3, blue={"requests": 0}, green={"requests": 20})
     lab.pass_time(600)
     assert lab.look().judgement.verdict is verdict
+
+
+def latencies(calls: int) -> list[float]:
+    """As blue's thresholds have them."""
+    return [50] * (calls // 2) + [150] * (45 * calls // 100) + [250] * (4 * calls // 100) + [350] * (calls // 100)
+
+
+@pytest.mark.parametrize("minutes", [5, 10])
+def test_health_is_proven_in_a_bake_that_is_no_longer_than_the_shortest_that_is_wanted(minutes: int) -> None:
+    lab = BakingLab(require_proof=True, end_early=True)
+    lab.rollout = replace(lab.rollout, thresholds=Thresholds(100_000, 200_000, 300_000))
+    lab.bake = replace(lab.bake, ends_at=lab.now() + timedelta(minutes=minutes), ends_early=True)
+    blue, green = ({"requests": calls, "milliseconds": latencies(calls)} for calls in (500, 300))
+    for _ in range(6 * minutes):
+        publish(lab.sandbox, lab.rollout.blue_dimensions, lab.now(), **blue)
+        publish(lab.sandbox, lab.rollout.green_dimensions, lab.now(), **green)
+        lab.pass_time(10)
+        if lab.now() < lab.bake.ends_at:
+            assert lab.look().judgement.verdict is Verdict.WATCHING
+    proven = lab.look()
+    assert proven.judgement.verdict is Verdict.HEALTHY
+    assert "does as well as blue" in proven.judgement.reason
 
 
 def test_a_shadow_is_judged_by_what_it_did_with_the_copies() -> None:

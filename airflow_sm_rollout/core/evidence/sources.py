@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding
 from airflow_sm_rollout.core.evidence.plan import Thresholds
+from airflow_sm_rollout.core.evidence.tolerances import Tolerances
 from airflow_sm_rollout.core.rollout import Plan, Rollout
 from airflow_sm_rollout.core.verdict import Judgement, Verdict
 
@@ -144,6 +145,28 @@ def planned_comparison(rollout: Rollout) -> timedelta:
     steps = rollout.plan.strategy.steps if rollout.plan.strategy and not is_shadow(rollout) else ()
     beside = sum((step.bake for step in steps if step.share < 100), timedelta())
     return beside or _UNPLANNED
+
+
+def why_unprovable(rollout: Rollout) -> str:
+    """Why the comparison can't prove this green healthy, if the plan wants that; empty: it can."""
+    if not rollout.plan.evidence.require_proof or rollout.thresholds is not None:
+        return ""
+    return (
+        "require_proof=True wants green to be proven healthy, also in its latency, and blue has had no calls in the last hour to compare "
+        "that with"
+    )
+
+
+def tolerances_in(tolerances: Tolerances, bake: timedelta, *, is_over: bool) -> Tolerances:
+    """The tolerances for a look at a bake. At its end health has to have been proven in its second half, however long the user wants green
+    to bake: a bake that is no longer than that could never prove it.
+
+    :param bake: its length as planned.
+    """
+    if not is_over:
+        return tolerances
+    half = bake / timedelta(minutes=2)
+    return replace(tolerances, min_bake_minutes=min(tolerances.min_bake_minutes, half))
 
 
 def judge_comparison(comparison: Comparison, rollout: Rollout, share: float | None) -> Judgement:
