@@ -111,6 +111,8 @@ def test_nothing_sticks_out_of_a_narrow_window_and_the_dark_is_dark(pages: Pages
     width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert browser.driver.execute_script(width) == 0
     assert browser.driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(22, 25, 29)"
+    [did] = [cell for cell in browser.driver.find_elements(By.CSS_SELECTOR, "td.did") if "green has 25 %" in cell.text]
+    assert did.size["width"] > 300, "a column of single letters"
     told = browser.driver.find_element(By.TAG_NAME, "main").text
     for words in ("has 25 % of the requests", "Green against blue so far", "4 of 16 needed"):
         assert words in told

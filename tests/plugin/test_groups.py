@@ -12,15 +12,18 @@ from airflow.sdk import DAG, task, task_group
 from airflow_sm_rollout import (
     DeployGreenOperator,
     PromoteOperator,
+    ShadowGreenOperator,
     ShiftWeightOperator,
     SnapshotOperator,
     blue_green_rollout,
     canary_rollout,
 )
 from airflow_sm_rollout.plugin import live
+from airflow_sm_rollout.plugin.live import read_compared
+from airflow_sm_rollout.plugin.reads import Found, read_rollouts
 from operators.conftest import dag, run  # noqa: F401 - fixtures
 from operators.dag_runs import Ended
-from plugin.test_pages import path_of
+from plugin.test_pages import of_path, path_of
 from production import BAD, GOOD, IMAGE, Production, alarm_of, meanwhile, wait_until
 
 OPTIONS: dict[str, Any] = {
@@ -170,3 +173,43 @@ def test_with_two_endpoints_links_lead_to_one_that_is_there(
     there = [each["EndpointName"] for each in production.sagemaker.list_endpoints()["Endpoints"]]
     assert there == [linked(ended, "blue_green.settle", "EndpointLink")] == [green if artifact == GOOD else "fraud"]
     assert linked(ended, "blue_green.settle", "AlarmsLink") == "orders"
+
+
+def test_a_shadow_and_the_comparison_so_far_are_told(
+    dag: DAG,  # noqa: F811
+    run: Callable[[DAG], Ended],  # noqa: F811
+    production: Production,
+    pages: Callable[[str], str],
+) -> None:
+    quick = {"poke_interval": 0.2}
+    with dag:
+        options = {**OPTIONS, "tolerances": {}, "model_data_url": GOOD}
+        snapshot = SnapshotOperator(task_id="snapshot", endpoint_name="fraud", **options)
+        snapshot >> ShadowGreenOperator(task_id="shadow", rollout=snapshot.output, percent=50, **quick)
+    with production.traffic("fraud", requests_per_second=20):
+        run(dag)
+        path = path_of(dag)
+        [found] = found_in(path)
+        compared = wait_until(lambda: (told := read_compared(found)) and told["green_requests"] and told, 90)
+        assert compared["metrics"][0]["metric"] == "errors_5xx"
+        assert compared["blue_requests"] > compared["green_requests"]
+
+        def told() -> Any:
+            [report] = json.loads(pages(f"{path}/report.json"))
+            return (
+                report
+                if report["figures"] and sum(point["requests"] for point in report["figures"]["shadow"])
+                else None
+            )
+
+        facts = dict(wait_until(told)["facts"])
+    assert facts["How much traffic it had"].startswith("copies of 50 % of the requests from ")
+    assert "none counted" in facts["How many requests failed"]
+    assert "; as a shadow 0 of " in facts["How many requests failed"]
+
+
+def found_in(path: str) -> tuple[Found, ...]:
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        return read_rollouts(session, *of_path(path)).found
