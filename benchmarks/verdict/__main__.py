@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from benchmarks.verdict.bound import find_bounds
 from benchmarks.verdict.cells import HELD_BACK, TUNING, Half
 from benchmarks.verdict.goals import judge_goals
 from benchmarks.verdict.outcome import Outcome
@@ -43,8 +44,8 @@ def main(arguments: list[str]) -> None:
         rows.append(row)
         print(_render(row), flush=True)
     print()
-    for goal in [*judge_goals(rows), *measure_timings()]:
-        print(goal.render())
+    for line in [*judge_goals(rows), *find_bounds(half), *measure_timings()]:
+        print(line.render())
     print(f"\n{len(rows)} cells in {time.perf_counter() - begun:.0f} s")
 
 

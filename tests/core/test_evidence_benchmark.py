@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.verdict import alarms, kayenta
+from benchmarks.verdict.bound import find_bounds
 from benchmarks.verdict.cells import HELD_BACK, TUNING
 from benchmarks.verdict.goals import judge_goals
 from benchmarks.verdict.outcome import Outcome, first_minute
@@ -58,8 +59,8 @@ def test_a_model_that_fails_every_call_is_seen_by_the_second_minute() -> None:
     for requests in (600, 6000, 60_000):
         assert row("every call fails", requests).ours.caught(1.0) <= 2
     # Six calls a minute, sometimes two: not always proof by then.
-    assert row("every call fails", 60).ours.caught(0.5) <= 2
-    assert row("every call fails", 60).ours.caught(1.0) <= 8
+    assert row("every call fails", 60).ours.caught(0.85) <= 2
+    assert row("every call fails", 60).ours.caught(1.0) <= 4
 
 
 def test_the_goals_are_judged_from_the_rows() -> None:
@@ -70,6 +71,19 @@ def test_the_goals_are_judged_from_the_rows() -> None:
     passing = Row(rows[1].cell, dict.fromkeys(JUDGES, never))
     broken = {goal.promise: goal for goal in judge_goals([*rows, passing])}
     assert broken["no pass without traffic"].broken == ("no traffic, 6,000/min, green 10 %: 100.0 %",)
+
+
+def test_in_noise_no_threshold_passes_what_is_healthy_and_stops_twice_the_errors_by_minute_10() -> None:
+    clean, noisy = find_bounds(HELD_BACK)
+    assert clean.healthy > 0.98
+    assert clean.harmful < 0.02
+    # So a rule that passes 95 % by then must break the other promise, of 5 %.
+    assert noisy.healthy < 0.9
+    assert noisy.harmful > 0.1
+
+
+def test_a_healthy_model_in_calm_traffic_passes_by_minute_10() -> None:
+    assert row("clean", 6000).ours.passed_by(10) >= 0.95
 
 
 def test_the_same_seed_makes_the_same_figures() -> None:

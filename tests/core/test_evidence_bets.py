@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_sm_rollout.core.evidence.bets import FIRST_STAKE, Capital, Count, HarmTest, LineTest, SplitTest
+from airflow_sm_rollout.core.evidence.bets import FIRST_STAKE, Capital, Count, HarmTest, HealthTest, LineTest, SplitTest
 from airflow_sm_rollout.core.evidence.dispersion import Dispersion, estimate_bunching, estimate_noise
 
 INDEPENDENT = Dispersion(1.0, 0.0)
@@ -47,10 +47,20 @@ def split_capital(
 
 
 def line_capital(
-    ratio: float, points: float, odds: float | None, dispersion: Dispersion, blue_rate: float
+    ratio: float, points: float, odds: float | None, dispersion: Dispersion, blue_rate: float, boldness: float = 1.0
 ) -> Callable[[Count, Count], float]:
+    """:param odds: ``None``: bets on health, as boldly as ``boldness`` says."""
     test = LineTest(ratio, points, dispersion)
-    return lambda green, blue: math.exp(test.log_factor(green, blue, blue_rate, odds, 1.0))
+
+    def capital(green: Count, blue: Count) -> float:
+        meeting = test.meet(green[0], blue[0], blue_rate, 1.0)
+        if meeting is None:
+            return 1.0
+        on_health = meeting.line - boldness * (meeting.line - blue_rate)
+        target = on_health if odds is None else meeting.above(odds)
+        return math.exp(meeting.log_factor(green[1], blue[1], target))
+
+    return capital
 
 
 @pytest.mark.parametrize("dispersion", [INDEPENDENT, DEFAULT])
@@ -81,8 +91,8 @@ def test_splitting_events_wins_nothing_against_a_green_on_the_opened_line(ratio:
 def test_a_line_wins_nothing_against_a_green_on_it(
     ratio: float, points: float, odds: float | None, dispersion: Dispersion
 ) -> None:
-    for blue, guess in itertools.product(BLUE_RATES, (0.5, 1, 2)):
-        capital = line_capital(ratio, points, odds, dispersion, guess * blue)
+    for blue, guess, boldness in itertools.product(BLUE_RATES, (0.5, 1, 2), (0.1, 0.5, 1)):
+        capital = line_capital(ratio, points, odds, dispersion, guess * blue, boldness)
         assert expectation(15, 40, ratio * blue + points, blue, capital) <= 1 + 1e-9
 
 
@@ -113,12 +123,14 @@ def test_noise_of_each_variants_own_wins_next_to_nothing(calls: int, share: floa
 
 
 def test_a_line_never_bets_on_its_other_side() -> None:
-    capital = line_capital(10.0, 0.0, 100.0, INDEPENDENT, 0.003)
-    assert expectation(20, 30, 0.0, 0.003, capital) <= 1 + 1e-9
+    """The nearest point of the line may be beyond the green that is bet on, where hardly anything is known of blue."""
+    capital = line_capital(1.0, 0.3, 1.3, INDEPENDENT, 0.01)
+    assert expectation(100, 10, 0.0, 0.01, capital) == pytest.approx(1)
 
 
 def test_six_failed_calls_against_a_calm_blue_are_most_of_a_proof() -> None:
-    assert LineTest(3.0, 0.05, DEFAULT).log_factor((6, 6), (54, 0), 0.005, 100.0, 1.0) > 7.5
+    (factor,) = LineTest(3.0, 0.05, DEFAULT).log_factors((6, 6), (54, 0), 0.005, [100.0], 1.0)
+    assert factor > 7.5
 
 
 def test_a_bunch_of_errors_counts_no_more_than_its_size_allows() -> None:
@@ -144,10 +156,13 @@ def test_any_figures_leave_a_finite_capital(x_green: int, x_blue: int, blue_rate
     harm = HarmTest(1.1, 0.0005, DEFAULT, [(1.7, 0.4), (3.5, 0.6)])
     harm.bet((600, x_green), (5400, x_blue), blue_rate, 0.03, minutes)
     assert 0 < harm.evidence < math.exp(2.5 * max(minutes, 0.5)) + 1
-    for odds in (None, 3.0, 50.0):
-        assert math.isfinite(
-            LineTest(3.0, 0.05, DEFAULT).log_factor((600, x_green), (5400, x_blue), blue_rate, odds, minutes)
-        )
+    line = LineTest(3.0, 0.05, DEFAULT)
+    for factor in line.log_factors((600, x_green), (5400, x_blue), blue_rate, [3.0, 50.0], minutes):
+        assert math.isfinite(factor)
+    health = HealthTest(line, 20.0, 10.0, stake=0.85)
+    for _ in range(50):
+        health.bet((600, x_green), (5400, x_blue), blue_rate, minutes)
+        assert 0 <= health.evidence <= 201
 
 
 @pytest.mark.parametrize(("minutes", "most"), [(1 / 6, 1.25), (1.0, 2.5), (2.0, 5.0)])
@@ -237,3 +252,68 @@ def test_noise_of_slow_calls_is_found_in_the_baseline(noise: float) -> None:
     alternating = [(10_000, round(500 * (1 + noise * (1 if index % 2 else -1)))) for index in range(100)]
     found = estimate_noise(alternating, Dispersion(1.0, 0.1)).own_noise
     assert 0.8 * noise < found < 2 * noise
+
+
+def history(size: int) -> list[tuple[int, int]]:
+    """90 minutes of 6,000 calls of which 30 fail on average, in bunches."""
+    return draw(5, 30, size, 90)
+
+
+def test_health_is_bet_on_with_what_history_shows_where_it_shows_something() -> None:
+    calm, unknown = Dispersion(1.0, 0.15), Dispersion(1.25, 0.25)
+    assert estimate_bunching(history(1), calm, unknown=unknown).bunching < 1.25
+    assert estimate_bunching(history(10), calm, unknown=unknown).bunching > 5
+    assert estimate_bunching([(6000, 0)] * 90, calm, unknown=unknown) == unknown
+
+
+def test_no_way_to_stake_wins_anything_against_a_green_on_the_line() -> None:
+    """All outcomes of three periods, after each of which the stake is chosen anew."""
+
+    def expected(outcomes: Sequence[tuple[int, int]], chance: float) -> float:
+        health = HealthTest(LineTest(1.5, 0.1, INDEPENDENT), 5.0, 3.0, stake=0.85)
+        for number, (x_green, x_blue) in enumerate(outcomes):
+            if number == 1:
+                health.stake_all()
+            health.bet((3, x_green), (5, x_blue), 0.2, 1.0)
+        if len(outcomes) == 3:
+            return chance * health.evidence
+        return sum(
+            expected([*outcomes, (x_green, x_blue)], chance * chance_green * chance_blue)
+            for (x_green, chance_green), (x_blue, chance_blue) in itertools.product(
+                enumerate(binomial(3, 1.5 * 0.2 + 0.1)), enumerate(binomial(5, 0.2))
+            )
+        )
+
+    assert 0.8 < expected([], 1.0) <= 1 + 1e-9
+
+
+def bet_on_health(seed: int, deadline: float, minutes: int = 10) -> float:
+    """Evidence after ten minutes of a healthy green with 600 of 6,000 calls a minute, of which one in 200 fails."""
+    health = HealthTest(LineTest(1.5, 0.003, Dispersion(1.25, 0.15)), 20.0, deadline, stake=1.0)
+    for (_, x_green), (_, x_blue) in zip(draw(seed, 3, 1, minutes), draw(seed + 50_000, 27, 1, minutes), strict=True):
+        health.bet((600, x_green), (5400, x_blue), 0.005, 1.0)
+    return health.evidence
+
+
+def test_a_stake_that_knows_its_deadline_meets_it_more_often_than_the_one_that_grows_fastest() -> None:
+    seeds = range(1, 20_000, 37)
+    # A deadline that is over by the first period, and the next, are near enough for the largest stake.
+    by_deadline, fastest = (
+        sum(bet_on_health(seed, deadline) >= 20 for seed in seeds) / len(seeds) for deadline in (10.0, 1e-6)
+    )
+    assert by_deadline > 0.95
+    assert fastest < 0.93
+
+
+def test_capital_that_is_enough_is_not_heaped_up() -> None:
+    health = HealthTest(LineTest(1.5, 0.003, DEFAULT), 20.0, 10.0, stake=0.85)
+    assert health.evidence == 1
+    health.stake_all()
+    for _ in range(2_000):
+        health.bet((60_000, 300), (540_000, 2_700), 0.005, 1.0)
+    assert 20 <= health.evidence <= 200
+    bad_minutes = 0
+    while health.evidence >= 20:
+        health.bet((60_000, 900), (540_000, 2_700), 0.005, 1.0)
+        bad_minutes += 1
+    assert bad_minutes <= 10

@@ -44,6 +44,17 @@ that grow fastest, the projection of an alternative on the null (Grünwald, de H
 2302.11401), by a quadratic approximation of the divergence or, near the far end, from the projection of a green that fails every call.
 ``s = 1 / (bunching + own_noise^2 n q / (1 - q))``, ``q`` the variant's rate on the line.
 
+**Betting on health** is a line test whose stake follows from what is still missing. Whoever bets so that the capital grows fastest has
+it there, on average, soonest, but often late. What is wanted is to have 1 / beta of it by a deadline, the end of the least bake, and for
+that the best bet is the one that hedges a digital option (Browne 1999, "Reaching goals by a deadline", Adv. Appl. Probab.
+31): of a capital that is ``w`` of the goal, with ``z`` what the rest of the time is expected to tell, in standard deviations,
+
+    stake = density(quantile(w)) / (w z)     of the stake that grows fastest, ``quantile`` and ``density`` being the standard normal's.
+
+It is small where little is missing, so that what was won is kept; but never less than a tenth, so that a green which gets worse loses
+it, nor more than 1. Deadlines are followed by ones 3.5 times as late. Any stake is fair that is known before the period, so the level
+does not depend on any of this.
+
 Assumed, so what breaks it: calls are routed at random, not by client; given the rates of a period, calls are independent up to the
 dispersion; events are counted in the period of their call; thresholds and tolerances are fixed before; one process for a whole rollout.
 An error that only green's instance makes is green's, also where the instance is to blame.
@@ -52,7 +63,8 @@ An error that only green's instance makes is green's, also where the instance is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, log, log1p
+from math import exp, log, log1p, sqrt
+from statistics import NormalDist
 
 from airflow_sm_rollout.core.evidence.dispersion import Dispersion
 
@@ -64,6 +76,12 @@ _MOST_LOG_A_MINUTE = 2.5
 _OPENING = 2.0
 _NEAR_CERTAIN = 0.98
 _HARDLY_EVER = 2.0
+_NORMAL = NormalDist()
+_LEAST_OF_GOAL, _MOST_OF_GOAL = 1e-9, 0.9
+_NEXT_DEADLINE = 3.5
+_LEAST_STAKE = 0.1
+_ENOUGH = 10.0
+_MOST_EXPONENT = 60.0
 
 
 class Capital:
@@ -131,7 +149,7 @@ class HarmTest:
         :param minutes: the period's length.
         """
         if self._points > _HARDLY_EVER * blue_rate:
-            factors = [self._line.log_factor(green, blue, blue_rate, a, minutes) for a in self._odds]
+            factors = self._line.log_factors(green, blue, blue_rate, self._odds, minutes)
         else:
             factors = self._split.log_factors(green, blue, blue_rate, minutes)
         most = _MOST_LOG_A_MINUTE * max(minutes, 0.5)
@@ -183,51 +201,140 @@ class LineTest:
     :param ratio: the line is ``ratio`` times blue's rate plus ``points``.
     """
 
-    __slots__ = ("_bunching", "_most_b0", "_noise", "_points", "_ratio")
+    __slots__ = ("_bunching", "_noise", "points", "ratio")
 
     def __init__(self, ratio: float, points: float, dispersion: Dispersion) -> None:
-        self._ratio, self._points = ratio, points
+        self.ratio, self.points = ratio, points
         self._bunching, self._noise = dispersion.bunching, dispersion.own_noise**2
-        self._most_b0 = _NEAR_CERTAIN * (1 - points) / ratio
 
-    def log_factor(self, green: Count, blue: Count, blue_rate: float, odds: float | None, minutes: float) -> float:
-        """Logarithm of what a period multiplies the capital by.
-
-        :param odds: bets that green's odds are so many times, more than 1, those of the line; ``None``: that its rate is blue's, which
-            has to be below the line.
-        """
-        line = self._ratio * blue_rate + self._points
+    def meet(self, n_green: int, n_blue: int, blue_rate: float, minutes: float) -> Meeting | None:
+        """What may be bet in a period, which may depend on nothing else; ``None``: nothing, the line is at the end of what is possible."""
+        line = self.ratio * blue_rate + self.points
         if line >= _NEAR_CERTAIN:
-            return 0.0
-        (n_green, x_green), (n_blue, x_blue) = green, blue
+            return None
         noise = self._noise / _noise_lasts(minutes)
-        power_green = 1 / (self._bunching + noise * n_green * line / (1 - line))
-        power_blue = 1 / (self._bunching + noise * n_blue * blue_rate / (1 - blue_rate))
-        target = blue_rate if odds is None else odds * line / (1 - line + odds * line)
-        m_green, m_blue = n_green * power_green, n_blue * power_blue
-        b0 = self._project(m_green, m_blue, blue_rate, line, target)
-        g0 = self._ratio * b0 + self._points
+        green = 1 / (self._bunching + noise * n_green * line / (1 - line))
+        blue = 1 / (self._bunching + noise * n_blue * blue_rate / (1 - blue_rate))
+        return Meeting(self, line, blue_rate, (n_green, n_blue), (green, blue))
+
+    def log_factors(
+        self, green: Count, blue: Count, blue_rate: float, odds: Sequence[float], minutes: float
+    ) -> list[float]:
+        """Logarithms of what a period multiplies capitals by that bet on green's odds being so many times those of the line."""
+        meeting = self.meet(green[0], blue[0], blue_rate, minutes)
+        if meeting is None:
+            return [0.0] * len(odds)
+        return [meeting.log_factor(green[1], blue[1], meeting.above(each)) for each in odds]
+
+
+class Meeting:
+    """A period of a line test before its events are known.
+
+    :param calls: green's and blue's; so ``powers``, by which the dispersion makes a call count less.
+    :ivar line: the line's rate where blue's is ``blue_rate``.
+    """
+
+    __slots__ = ("_calls", "_m_blue", "_m_green", "_powers", "_test", "blue_rate", "line")
+
+    def __init__(
+        self,
+        test: LineTest,
+        line: float,
+        blue_rate: float,
+        calls: tuple[int, int],
+        powers: tuple[float, float],
+    ) -> None:
+        self._test, self.line, self.blue_rate = test, line, blue_rate
+        self._calls, self._powers = calls, powers
+        self._m_green, self._m_blue = calls[0] * powers[0], calls[1] * powers[1]
+
+    def above(self, odds: float) -> float:
+        """The rate whose odds are so many times those of the line."""
+        return odds * self.line / (1 - self.line + odds * self.line)
+
+    @property
+    def tells(self) -> float:
+        """What it is expected to tell of a green as good as blue: the squared distance to the line in standard deviations."""
+        of_blue = self._test.ratio**2 * self.blue_rate * (1 - self.blue_rate)
+        variance = self.line * (1 - self.line) / self._m_green + of_blue / self._m_blue
+        return (self.line - self.blue_rate) ** 2 / variance
+
+    def log_factor(self, x_green: int, x_blue: int, target: float) -> float:
+        """Logarithm of what the period multiplies the capital by.
+
+        :param target: the rate that green is bet to have: above the line a bet on harm, below it one on health.
+        """
+        ratio = self._test.ratio
+        b0 = self._project(target)
+        g0 = ratio * b0 + self._test.points
         u = (target - g0) / (g0 * (1 - g0))
-        if (u > 0) is (odds is None):
+        if (u > 0) is (target <= self.line):
             return 0.0
-        w = self._ratio * m_green * u / m_blue
+        w = ratio * self._m_green * u / self._m_blue
         # Each factor must stay above 0, and not too near.
         most = (w * (1 - b0) if w > 0 else -w * b0) / 0.95
         if most > 1:
             u, w = u / most, w / most
+        (n_green, n_blue), (power_green, power_blue) = self._calls, self._powers
         of_green = x_green * log1p(u * (1 - g0)) + (n_green - x_green) * log1p(-u * g0)
         of_blue = x_blue * log1p(-w * (1 - b0)) + (n_blue - x_blue) * log1p(w * b0)
         return power_green * of_green + power_blue * of_blue
 
-    def _project(self, m_green: float, m_blue: float, blue_rate: float, line: float, target: float) -> float:
+    def _project(self, target: float) -> float:
         """``b0``: where the line is nearest to green at ``target`` and blue at its rate."""
-        pull = self._ratio * m_green / (line * (1 - line))
-        shift = (line - target) * pull / (self._ratio * pull + m_blue / (blue_rate * (1 - blue_rate)))
+        ratio, points, line, blue_rate = self._test.ratio, self._test.points, self.line, self.blue_rate
+        m_green, m_blue = self._m_green, self._m_blue
+        pull = ratio * m_green / (line * (1 - line))
+        shift = (line - target) * pull / (ratio * pull + m_blue / (blue_rate * (1 - blue_rate)))
         b0 = max(blue_rate - shift, blue_rate / 4)
         if target > line:
-            if_all_fail = (self._ratio * m_green - self._points * m_blue) / (self._ratio * (m_green + m_blue))
+            if_all_fail = (ratio * m_green - points * m_blue) / (ratio * (m_green + m_blue))
             b0 = max(b0, target * target * if_all_fail)
-        return min(b0, self._most_b0)
+        return min(b0, _NEAR_CERTAIN * (1 - points) / ratio)
+
+
+class HealthTest:
+    """Evidence that green's rate is below a line over blue's, as much as is needed by a deadline if that is possible.
+
+    :param line: what is bet against.
+    :param goal: capital that is proof. Ten times as much is kept at most, so that a green which gets worse is not called healthy for long.
+    :param deadline: by when it is wanted, in minutes with figures; the next one is 3.5 times as late.
+    :param stake: the part of the capital that is bet from the begin on; the rest waits, see :meth:`stake_all`.
+    """
+
+    __slots__ = ("_bet", "_deadline", "_elapsed", "_goal", "_line", "_waiting")
+
+    def __init__(self, line: LineTest, goal: float, deadline: float, stake: float) -> None:
+        self._line, self._goal, self._deadline = line, goal, deadline
+        self._bet, self._waiting = stake, 1 - stake
+        self._elapsed = 0.0
+
+    @property
+    def evidence(self) -> float:
+        """What the capital of 1 has become."""
+        return self._bet + self._waiting
+
+    def stake_all(self) -> None:
+        """From now on bet what has waited, too: a cold start may have taken all the rest."""
+        self._bet, self._waiting = self.evidence, 0.0
+
+    def bet(self, green: Count, blue: Count, blue_rate: float, minutes: float) -> None:
+        """Take one more period; the arguments are those of :meth:`HarmTest.bet`."""
+        meeting = self._line.meet(green[0], blue[0], blue_rate, minutes)
+        if meeting and meeting.line > blue_rate:
+            target = meeting.line - self._boldness(meeting.tells / minutes, minutes) * (meeting.line - blue_rate)
+            log_factor = meeting.log_factor(green[1], blue[1], target)
+            most = _ENOUGH * self._goal
+            self._bet = min(self._bet * exp(min(log_factor, _MOST_EXPONENT)), most)
+        self._elapsed += minutes
+
+    def _boldness(self, tells_a_minute: float, minutes: float) -> float:
+        """What is staked, as a part of what lets the capital grow fastest."""
+        while self._deadline < self._elapsed + minutes:
+            self._deadline = _NEXT_DEADLINE * max(self._deadline, minutes)
+        reached = min(max(self.evidence / self._goal, _LEAST_OF_GOAL), _MOST_OF_GOAL)
+        told = sqrt(tells_a_minute * (self._deadline - self._elapsed))
+        return min(1.0, max(_LEAST_STAKE, _NORMAL.pdf(_NORMAL.inv_cdf(reached)) / (reached * told)))
 
 
 def _noise_lasts(minutes: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from airflow_sm_rollout.core.evidence.bets import Capital, Count, HarmTest, LineTest
+from airflow_sm_rollout.core.evidence.bets import Capital, Count, HarmTest, HealthTest, LineTest
 from airflow_sm_rollout.core.evidence.dispersion import Dispersion, estimate_bunching, estimate_noise
 from airflow_sm_rollout.core.evidence.periods import Period, Sample
 from airflow_sm_rollout.core.evidence.results import Compared, Rate
@@ -30,19 +30,32 @@ SLOW_ODDS = {
     "over_p99": ((1.6, 0.3), (2.5, 0.7)),
 }
 GUARD_RATIO, GUARD_POINTS = 3.0, 0.05
-GUARD_ODDS = (4.0, 100.0)
+GUARD_ODDS = (4.0, 300.0)
+_MOST_OF_A_BUNCH = 7.5
+"""Logarithm; one that alone is proof has about 9."""
+HEALTH_DISPERSION = Dispersion(1.0, 0.15)
+"""What is assumed of errors at least where blue's history tells of them and health is bet on: there the level is for a wrong pass."""
 FROM_THE_BEGIN = 0.85
 """The part of the capital bet on health from green's first call on; the rest is bet from the end of the warm-up on."""
 _MOST_EXPONENT = 60.0
 
 
 class Guard:
-    """Evidence that green fails far more calls than blue, from its first minute on: no cold start does that."""
+    """Evidence that green fails far more calls than blue, from its first minute on: no cold start does that.
 
-    __slots__ = ("_capital", "_line")
+    A bunch of errors may be all of green's calls in a quiet minute. So where blue's history has bunches, no period counts for more than one
+    may unless it holds more than they explain; but two in a row are proof. With larger bunches than are assumed at least that is no fair
+    bet any more; what it costs is in the rows of bunches in ``benchmarks/verdict``.
 
-    def __init__(self, dispersion: Dispersion) -> None:
-        self._line = LineTest(GUARD_RATIO, GUARD_POINTS, dispersion)
+    :param dispersion: of blue's history.
+    :param least: what is assumed at least.
+    """
+
+    __slots__ = ("_bunched", "_capital", "_line")
+
+    def __init__(self, dispersion: Dispersion, least: Dispersion) -> None:
+        self._line = LineTest(GUARD_RATIO, GUARD_POINTS, least)
+        self._bunched = LineTest(GUARD_RATIO, GUARD_POINTS, dispersion)
         self._capital = Capital([1 / len(GUARD_ODDS)] * len(GUARD_ODDS))
 
     @property
@@ -52,8 +65,14 @@ class Guard:
 
     def bet(self, green: Count, blue: Count, blue_rate: float, planned_share: float, minutes: float) -> None:
         """Take one more period; the arguments are those of :meth:`~airflow_sm_rollout.core.evidence.bets.HarmTest.bet`."""
-        factors = [self._line.log_factor(green, blue, blue_rate, odds, minutes) for odds in GUARD_ODDS]
-        self._capital.multiply(planned_share, [min(factor, _MOST_EXPONENT) for factor in factors])
+        factors = self._line.log_factors(green, blue, blue_rate, GUARD_ODDS, minutes)
+        if max(factors) > _MOST_OF_A_BUNCH:
+            beyond = self._bunched.log_factors(green, blue, blue_rate, GUARD_ODDS, minutes)
+            factors = [
+                min(factor, max(_MOST_OF_A_BUNCH, bunched), _MOST_EXPONENT)
+                for factor, bunched in zip(factors, beyond, strict=True)
+            ]
+        self._capital.multiply(planned_share, factors)
 
 
 class MetricEvidence:
@@ -66,16 +85,22 @@ class MetricEvidence:
     def __init__(self, metric: str, tolerances: Tolerances, baseline: Sequence[Period]) -> None:
         minutes = _count_minutes(metric, baseline)
         of_errors = metric.startswith("errors")
+        least = DEFAULT_DISPERSIONS[metric]
         estimate = estimate_bunching if of_errors else estimate_noise
-        self.dispersion = estimate(minutes, DEFAULT_DISPERSIONS[metric])
+        self.dispersion = estimate(minutes, least)
+        of_health = estimate(minutes, HEALTH_DISPERSION, unknown=least) if of_errors else self.dispersion
         margin = tolerances.margin(metric)
         odds = ERROR_ODDS if of_errors else SLOW_ODDS[metric]
         self.metric = metric
         self._harm = HarmTest(margin.ratio, margin.points, self.dispersion, odds)
-        self._guard = Guard(self.dispersion) if metric in GUARD_WEIGHTS else None
-        self._line = LineTest(margin.healthy_ratio, margin.healthy_points, self.dispersion)
-        self._log_health = 0.0
-        self._log_health_cold: float | None = None
+        self._guard = Guard(self.dispersion, least) if metric in GUARD_WEIGHTS else None
+        self._health = HealthTest(
+            LineTest(margin.healthy_ratio, margin.healthy_points, of_health),
+            1 / tolerances.false_pass,
+            tolerances.min_bake_minutes,
+            stake=FROM_THE_BEGIN,
+        )
+        self._is_warm = False
         self._known_calls = sum(calls for calls, _ in minutes)
         self._known_events = sum(events for _, events in minutes)
         self._green = self._blue = (0, 0)
@@ -91,8 +116,7 @@ class MetricEvidence:
         """Evidence of health; 0 where nothing was seen."""
         if not self._green[0]:
             return 0.0
-        warm = 0.0 if self._log_health_cold is None else self._log_health - self._log_health_cold
-        return FROM_THE_BEGIN * _exp(self._log_health) + (1 - FROM_THE_BEGIN) * _exp(warm)
+        return self._health.evidence
 
     def take(self, green: Sample, blue: Sample, planned_share: float, minutes: float, *, is_warm: bool) -> None:
         """Take one more period in which both had calls.
@@ -108,14 +132,15 @@ class MetricEvidence:
         of_green = (green.requests, min(green_events, green.requests))
         of_blue = (blue.requests, min(blue_events, blue.requests))
         blue_rate = (self._known_events + 0.5) / (self._known_calls + 1)
-        if is_warm and self._log_health_cold is None:
-            self._log_health_cold = self._log_health
+        if is_warm and not self._is_warm:
+            self._is_warm = True
+            self._health.stake_all()
             self._green = self._blue = (0, 0)
         if self._guard:
             self._guard.bet(of_green, of_blue, blue_rate, planned_share, minutes)
         if is_warm:
             self._harm.bet(of_green, of_blue, blue_rate, planned_share, minutes)
-        self._log_health += self._line.log_factor(of_green, of_blue, blue_rate, None, minutes)
+        self._health.bet(of_green, of_blue, blue_rate, minutes)
         self._count(of_green, of_blue)
 
     def _count(self, green: Count, blue: Count) -> None:
@@ -155,7 +180,3 @@ def _count_minutes(metric: str, periods: Sequence[Period]) -> list[tuple[int, in
             before = minutes.get(minute, (0, 0))
             minutes[minute] = (before[0] + period.blue.requests, before[1] + events)
     return list(minutes.values())
-
-
-def _exp(exponent: float) -> float:
-    return math.exp(min(exponent, _MOST_EXPONENT))
