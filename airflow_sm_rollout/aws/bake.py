@@ -95,9 +95,17 @@ def look_at_bake(
         gap=found.gap,
         control=control,
         judgements=found.judgements,
-        is_proven=found.comparison is not None and found.comparison.verdict is Finding.HEALTHY,
+        is_proven=_is_proven(bake, rollout, found.comparison, now),
     )
     return Look(judge_bake(bake, seen, now), found.comparison)
+
+
+def _is_proven(bake: Bake, rollout: Rollout, comparison: Comparison | None, now: datetime) -> bool:
+    """Whether green is proven healthy, and has baked for as long as the user wants, however short the bake is."""
+    tolerances = rollout.plan.evidence.tolerances
+    if tolerances is None or comparison is None:
+        return False
+    return comparison.verdict is Finding.HEALTHY and now >= bake.started_at + tolerances.min_bake
 
 
 def _count_requests(clients: Clients, bake: Bake, rollout: Rollout, now: datetime) -> float:
@@ -124,7 +132,7 @@ def _judge_evidence(
         judgements.append(judge_schedule(schedule, executions, sources.since))
     comparison = None
     if plan.tolerances is not None:
-        tolerances = tolerances_in(plan.tolerances, bake.ends_at - bake.started_at, is_over=is_over)
+        tolerances = tolerances_in(plan.tolerances, bake.ends_at - bake.started_at, sources.seconds)
         planned = planned_comparison(rollout)
         comparison = compare(baseline, periods, tolerances, planned=planned, since=bake.started_at)
         judgements.insert(0, judge_comparison(comparison, rollout, watched.share))

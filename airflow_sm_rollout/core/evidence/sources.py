@@ -157,16 +157,15 @@ def why_unprovable(rollout: Rollout) -> str:
     )
 
 
-def tolerances_in(tolerances: Tolerances, bake: timedelta, *, is_over: bool) -> Tolerances:
-    """The tolerances for a look at a bake. At its end health has to have been proven in its second half, however long the user wants green
-    to bake: a bake that is no longer than that could never prove it.
+def tolerances_in(tolerances: Tolerances, bake: timedelta, seconds: int) -> Tolerances:
+    """The tolerances for the looks at a bake: the same at each, and such that health can be proven by its end, which it could not be in a
+    bake that is no longer than ``min_bake_minutes``. Figures are final two periods late, and green's first call may come as late.
 
     :param bake: its length as planned.
+    :param seconds: length of a period.
     """
-    if not is_over:
-        return tolerances
-    half = bake / timedelta(minutes=2)
-    return replace(tolerances, min_bake_minutes=min(tolerances.min_bake_minutes, half))
+    longest = max(bake / 2, bake - timedelta(seconds=4 * seconds))
+    return replace(tolerances, min_bake_minutes=min(tolerances.min_bake, longest) / timedelta(minutes=1))
 
 
 def judge_comparison(comparison: Comparison, rollout: Rollout, share: float | None) -> Judgement:

@@ -41,8 +41,7 @@ class Tolerances:
     :param false_rollback: how probable it may be, over a whole rollout, to call a green harmful that is not worse than tolerated.
     :param false_pass: how probable it may be to call a green healthy that is, in some metric, worse than its healthy line.
     :param warm_up_minutes: what green does in its first minutes with traffic is not held against it, unless it fails far more calls.
-    :param min_bake_minutes: green is not called healthy before it has had traffic for so long; at the end of a shorter bake, for half of
-        that.
+    :param min_bake_minutes: green is not called healthy before it has had traffic for so long, or for nearly all of a shorter bake.
     :param errors_5xx: the margin of calls that failed with a 5XX status.
     :param errors_4xx: the margin of calls that failed with a 4XX status.
     :param over_p50: the margin of calls slower than blue's median. One that is 2.5 % slower in all has 0.02 more of them.
