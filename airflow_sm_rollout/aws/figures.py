@@ -23,10 +23,16 @@ _METRICS = {
 _MICROSECONDS_IN_MS = 1000
 
 
-def read_figures(clients: Clients, rollout: Rollout, now: datetime) -> Figures:
-    """Everything since the rollout was planned, in as few calls as it takes: one for the metrics, one for each alarm."""
+def read_figures(clients: Clients, rollout: Rollout, now: datetime, *, is_shadow_read: bool) -> Figures:
+    """Everything since the rollout was planned, in as few calls as it takes: one for the metrics, one for each alarm.
+
+    :param is_shadow_read: whether to read, too, what green did as a shadow; its metrics are another variant's, and cost as much again.
+    """
     period = choose_period(rollout.metric_period_seconds, rollout.started_at, now)
-    found = _read_metrics(clients.cloudwatch, rollout, period, now)
+    whose = {"blue": rollout.blue_dimensions, "green": rollout.green_dimensions}
+    if is_shadow_read:
+        whose["shadow"] = {"EndpointName": rollout.endpoint_name, "VariantName": rollout.names.shadow}
+    found = _read_metrics(clients.cloudwatch, whose, rollout.started_at, period, now)
     return Figures(
         counted_at=now,
         period_seconds=period,
@@ -56,10 +62,9 @@ def read_comparison(clients: Clients, rollout: Rollout, past: list[Period], now:
     return compare(past, periods, tolerances, planned=planned_comparison(rollout))
 
 
-def _read_metrics(cloudwatch: Any, rollout: Rollout, period: int, now: datetime) -> dict[str, dict[float, float]]:
-    whose = {"blue": rollout.blue_dimensions, "green": rollout.green_dimensions}
-    if rollout.shadow_since is not None:
-        whose["shadow"] = {"EndpointName": rollout.endpoint_name, "VariantName": rollout.names.shadow}
+def _read_metrics(
+    cloudwatch: Any, whose: Mapping[str, Mapping[str, str]], since: datetime, period: int, now: datetime
+) -> dict[str, dict[float, float]]:
     queries = [
         _query(f"{side}_{name}", dimensions, metric, stat, period)
         for side, dimensions in whose.items()
@@ -67,7 +72,7 @@ def _read_metrics(cloudwatch: Any, rollout: Rollout, period: int, now: datetime)
     ]
     found: dict[str, dict[float, float]] = {}
     pages = cloudwatch.get_paginator("get_metric_data").paginate(
-        MetricDataQueries=queries, StartTime=rollout.started_at, EndTime=now, ScanBy="TimestampAscending"
+        MetricDataQueries=queries, StartTime=since, EndTime=now, ScanBy="TimestampAscending"
     )
     for page in pages:
         for result in page["MetricDataResults"]:

@@ -50,10 +50,12 @@ class SettleOperator(RolloutOperator):
 
         try:
             handle = left_by(context, self.snapshot_task_id)
-            # After a deferral the record may be gone. The plan was frozen before green was a shadow, so its figures lack that.
             self.found = self.found or (from_json(handle["frozen"]) if handle else None)
             if self.found is not None:
-                figures = read_figures(self.connection.clients(), self.found, utc_now())
+                # Only the record has said whether green was a shadow.
+                may_be_shadow = self.found.plan.traffic == "variants"
+                clients = self.connection.clients()
+                figures = read_figures(clients, self.found, utc_now(), is_shadow_read=may_be_shadow)
                 context["ti"].xcom_push(key=FIGURES, value=figures_to_dict(figures))
         except Exception as error:  # noqa: BLE001 - a picture that can't be drawn must not make a settled rollout look unsettled
             self.log.warning("The report will lack figures: %s", error)

@@ -91,14 +91,13 @@ def read_live(found: Found) -> Live:
     from airflow_sm_rollout.aws.figures import read_figures
     from airflow_sm_rollout.aws.status import read_serving
     from airflow_sm_rollout.aws.world import utc_now
-    from airflow_sm_rollout.core.status import Aftermath, find_aftermath, green_share
+    from airflow_sm_rollout.core.status import find_aftermath, green_share
 
     clients, rollout = clients_of(found.connection), found.rollout
     ended = settled_at(found.tasks)
     until = min(utc_now(), ended + _PUBLISHED_WITHIN) if ended else utc_now()
     seen = read_serving(clients, rollout, utc_now())
-    aftermath = find_aftermath(rollout, seen)
-    recorded = seen.record if seen.record is not None and aftermath is Aftermath.HELD else rollout
+    has_shadow = any(task.note.get("kind") == "shadow" for task in found.tasks)
     control = read_control(clients.ssm, rollout.endpoint_name, rollout.rollout_id)
     alarms = read_alarms(clients.cloudwatch, rollout.watched_alarms, None)
     return Live(
@@ -106,8 +105,8 @@ def read_live(found: Found) -> Live:
         share=green_share(rollout, seen) if seen.endpoint else None,
         alarms={alarm.name: alarm.state for alarm in alarms},
         control=control.describe() if control else "",
-        figures=read_figures(clients, recorded, until),
-        aftermath=aftermath,
+        figures=read_figures(clients, rollout, until, is_shadow_read=has_shadow),
+        aftermath=find_aftermath(rollout, seen),
         serving=seen.describe(),
     )
 

@@ -208,6 +208,28 @@ def test_a_shadow_and_the_comparison_so_far_are_told(
     assert "; as a shadow 0 of " in facts["How many requests failed"]
 
 
+def test_what_a_shadow_has_answered_is_still_told_when_all_is_over(
+    dag: DAG,  # noqa: F811
+    run: Callable[[DAG], Ended],  # noqa: F811
+    production: Production,
+    pages: Callable[[str], str],
+) -> None:
+    with dag:
+        options = {**OPTIONS, "shadow": {"bake": 12, "percent": 50}, "alarms": [alarm_of("fraud")]}
+        canary_rollout(endpoint_name="fraud", model_data_url=GOOD, steps=[100], bake=0.3, **options)
+    with production.traffic("fraud", requests_per_second=20):
+        ended = run(dag)
+    assert sum(requests for _, requests, *_ in ended.xcoms["canary.settle", "figures"]["shadow"]) > 0
+
+    def as_aws_shows_it() -> Any:
+        [report] = json.loads(pages(f"{path_of(dag)}/report.json"))
+        return report if report["alarms"] == {alarm_of("fraud"): "OK"} else None
+
+    report = wait_until(as_aws_shows_it)
+    assert report["outcome"] == "promoted"
+    assert " copies" in dict(report["facts"])["How many requests failed"]
+
+
 def found_in(path: str) -> tuple[Found, ...]:
     from airflow.utils.session import create_session
 
