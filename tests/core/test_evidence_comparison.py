@@ -152,7 +152,7 @@ def test_before_the_first_period_nothing_is_told() -> None:
 def test_few_calls_are_no_proof_of_health() -> None:
     said = look(bake(calls=60), 60)
     assert said.verdict is Finding.CANNOT_TELL
-    assert "too few to tell" in said.sentence
+    assert "180 calls beside blue prove neither" in said.sentence
 
 
 def test_a_metric_nobody_knows_is_not_healthy() -> None:
@@ -348,10 +348,16 @@ def test_harm_is_told_in_plain_words_with_the_figures() -> None:
     )
 
 
+def test_slow_calls_are_told_of_without_a_word_of_percentiles() -> None:
+    said = look(bake(lambda _: (0.005, 0.01, 0.5, 0.05, 0.1)))
+    assert said.culprit == "over_p99"
+    assert said.sentence.startswith("Green was slower than 99 % of blue's usual calls in ")
+
+
 def test_doubt_is_told_with_what_is_missing() -> None:
     said = look(bake(failing(0.03), calls=600)[:11], 600)
     assert said.verdict is Finding.CANNOT_TELL
-    assert f"{said.evidence:.3g} of 100 needed" in said.sentence
+    assert f"Evidence of harm: {said.evidence:.3g}, where 100 is proof" in said.sentence
     assert "Green failed 10 of 360 calls" in said.sentence
 
 

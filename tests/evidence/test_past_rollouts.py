@@ -23,7 +23,7 @@ from evidence.published import publish
 MINUTE = timedelta(minutes=1)
 NOTHING = (None, None, None)
 PLAN = canary([50, 100], bake=timedelta(minutes=20))
-FAST, SLOW = [20 + number / 2 for number in range(60)], [50 + number for number in range(30)]
+FAST, SLOW = [20 + number / 4 for number in range(120)], [50 + number for number in range(30)]
 BLUE, SLOW_GREEN, GREEN, IDLE = "AllTraffic", "model-0badcafe", "model-1badcafe", "model-2badcafe"
 
 
@@ -68,8 +68,8 @@ def tell(lab: Lab, *arguments: str) -> tuple[list[str], list[str]]:
 def test_past_rollouts_are_told_as_they_were_and_as_they_would_have_been_judged(lab: Lab) -> None:
     told, said = tell(lab)
     first, second = (lab.now() + (minute - 521) * MINUTE for minute in (240, 420))
-    slow = f"{first:%Y-%m-%d %H:%M} UTC: {SLOW_GREEN} beside {BLUE} for 20 min, 600 of 1,800 calls (33.3 %); "
-    good = f"{second:%Y-%m-%d %H:%M} UTC: {GREEN} beside {BLUE} for 25 min, 1,500 of 3,000 calls (50 %); "
+    slow = f"{first:%Y-%m-%d %H:%M} UTC: {SLOW_GREEN} beside {BLUE} for 20 min, 600 of 3,000 calls (20 %); "
+    good = f"{second:%Y-%m-%d %H:%M} UTC: {GREEN} beside {BLUE} for 25 min, 3,000 of 6,000 calls (50 %); "
     heads = [f"{slow}green was gone, blue served on", f"{good}green served on alone"]
     begin = told.index("2 past rollouts as they were:")
     assert [told[begin + 1], told[begin + 3]] == heads
@@ -165,7 +165,7 @@ def test_more_fleets_than_one_call_can_ask_of_are_read_in_several(lab: Lab) -> N
     fleets = [Fleet(f"other-{number}") for number in range(600)] + [Fleet(BLUE)]
     calls = read_calls(lab.clients.cloudwatch, ENDPOINT, fleets, lab.now() - 521 * MINUTE, lab.now())
     assert len(calls) == 601
-    assert sum(calls[Fleet(BLUE)].values()) == 445 * 60
+    assert sum(calls[Fleet(BLUE)].values()) == 445 * len(FAST)
     assert lab.calls.count("cloudwatch:GetMetricData") == 2
 
 

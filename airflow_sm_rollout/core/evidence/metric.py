@@ -33,7 +33,7 @@ GUARD_RATIO, GUARD_POINTS = 3.0, 0.05
 GUARD_ODDS = (4.0, 300.0)
 _MOST_OF_A_BUNCH = 7.5
 """Logarithm; one that alone is proof has about 9."""
-HEALTH_DISPERSION = Dispersion(1.0, 0.15)
+HEALTH_DISPERSION = Dispersion(1.0, 0.18)
 """What is assumed of errors at least where blue's history tells of them and health is bet on: there the level is for a wrong pass."""
 FROM_THE_BEGIN = 0.85
 """The part of the capital bet on health from green's first call on; the rest is bet from the end of the warm-up on."""
