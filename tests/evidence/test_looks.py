@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -15,8 +15,8 @@ from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.evidence.bake import Bake
 from airflow_sm_rollout.core.evidence.limits import Limits
 from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
-from airflow_sm_rollout.core.evidence.sources import judged_alarms
-from airflow_sm_rollout.core.evidence.tolerances import Tolerances
+from airflow_sm_rollout.core.evidence.sources import final_until, judged_alarms, tolerances_in
+from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.goals import GreenShadowed
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.strategy import Strategy, blue_green, canary
@@ -130,6 +130,17 @@ def test_health_is_proven_in_a_bake_that_is_no_longer_than_the_shortest_that_is_
     proven = lab.look()
     assert proven.judgement.verdict is Verdict.HEALTHY
     assert "does as well as blue" in proven.judgement.reason
+
+
+@pytest.mark.parametrize("seconds", [10, 30, 60])
+def test_by_the_end_of_the_shortest_bake_that_is_not_warned_of_figures_reach_far_enough_to_prove_health(
+    seconds: int,
+) -> None:
+    for periods in (3, 4, 5, 20):
+        bake = periods * timedelta(seconds=seconds)
+        for late in range(seconds):
+            began = datetime(2026, 3, 2, 9, 0, late, 500, tzinfo=timezone.utc)
+            assert final_until(began + bake, seconds) >= began + tolerances_in(DEFAULTS, bake, seconds).min_bake
 
 
 def test_a_shadow_is_judged_by_what_it_did_with_the_copies() -> None:

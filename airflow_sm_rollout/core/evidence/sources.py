@@ -159,12 +159,14 @@ def why_unprovable(rollout: Rollout) -> str:
 
 def tolerances_in(tolerances: Tolerances, bake: timedelta, seconds: int) -> Tolerances:
     """The tolerances for the looks at a bake: the same at each, and such that health can be proven by its end, which it could not be in a
-    bake that is no longer than ``min_bake_minutes``. Figures are final two periods late, and green's first call may come as late.
+    bake that is no longer than ``min_bake_minutes``. Figures are final two periods late, and green's first call may come as late, for
+    which a bake of less than four periods has no room.
 
     :param bake: its length as planned.
     :param seconds: length of a period.
     """
-    longest = max(bake / 2, bake - timedelta(seconds=4 * seconds))
+    late = timedelta(seconds=2 * seconds)
+    longest = max(min(bake / 2, bake - late), bake - 2 * late, timedelta())
     return replace(tolerances, min_bake_minutes=min(tolerances.min_bake, longest) / timedelta(minutes=1))
 
 
