@@ -23,7 +23,7 @@ from airflow_sm_rollout.core.evidence.history import (
     find_rollouts,
     judge_past,
 )
-from airflow_sm_rollout.core.evidence.replay import Harm, Outcome, PastMinute, replay, shares_by_minute
+from airflow_sm_rollout.core.evidence.replay import Harm, Outcome, PastMinute, replay, shares_by_minute, tolerances_by
 from airflow_sm_rollout.core.evidence.sources import BASELINE, final_until
 from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, Tolerances
 
@@ -130,7 +130,8 @@ def tell_replay(
     :raises RolloutRefused: if there is too little past.
     :raises PlanError: if the strategy has no step to compare in, or a tolerance or a size is not possible.
     """
-    shares, tolerances, harms = shares_by_minute(strategy), tolerances_of(options), harms_of(options)
+    shares, harms = shares_by_minute(strategy), harms_of(options)
+    tolerances = tolerances_by(tolerances_of(options), shares)
     history = _History.read(clients, endpoint_name, timedelta(days=options.days), now, say)
     pasts = history.read_pasts([harm.slowdown for harm in harms if harm.slowdown > 1])
     yield from _describe_pasts(history, pasts, shares)

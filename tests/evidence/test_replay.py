@@ -16,7 +16,16 @@ from airflow_sm_rollout.cli_replay import add_options, harms_of, tell_replay, to
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.errors import PlanError, RolloutError, RolloutRefused
 from airflow_sm_rollout.core.evidence.periods import Period, Sample
-from airflow_sm_rollout.core.evidence.replay import Harm, Outcome, PastMinute, _split, replay, shares_by_minute
+from airflow_sm_rollout.core.evidence.replay import (
+    Harm,
+    Outcome,
+    PastMinute,
+    _draw,
+    _split,
+    replay,
+    shares_by_minute,
+    tolerances_by,
+)
 from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.strategy import Strategy, blue_green, canary
 from convergence.lab import ENDPOINT, Lab
@@ -76,6 +85,20 @@ def test_a_slower_green_is_rolled_back_the_sooner_the_slower_it_is() -> None:
 def test_a_slowdown_whose_counts_are_not_known_proves_nothing() -> None:
     unknown = outcome(Harm(slowdown=3.0))
     assert (unknown.rolled_back, unknown.healthy) == (0, 0)
+
+
+@pytest.mark.parametrize("bake", [3, 10])
+def test_a_plan_that_compares_for_less_than_the_shortest_bake_can_prove_health_by_its_end(bake: int) -> None:
+    shares = shares_by_minute(canary([10, 50, 100], bake=timedelta(minutes=bake)))
+    tolerances = tolerances_by(DEFAULTS, shares)
+    assert tolerances.min_bake_minutes == min(10, 2 * bake)
+    found = replay([past(240, requests=60_000)], shares, tolerances, Harm(), random.Random(1))
+    assert found.healthy == found.rollouts > 0
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_none_or_all_are_taken_without_drawing_each(share: float) -> None:
+    assert _draw(60_000_000_000, share, random.Random(1)) == share * 60_000_000_000
 
 
 def test_no_rollout_is_replayed_across_a_change_of_blue() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from statistics import median
 from typing import Protocol
@@ -107,6 +107,15 @@ def shares_by_minute(strategy: Strategy) -> list[float]:
     return shares
 
 
+def tolerances_by(tolerances: Tolerances, shares: Sequence[float]) -> Tolerances:
+    """The tolerances for a plan that may compare for less than ``min_bake_minutes``: its rollouts can be proven healthy by their end, as
+    its bakes can (:func:`~.sources.tolerances_in`).
+
+    :param shares: see :func:`shares_by_minute`.
+    """
+    return replace(tolerances, min_bake_minutes=min(tolerances.min_bake_minutes, len(shares)))
+
+
 def replay(
     pasts: Sequence[Sequence[PastMinute]], shares: Sequence[float], tolerances: Tolerances, harm: Harm, chance: Chance
 ) -> Outcome:
@@ -182,6 +191,8 @@ def _draw_nested(counts: AbstractSet[int | None], share: float, chance: Chance) 
 
 def _draw(count: int, share: float, chance: Chance) -> int:
     """How many of ``count`` are taken, each with that probability."""
+    if share in (0.0, 1.0):
+        return round(count * share)
     if count <= _EXACT or count * min(share, 1 - share) < _EXACT / 4:
         return sum(chance.random() < share for _ in range(count))
     drawn = round(chance.gauss(count * share, (count * share * (1 - share)) ** 0.5))
