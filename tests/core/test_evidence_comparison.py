@@ -252,6 +252,13 @@ def test_many_slow_calls_are_judged_by_their_own_scatter() -> None:
     assert minute_of(look(bake(lambda _: (0.005, 0.01, 0.62, 0.05, 0.01), calls=600), 600)) <= 13
 
 
+def test_where_only_time_is_missing_to_call_green_healthy_that_is_said() -> None:
+    said = look(bake(calls=60_000, minutes=9), 60_000)
+    assert (said.verdict, said.health > said.health_needed) == (Finding.CANNOT_TELL, True)
+    assert "prove neither" not in said.sentence
+    assert "look as good as blue's, but green has not been beside blue for long enough in this bake" in said.sentence
+
+
 def test_nothing_is_healthy_while_it_looks_harmful() -> None:
     said = look(bake(failing(0.011, since=7), calls=60_000, minutes=10), 60_000)
     assert said.health > said.health_needed

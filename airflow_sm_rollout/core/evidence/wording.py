@@ -64,6 +64,11 @@ def _describe_doubt(comparison: Comparison) -> str:
         return "Green and blue had no calls in the same minutes, so they can't be compared."
     leading = max(comparison.metrics, key=lambda metric: metric.evidence)
     suspicion = f" {_describe_rates(leading)}." if comparison.evidence >= 1 else ""
+    if not suspicion and comparison.health >= comparison.health_needed:
+        return (
+            f"Green's {comparison.green_requests:,} calls beside blue look as good as blue's, but green has not been beside blue for long "
+            "enough in this bake to be called healthy (min_bake_minutes)."
+        )
     return (
         f"Green's {comparison.green_requests:,} calls beside blue prove neither that it is worse than tolerated nor that it is "
         f"as good as blue.{suspicion} Evidence of harm: {comparison.evidence:.3g}, where {comparison.needed:.3g} is proof; "
