@@ -81,7 +81,7 @@ def _keep(kept: dict[str, _T], key: str, value: _T) -> None:
     kept.pop(key, None)
     kept[key] = value
     while len(kept) > _KEPT:
-        kept.pop(next(iter(kept)))
+        kept.pop(next(iter(kept)), None)
 
 
 def read_live(found: Found) -> Live:
