@@ -14,6 +14,7 @@ from airflow_sm_rollout.core.evidence.replay import Over, PastMinute
 from airflow_sm_rollout.core.evidence.sources import BASELINE, Sources, final_until, floor
 
 _MINUTE = 60
+_FAST = "f"
 
 
 def read_thresholds(
@@ -57,7 +58,7 @@ def read_past(
     return [
         PastMinute(
             Period(at, _MINUTE, _sample(figures, "b", at), None),
-            {slowdown: _over(figures, f"s{number}", at) for number, slowdown in enumerate(slowdowns)},
+            {slowdown: _over(figures, f"s{number}", at, "b") for number, slowdown in enumerate(slowdowns)},
         )
         for at in _starts(start, end, _MINUTE)
     ]
@@ -87,6 +88,9 @@ def _periods(
 def _queries(mark: str, dimensions: Mapping[str, str], sources: Sources) -> list[dict[str, Any]]:
     counted = {"n": "Invocations", "e5": "Invocation5XXErrors", "e4": "Invocation4XXErrors"}
     queries = [stat_query(mark + name, dimensions, metric, "Sum", sources.seconds) for name, metric in counted.items()]
+    if sources.thresholds is not None:
+        fast = count_up_to(sources.thresholds.p50)
+        queries.append(stat_query(mark + _FAST, dimensions, "ModelLatency", fast, sources.seconds))
     return queries + _queries_over(mark, dimensions, sources)
 
 
@@ -104,8 +108,16 @@ def _queries_over(
 
 
 def count_above(microseconds: float) -> str:
-    """CloudWatch's statistic for how many points are above a limit (a trimmed count's lower bound is exclusive)."""
+    """CloudWatch's statistic for how many points are above a limit (a trimmed count's lower bound is exclusive).
+
+    What it is where none is, 0 or nothing, AWS does not say; so it is read beside :func:`count_up_to`. Where that is there, it is 0.
+    """
     return f"TC({round(microseconds)}:)"
+
+
+def count_up_to(microseconds: float) -> str:
+    """CloudWatch's statistic for how many points are not above a limit."""
+    return f"TC(:{round(microseconds)})"
 
 
 def _sample(figures: Mapping[str, Figures], mark: str, start: datetime) -> Sample | None:
@@ -117,16 +129,18 @@ def _sample(figures: Mapping[str, Figures], mark: str, start: datetime) -> Sampl
         # Errors are published with each call (recorded), so that calls without them are a period that is not all there.
         return None
     errors_5xx, errors_4xx = (round(value or 0.0) for value in errors)
-    return Sample(round(requests), errors_5xx, errors_4xx, *_over(figures, mark, start))
+    return Sample(round(requests), errors_5xx, errors_4xx, *_over(figures, mark, start, mark))
 
 
-def _over(figures: Mapping[str, Figures], mark: str, start: datetime) -> Over:
-    p50, p95, p99 = (figures.get(mark + name, {}).get(start) for name in ("p50", "p95", "p99"))
-    return _whole(p50), _whole(p95), _whole(p99)
+def _over(figures: Mapping[str, Figures], mark: str, start: datetime, variant: str) -> Over:
+    """Calls above the thresholds.
 
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else round(value)
+    :param variant: the mark of the figures of the variant whose calls these are.
+    """
+    is_timed = any(start in figures.get(variant + name, {}) for name in (_FAST, "p50"))
+    counts = (figures.get(mark + name, {}).get(start, 0.0 if is_timed else None) for name in ("p50", "p95", "p99"))
+    p50, p95, p99 = (None if count is None else round(count) for count in counts)
+    return p50, p95, p99
 
 
 def _starts(since: datetime, end: datetime, seconds: int) -> Iterator[datetime]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_sm_rollout.aws.cloudwatch import Figures, read_figures, stat_query
-from airflow_sm_rollout.aws.evidence import count_above
+from airflow_sm_rollout.aws.evidence import count_above, count_up_to
 from airflow_sm_rollout.core.evidence.breaches import Counts, Series
 from airflow_sm_rollout.core.evidence.coverage import describe_gap
 from airflow_sm_rollout.core.evidence.limits import Kpi
@@ -40,8 +40,13 @@ def read_counts(
     errors = tuple((green.requests, green.errors_4xx + green.errors_5xx) for _, green in known)
     if max_p99_ms is None or not known:
         return Counts(errors, seconds=sources.seconds)
-    query = stat_query("slow", sources.green, "ModelLatency", count_above(1000 * max_p99_ms), sources.seconds)
-    found = read_figures(cloudwatch, [query], lately[0].start, lately[-1].end)["slow"]
+    limit = 1000 * max_p99_ms
+    queries = [
+        stat_query(name, sources.green, "ModelLatency", counted, sources.seconds)
+        for name, counted in (("slow", count_above(limit)), ("fast", count_up_to(limit)))
+    ]
+    figures = read_figures(cloudwatch, queries, lately[0].start, lately[-1].end)
+    found = {**dict.fromkeys(figures["fast"], 0.0), **figures["slow"]}
     slow = tuple((green.requests, round(found[start])) for start, green in known if start in found)
     is_there = {start: start in found if green.requests else None for start, green in known}
     gap = describe_gap(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,30 @@ def test_calls_above_the_p99_limit_are_counted_since_the_bake_began(published: P
     periods = read_periods(published.cloudwatch, asked, published.now())
     counts = read_counts(published.cloudwatch, asked, periods, 250, within)
     assert counts == Counts(errors=((3, 1), (0, 0)), slow=((3, 2),))
+
+
+def test_fast_calls_are_known_to_be_fast_also_if_cloudwatch_has_no_count_of_those_above_a_limit(
+    published: Published,
+) -> None:
+    """AWS does not say whether a trimmed count of nothing is 0 or no figure."""
+
+    def keep_what_is_counted(parsed: Any, **_: Any) -> None:
+        for result in parsed["MetricDataResults"]:
+            if result["Id"] not in {"bn", "be5", "be4", "gn", "ge5", "ge4"}:
+                there = [pair for pair in zip(result["Timestamps"], result["Values"], strict=True) if pair[1]]
+                result["Timestamps"], result["Values"] = [at for at, _ in there], [value for _, value in there]
+
+    asked = sources(published)
+    for minute in minutes(asked.since, 4):
+        publish(published.sandbox, BLUE, minute, requests=2, milliseconds=[150, 50])
+        publish(published.sandbox, GREEN, minute, requests=1, milliseconds=[50])
+    published.pass_time(minutes=5)
+    published.cloudwatch.meta.events.register("after-call.cloudwatch.GetMetricData", keep_what_is_counted)
+    periods = read_periods(published.cloudwatch, asked, published.now())
+    assert [period.green for period in periods] == [Sample(1, 0, 0, 0, 0, 0)] * 4
+    assert [period.blue for period in periods] == [Sample(2, 0, 0, 1, 0, 0)] * 4
+    counts = read_counts(published.cloudwatch, asked, periods, 250, asked.since)
+    assert (counts.slow, counts.slow_gap) == (((1, 0),) * 4, "")
 
 
 def test_a_missing_latency_or_two_are_not_taken_for_fast_calls_nor_for_a_gap(published: Published) -> None:
