@@ -21,6 +21,7 @@ from airflow_sm_rollout.core.evidence.sources import (
     Sources,
     judge_comparison,
     judged_dimensions,
+    judged_limits,
     kept_seconds,
     needs_blues_figures,
     needs_greens_figures,
@@ -124,9 +125,10 @@ def _judge_evidence(
         return _Evidence(gap="green has had no traffic yet" if plan.asks_for_figures else "")
     periods = _read_periods(clients, sources, now)
     baseline = _read_baseline(clients, rollout, sources, memory)
-    counts = read_counts(clients.cloudwatch, sources, periods, plan.limits.max_p99_ms, bake.started_at)
-    series = [read_kpi(clients.cloudwatch, kpi, rollout, bake.started_at, now) for kpi in plan.limits.kpis]
-    judgements = judge_limits(plan.limits, counts, series, baseline, is_over=is_over)
+    limits = judged_limits(rollout, watched.share)
+    counts = read_counts(clients.cloudwatch, sources, periods, limits.max_p99_ms, bake.started_at)
+    series = [read_kpi(clients.cloudwatch, kpi, rollout, bake.started_at, now) for kpi in limits.kpis]
+    judgements = judge_limits(limits, counts, series, baseline, is_over=is_over)
     for schedule in plan.monitoring_schedules:
         executions = read_executions(clients.sagemaker, schedule, sources.since)
         judgements.append(judge_schedule(schedule, executions, sources.since))

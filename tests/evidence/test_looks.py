@@ -13,7 +13,7 @@ from airflow_sm_rollout.aws.control import write_control
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.evidence.bake import Bake
-from airflow_sm_rollout.core.evidence.limits import Limits
+from airflow_sm_rollout.core.evidence.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
 from airflow_sm_rollout.core.evidence.sources import final_until, judged_alarms, tolerances_in
 from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, Tolerances
@@ -103,6 +103,28 @@ def test_proof_is_wanted_of_each_bake_in_which_there_is_a_blue_to_compare_with(
     steps: Strategy | None, share: float | None, verdict: Verdict
 ) -> None:
     lab = BakingLab(require_proof=True)
+    lab.rollout = replace(lab.rollout, plan=replace(lab.rollout.plan, strategy=steps))
+    lab.share = share
+    lab.serve(3, blue={"requests": 0}, green={"requests": 20})
+    lab.pass_time(600)
+    assert lab.look().judgement.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("steps", "share", "verdict"),
+    [
+        (canary([10, 100]), 10.0, Verdict.INCONCLUSIVE),
+        (canary([10, 100]), 100.0, Verdict.HEALTHY),
+        (blue_green(), 100.0, Verdict.INCONCLUSIVE),
+        (None, None, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_kpi_relative_to_blue_is_judged_while_there_is_a_blue_to_be_relative_to(
+    steps: Strategy | None, share: float | None, verdict: Verdict
+) -> None:
+    refused = Metric("Shop", "Refused", "Sum", {"Variant": "{variant}"})
+    kpi = Kpi("refused orders", {"m": refused}, at_most=1.2, relative_to_blue=True)
+    lab = BakingLab(limits=Limits(kpis=(kpi,)))
     lab.rollout = replace(lab.rollout, plan=replace(lab.rollout.plan, strategy=steps))
     lab.share = share
     lab.serve(3, blue={"requests": 0}, green={"requests": 20})

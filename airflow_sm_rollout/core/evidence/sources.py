@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding
+from airflow_sm_rollout.core.evidence.limits import Limits
 from airflow_sm_rollout.core.evidence.plan import Thresholds
 from airflow_sm_rollout.core.evidence.tolerances import Tolerances
 from airflow_sm_rollout.core.rollout import Plan, Rollout
@@ -175,7 +176,7 @@ def judge_comparison(comparison: Comparison, rollout: Rollout, share: float | No
 
     :param share: green's share as planned, in percent; ``None``: not known.
     """
-    wants_proof = rollout.plan.evidence.require_proof and not _needed_proof_before(rollout, share)
+    wants_proof = rollout.plan.evidence.require_proof and not _was_beside_before(rollout, share)
     verdict = {
         Finding.HARM: Verdict.HARMFUL,
         Finding.HEALTHY: Verdict.HEALTHY,
@@ -185,8 +186,19 @@ def judge_comparison(comparison: Comparison, rollout: Rollout, share: float | No
     return Judgement(verdict, wanted + comparison.sentence)
 
 
-def _needed_proof_before(rollout: Rollout, share: float | None) -> bool:
-    """Whether green has got all traffic, which leaves nothing to compare it with, by a proof in an earlier bake."""
+def judged_limits(rollout: Rollout, share: float | None) -> Limits:
+    """The limits that green is judged by in a bake: those of a KPI relative to blue only while there is a blue that it may be relative to.
+
+    :param share: green's share as planned, in percent; ``None``: not known.
+    """
+    limits = rollout.plan.evidence.limits
+    if not _was_beside_before(rollout, share):
+        return limits
+    return replace(limits, kpis=tuple(kpi for kpi in limits.kpis if not kpi.relative_to_blue))
+
+
+def _was_beside_before(rollout: Rollout, share: float | None) -> bool:
+    """Whether green has got all traffic, which leaves nothing to compare it with, after an earlier bake in which there was a blue."""
     was_beside = rollout.shadow_since is not None or _has_steps_beside(rollout.plan)
     return share is not None and share >= 100 and was_beside
 
