@@ -35,11 +35,16 @@ def expectation(
     )
 
 
+def only(odds: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """All on one alternative."""
+    return (odds, 1.0), (odds, 0.0)
+
+
 def split_capital(
     ratio: float, odds: float, dispersion: Dispersion, blue_rate: float
 ) -> Callable[[Count, Count], float]:
     def capital(green: Count, blue: Count) -> float:
-        test = HarmTest(ratio, 0.0, dispersion, [(odds, 1.0)])
+        test = HarmTest(ratio, 0.0, dispersion, only(odds))
         test.bet(green, blue, blue_rate, 0.01, 1.0)
         return test.evidence
 
@@ -78,7 +83,7 @@ def test_splitting_events_wins_nothing_against_a_green_like_blue(
 def test_splitting_events_wins_nothing_against_a_green_on_the_opened_line(ratio: float) -> None:
     for blue, guess, odds in itertools.product((0.002, 0.02, 0.1), (0.5, 1, 2), (1.4, 3.5)):
         rate = blue * guess
-        opened = SplitTest(ratio, 0.0, INDEPENDENT, [odds])._open_ratio(20, rate)
+        opened = SplitTest(ratio, 0.0, INDEPENDENT, (odds, odds))._open_ratio(20, rate)
         capital = split_capital(ratio, odds, INDEPENDENT, rate)
         assert expectation(20, 40, opened * blue, blue, capital) <= 1 + 1e-9
 
@@ -122,6 +127,29 @@ def test_noise_of_each_variants_own_wins_next_to_nothing(calls: int, share: floa
         assert mean(INDEPENDENT) > 2
 
 
+def test_what_a_period_tells_is_the_distance_to_the_line_in_standard_deviations() -> None:
+    meeting = LineTest(1.5, 0.003, INDEPENDENT).meet(600, 5400, 0.005, 1.0)
+    assert meeting
+    deviation = math.sqrt(0.0105 * 0.9895 / 600 + 1.5**2 * 0.005 * 0.995 / 5400)
+    assert meeting.tells == pytest.approx(((0.0105 - 0.005) / deviation) ** 2)
+
+
+@pytest.mark.parametrize(("odds", "green"), [(2.0, 0.13), (None, 0.02)])
+def test_no_other_point_of_the_line_is_much_nearer_to_what_is_bet_on(odds: float | None, green: float) -> None:
+    """The capital grows as fast as green is far from the line: the least divergence (Grünwald, de Heide & Koolen 2024)."""
+    n_green, n_blue, blue = 40, 40, 0.02
+
+    def divergence(rate: float, other: float) -> float:
+        return rate * math.log(rate / other) + (1 - rate) * math.log((1 - rate) / (1 - other))
+
+    nearest = min(
+        n_green * divergence(green, 1.5 * b / 1000 + 0.04) + n_blue * divergence(blue, b / 1000) for b in range(1, 300)
+    )
+    capital = line_capital(1.5, 0.04, odds, INDEPENDENT, blue)
+    growth = expectation(n_green, n_blue, green, blue, lambda g, b: math.log(capital(g, b)))
+    assert 0.9 * nearest < growth < 1.001 * nearest
+
+
 def test_a_line_never_bets_on_its_other_side() -> None:
     """The nearest point of the line may be beyond the green that is bet on, where hardly anything is known of blue."""
     capital = line_capital(1.0, 0.3, 1.3, INDEPENDENT, 0.01)
@@ -129,8 +157,8 @@ def test_a_line_never_bets_on_its_other_side() -> None:
 
 
 def test_six_failed_calls_against_a_calm_blue_are_most_of_a_proof() -> None:
-    (factor,) = LineTest(3.0, 0.05, DEFAULT).log_factors((6, 6), (54, 0), 0.005, [100.0], 1.0)
-    assert factor > 7.5
+    factors = LineTest(3.0, 0.05, DEFAULT).log_factors((6, 6), (54, 0), 0.005, (4.0, 100.0), 1.0)
+    assert factors[1] > 7.5
 
 
 def test_a_bunch_of_errors_counts_no_more_than_its_size_allows() -> None:
@@ -153,11 +181,11 @@ def test_a_bunch_of_errors_counts_no_more_than_its_size_allows() -> None:
     minutes=st.sampled_from([1 / 6, 1, 5]),
 )
 def test_any_figures_leave_a_finite_capital(x_green: int, x_blue: int, blue_rate: float, minutes: float) -> None:
-    harm = HarmTest(1.1, 0.0005, DEFAULT, [(1.7, 0.4), (3.5, 0.6)])
+    harm = HarmTest(1.1, 0.0005, DEFAULT, ((1.7, 0.4), (3.5, 0.6)))
     harm.bet((600, x_green), (5400, x_blue), blue_rate, 0.03, minutes)
     assert 0 < harm.evidence < math.exp(2.5 * max(minutes, 0.5)) + 1
     line = LineTest(3.0, 0.05, DEFAULT)
-    for factor in line.log_factors((600, x_green), (5400, x_blue), blue_rate, [3.0, 50.0], minutes):
+    for factor in line.log_factors((600, x_green), (5400, x_blue), blue_rate, (3.0, 50.0), minutes):
         assert math.isfinite(factor)
     health = HealthTest(line, 20.0, 10.0, stake=0.85)
     for _ in range(50):
@@ -167,7 +195,7 @@ def test_any_figures_leave_a_finite_capital(x_green: int, x_blue: int, blue_rate
 
 @pytest.mark.parametrize(("minutes", "most"), [(1 / 6, 1.25), (1.0, 2.5), (2.0, 5.0)])
 def test_no_period_alone_is_proof(minutes: float, most: float) -> None:
-    harm = HarmTest(1.1, 0.0005, INDEPENDENT, [(3.5, 1.0)])
+    harm = HarmTest(1.1, 0.0005, INDEPENDENT, only(3.5))
     harm.bet((600, 600), (5400, 30), 0.005, 0.0, minutes)
     assert harm.evidence == pytest.approx(FIRST_STAKE * math.exp(most) + 1 - FIRST_STAKE)
 
@@ -175,7 +203,7 @@ def test_no_period_alone_is_proof(minutes: float, most: float) -> None:
 def test_one_error_counts_the_same_in_a_short_period_as_in_a_long_one() -> None:
     evidence = []
     for minutes in (1 / 6, 1.0):
-        harm = HarmTest(1.1, 0.0005, DEFAULT, [(3.5, 1.0)])
+        harm = HarmTest(1.1, 0.0005, DEFAULT, only(3.5))
         harm.bet((10, 1), (90, 0), 0.005, 0.0, minutes)
         evidence.append(harm.evidence)
     assert evidence[0] == pytest.approx(evidence[1], rel=0.15)
@@ -183,18 +211,18 @@ def test_one_error_counts_the_same_in_a_short_period_as_in_a_long_one() -> None:
 
 @given(st.lists(st.floats(0.01, 1.0), max_size=50))
 def test_capital_is_neither_made_nor_lost_by_waiting(shares: Sequence[float]) -> None:
-    capital = Capital([0.3, 0.7])
+    capital = Capital((0.3, 0.7))
     for share in shares:
-        capital.multiply(share, [0.0, 0.0])
+        capital.multiply(share, (0.0, 0.0))
     assert capital.total == pytest.approx(1.0)
 
 
 def test_a_late_onset_needs_not_make_up_for_what_was_lost_before() -> None:
-    capital = Capital([1.0])
+    capital = Capital((1.0, 0.0))
     for _ in range(15):
-        capital.multiply(1 / 30, [-2.0])
+        capital.multiply(1 / 30, (-2.0, 0.0))
     for _ in range(5):
-        capital.multiply(1 / 30, [2.0])
+        capital.multiply(1 / 30, (2.0, 0.0))
     assert capital.total > 10
     assert math.exp(-2.0 * 15 + 2.0 * 5) < 1e-8
 

@@ -62,7 +62,6 @@ An error that only green's instance makes is green's, also where the instance is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import exp, log, log1p, sqrt
 from statistics import NormalDist
 
@@ -70,12 +69,15 @@ from airflow_sm_rollout.core.evidence.dispersion import Dispersion
 
 Count = tuple[int, int]
 """Calls of a variant in a period, and how many of them were events."""
+Pair = tuple[float, float]
+"""One for each of two alternatives: a small and a large difference are enough, and what lies between is found by either."""
 
 FIRST_STAKE = 0.8
 _MOST_LOG_A_MINUTE = 2.5
 _OPENING = 2.0
 _NEAR_CERTAIN = 0.98
 _HARDLY_EVER = 2.0
+_NOTHING = (0.0, 0.0)
 _NORMAL = NormalDist()
 _LEAST_OF_GOAL, _MOST_OF_GOAL = 1e-9, 0.9
 _NEXT_DEADLINE = 3.5
@@ -85,7 +87,7 @@ _MOST_EXPONENT = 60.0
 
 
 class Capital:
-    """One unit spread over alternatives and over the time at which harm may begin.
+    """One unit spread over two alternatives and over the time at which harm may begin.
 
     A part of it is bet from the first period on; the rest waits, and joins evenly over the planned time: so a late onset, and a slow leak,
     do not have to make up for what was lost before.
@@ -94,27 +96,27 @@ class Capital:
     :ivar total: what it has become; its expectation is 1 at most under the null.
     """
 
-    __slots__ = ("_bet", "_weights", "total", "waiting")
+    __slots__ = ("_bets", "_weights", "total", "waiting")
 
-    def __init__(self, weights: Sequence[float]) -> None:
-        self._weights = tuple(weights)
-        self._bet = [0.0] * len(self._weights)
+    def __init__(self, weights: Pair) -> None:
+        self._weights = weights
+        self._bets = (0.0, 0.0)
         self.waiting = self.total = 1.0
 
-    def multiply(self, planned_share: float, log_factors: Sequence[float]) -> None:
+    def multiply(self, planned_share: float, log_factors: Pair) -> None:
         """Bet in one period.
 
         :param planned_share: the period's length over the planned time.
         :param log_factors: logarithms of what the period multiplies each alternative by.
         """
         joining = (1 - FIRST_STAKE) * planned_share if self.waiting < 1 else FIRST_STAKE
-        joining = min(self.waiting, joining)
+        joining = min(joining, self.waiting)
         self.waiting -= joining
-        self._bet = [
-            (bet + joining * weight) * exp(log_factor)
-            for bet, weight, log_factor in zip(self._bet, self._weights, log_factors, strict=True)
-        ]
-        self.total = sum(self._bet, self.waiting)
+        (one, other), (weight, other_weight), (factor, other_factor) = self._bets, self._weights, log_factors
+        one = (one + joining * weight) * exp(factor)
+        other = (other + joining * other_weight) * exp(other_factor)
+        self._bets = one, other
+        self.total = self.waiting + one + other
 
 
 class HarmTest:
@@ -127,14 +129,13 @@ class HarmTest:
 
     __slots__ = ("_capital", "_line", "_odds", "_points", "_split")
 
-    def __init__(
-        self, ratio: float, points: float, dispersion: Dispersion, odds: Sequence[tuple[float, float]]
-    ) -> None:
+    def __init__(self, ratio: float, points: float, dispersion: Dispersion, odds: tuple[Pair, Pair]) -> None:
+        (one, weight), (other, other_weight) = odds
         self._points = points
-        self._odds = tuple(a for a, _ in odds)
+        self._odds = one, other
         self._split = SplitTest(ratio, points, dispersion, self._odds)
         self._line = LineTest(ratio, points, dispersion)
-        self._capital = Capital([weight for _, weight in odds])
+        self._capital = Capital((weight, other_weight))
 
     @property
     def evidence(self) -> float:
@@ -152,9 +153,9 @@ class HarmTest:
             factors = self._line.log_factors(green, blue, blue_rate, self._odds, minutes)
         else:
             factors = self._split.log_factors(green, blue, blue_rate, minutes)
-        most = _MOST_LOG_A_MINUTE * max(minutes, 0.5)
-        if max(factors) > most:
-            factors = [min(factor, most) for factor in factors]
+        most = _MOST_LOG_A_MINUTE * max(0.5, minutes)
+        if factors[0] > most or factors[1] > most:
+            factors = min(factors[0], most), min(factors[1], most)
         self._capital.multiply(planned_share, factors)
 
 
@@ -166,28 +167,34 @@ class SplitTest:
     :param odds: alternatives: odds ratios.
     """
 
-    __slots__ = ("_bunching", "_expected", "_noise", "_none", "_odds", "_points", "_ratio")
+    __slots__ = ("_bunching", "_expected", "_more", "_noise", "_odds_logs", "_points", "_ratio")
 
-    def __init__(self, ratio: float, points: float, dispersion: Dispersion, odds: Sequence[float]) -> None:
+    def __init__(self, ratio: float, points: float, dispersion: Dispersion, odds: Pair) -> None:
         self._ratio, self._points = ratio, points
         self._bunching, self._noise = dispersion.bunching, 2 * dispersion.own_noise**2
-        self._odds = tuple((log(a), a - 1) for a in odds)
-        self._none = [0.0] * len(self._odds)
+        self._odds_logs = log(odds[0]), log(odds[1])
+        self._more = odds[0] - 1, odds[1] - 1
         self._expected = 0.0
 
-    def log_factors(self, green: Count, blue: Count, blue_rate: float, minutes: float) -> list[float]:
+    def log_factors(self, green: Count, blue: Count, blue_rate: float, minutes: float) -> Pair:
         """Logarithms of what a period multiplies the capital of each alternative by."""
         (n_green, x_green), (n_blue, x_blue) = green, blue
         events = x_green + x_blue
         ratio = self._open_ratio(n_green, blue_rate)
         p = ratio * n_green / (ratio * n_green + n_blue)
-        trials = min(events, n_green)
-        g = p * events / trials if trials else 0.0
-        if not trials or g >= _NEAR_CERTAIN:
-            return self._none
+        trials = min(n_green, events)
+        if not trials:
+            return _NOTHING
+        g = p * events / trials
+        if g >= _NEAR_CERTAIN:
+            return _NOTHING
         noise = self._noise * p * events * (1 - p) ** 2 / ((1 - g) * _noise_lasts(minutes))
         power = 1 / (self._bunching + noise)
-        return [power * (x_green * log_a - trials * log(1 + more * g)) for log_a, more in self._odds]
+        (log_one, log_other), (more_one, more_other) = self._odds_logs, self._more
+        return (
+            power * (x_green * log_one - trials * log(1 + more_one * g)),
+            power * (x_green * log_other - trials * log(1 + more_other * g)),
+        )
 
     def _open_ratio(self, n_green: int, blue_rate: float) -> float:
         tolerated = max(self._ratio, 1 + self._points / blue_rate) - 1
@@ -217,14 +224,17 @@ class LineTest:
         blue = 1 / (self._bunching + noise * n_blue * blue_rate / (1 - blue_rate))
         return Meeting(self, line, blue_rate, (n_green, n_blue), (green, blue))
 
-    def log_factors(
-        self, green: Count, blue: Count, blue_rate: float, odds: Sequence[float], minutes: float
-    ) -> list[float]:
+    def log_factors(self, green: Count, blue: Count, blue_rate: float, odds: Pair, minutes: float) -> Pair:
         """Logarithms of what a period multiplies capitals by that bet on green's odds being so many times those of the line."""
-        meeting = self.meet(green[0], blue[0], blue_rate, minutes)
+        (n_green, x_green), (n_blue, x_blue) = green, blue
+        meeting = self.meet(n_green, n_blue, blue_rate, minutes)
         if meeting is None:
-            return [0.0] * len(odds)
-        return [meeting.log_factor(green[1], blue[1], meeting.above(each)) for each in odds]
+            return _NOTHING
+        one, other = odds
+        return (
+            meeting.log_factor(x_green, x_blue, meeting.above(one)),
+            meeting.log_factor(x_green, x_blue, meeting.above(other)),
+        )
 
 
 class Meeting:
@@ -234,7 +244,7 @@ class Meeting:
     :ivar line: the line's rate where blue's is ``blue_rate``.
     """
 
-    __slots__ = ("_calls", "_m_blue", "_m_green", "_powers", "_test", "blue_rate", "line")
+    __slots__ = ("_calls", "_hold", "_m_blue", "_m_green", "_powers", "_pull", "_test", "blue_rate", "line")
 
     def __init__(
         self,
@@ -242,22 +252,26 @@ class Meeting:
         line: float,
         blue_rate: float,
         calls: tuple[int, int],
-        powers: tuple[float, float],
+        powers: Pair,
     ) -> None:
         self._test, self.line, self.blue_rate = test, line, blue_rate
         self._calls, self._powers = calls, powers
-        self._m_green, self._m_blue = calls[0] * powers[0], calls[1] * powers[1]
+        self._m_green = m_green = calls[0] * powers[0]
+        self._m_blue = m_blue = calls[1] * powers[1]
+        # How strongly each side's calls hold a rate where it is: the inverse of its variance.
+        self._pull = m_green / (line * (1 - line))
+        self._hold = m_blue / (blue_rate * (1 - blue_rate))
 
     def above(self, odds: float) -> float:
         """The rate whose odds are so many times those of the line."""
-        return odds * self.line / (1 - self.line + odds * self.line)
+        line = self.line
+        return odds * line / (1 - line + odds * line)
 
     @property
     def tells(self) -> float:
         """What it is expected to tell of a green as good as blue: the squared distance to the line in standard deviations."""
-        of_blue = self._test.ratio**2 * self.blue_rate * (1 - self.blue_rate)
-        variance = self.line * (1 - self.line) / self._m_green + of_blue / self._m_blue
-        return (self.line - self.blue_rate) ** 2 / variance
+        ratio: float = self._test.ratio
+        return (self.line - self.blue_rate) ** 2 / (1 / self._pull + ratio * ratio / self._hold)
 
     def log_factor(self, x_green: int, x_blue: int, target: float) -> float:
         """Logarithm of what the period multiplies the capital by.
@@ -283,14 +297,13 @@ class Meeting:
     def _project(self, target: float) -> float:
         """``b0``: where the line is nearest to green at ``target`` and blue at its rate."""
         ratio, points, line, blue_rate = self._test.ratio, self._test.points, self.line, self.blue_rate
-        m_green, m_blue = self._m_green, self._m_blue
-        pull = ratio * m_green / (line * (1 - line))
-        shift = (line - target) * pull / (ratio * pull + m_blue / (blue_rate * (1 - blue_rate)))
-        b0 = max(blue_rate - shift, blue_rate / 4)
+        pull = ratio * self._pull
+        b0 = blue_rate - (line - target) * pull / (ratio * pull + self._hold)
         if target > line:
+            m_green, m_blue = self._m_green, self._m_blue
             if_all_fail = (ratio * m_green - points * m_blue) / (ratio * (m_green + m_blue))
             b0 = max(b0, target * target * if_all_fail)
-        return min(b0, _NEAR_CERTAIN * (1 - points) / ratio)
+        return min(max(b0, blue_rate / 4), _NEAR_CERTAIN * (1 - points) / ratio)
 
 
 class HealthTest:
@@ -332,7 +345,9 @@ class HealthTest:
         """What is staked, as a part of what lets the capital grow fastest."""
         while self._deadline < self._elapsed + minutes:
             self._deadline = _NEXT_DEADLINE * max(self._deadline, minutes)
-        reached = min(max(self.evidence / self._goal, _LEAST_OF_GOAL), _MOST_OF_GOAL)
+        reached = max(self.evidence / self._goal, _LEAST_OF_GOAL)
+        if reached >= _MOST_OF_GOAL:
+            return _LEAST_STAKE
         told = sqrt(tells_a_minute * (self._deadline - self._elapsed))
         return min(1.0, max(_LEAST_STAKE, _NORMAL.pdf(_NORMAL.inv_cdf(reached)) / (reached * told)))
 

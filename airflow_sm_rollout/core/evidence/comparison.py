@@ -80,8 +80,9 @@ class _Course:
         self._requests = (self._requests[0] + green.requests, self._requests[1] + blue.requests)
         is_warm = period.start >= self._first_call + self._tolerances.warm_up
         minutes = period.seconds / 60
+        planned_share, asks_health = minutes / self._planned_minutes, self._healthy_at is None
         for metric in self._metrics:
-            metric.take(green, blue, minutes / self._planned_minutes, minutes, is_warm=is_warm)
+            metric.take(green, blue, planned_share, minutes, is_warm=is_warm, asks_health=asks_health)
         self._decide(period.end)
 
     def _decide(self, end: datetime) -> None:

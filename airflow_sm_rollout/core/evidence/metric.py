@@ -56,7 +56,7 @@ class Guard:
     def __init__(self, dispersion: Dispersion, least: Dispersion) -> None:
         self._line = LineTest(GUARD_RATIO, GUARD_POINTS, least)
         self._bunched = LineTest(GUARD_RATIO, GUARD_POINTS, dispersion)
-        self._capital = Capital([1 / len(GUARD_ODDS)] * len(GUARD_ODDS))
+        self._capital = Capital((0.5, 0.5))
 
     @property
     def evidence(self) -> float:
@@ -66,13 +66,14 @@ class Guard:
     def bet(self, green: Count, blue: Count, blue_rate: float, planned_share: float, minutes: float) -> None:
         """Take one more period; the arguments are those of :meth:`~airflow_sm_rollout.core.evidence.bets.HarmTest.bet`."""
         factors = self._line.log_factors(green, blue, blue_rate, GUARD_ODDS, minutes)
-        if max(factors) > _MOST_OF_A_BUNCH:
+        if factors[0] > _MOST_OF_A_BUNCH or factors[1] > _MOST_OF_A_BUNCH:
             beyond = self._bunched.log_factors(green, blue, blue_rate, GUARD_ODDS, minutes)
-            factors = [
-                min(factor, max(_MOST_OF_A_BUNCH, bunched), _MOST_EXPONENT)
-                for factor, bunched in zip(factors, beyond, strict=True)
-            ]
+            factors = _bound(factors[0], beyond[0]), _bound(factors[1], beyond[1])
         self._capital.multiply(planned_share, factors)
+
+
+def _bound(factor: float, beyond_bunches: float) -> float:
+    return min(factor, max(_MOST_OF_A_BUNCH, beyond_bunches), _MOST_EXPONENT)
 
 
 class MetricEvidence:
@@ -80,6 +81,7 @@ class MetricEvidence:
 
     :param metric: one of :data:`~airflow_sm_rollout.core.evidence.tolerances.METRICS`.
     :param baseline: blue's periods before green had traffic.
+    :ivar evidence: of harm: the part of all evidence that is this metric's.
     """
 
     def __init__(self, metric: str, tolerances: Tolerances, baseline: Sequence[Period]) -> None:
@@ -103,27 +105,24 @@ class MetricEvidence:
         self._is_warm = False
         self._known_calls = sum(calls for calls, _ in minutes)
         self._known_events = sum(events for _, events in minutes)
-        self._green = self._blue = (0, 0)
-
-    @property
-    def evidence(self) -> float:
-        """Of harm: the part of all evidence that is this metric's."""
-        guard = GUARD_WEIGHTS[self.metric] * self._guard.evidence if self._guard else 0.0
-        return WEIGHTS[self.metric] * self._harm.evidence + guard
+        self._green_calls = self._green_events = self._blue_calls = self._blue_events = 0
+        self._weight, self._guard_weight = WEIGHTS[metric], GUARD_WEIGHTS.get(metric, 0.0)
+        self.evidence = self._weight + self._guard_weight
 
     @property
     def health(self) -> float:
         """Evidence of health; 0 where nothing was seen."""
-        if not self._green[0]:
-            return 0.0
-        return self._health.evidence
+        return self._health.evidence if self._green_calls else 0.0
 
-    def take(self, green: Sample, blue: Sample, planned_share: float, minutes: float, *, is_warm: bool) -> None:
+    def take(
+        self, green: Sample, blue: Sample, planned_share: float, minutes: float, *, is_warm: bool, asks_health: bool
+    ) -> None:
         """Take one more period in which both had calls.
 
         :param planned_share: the period's length over the planned time.
         :param minutes: the period's length.
         :param is_warm: whether the warm-up is over.
+        :param asks_health: whether health is not proven yet; what is proven needs no more bets.
         """
         green_events, blue_events = getattr(green, self.metric), getattr(blue, self.metric)
         if green_events is None or blue_events is None:
@@ -135,24 +134,32 @@ class MetricEvidence:
         if is_warm and not self._is_warm:
             self._is_warm = True
             self._health.stake_all()
-            self._green = self._blue = (0, 0)
+            self._green_calls = self._green_events = self._blue_calls = self._blue_events = 0
         if self._guard:
             self._guard.bet(of_green, of_blue, blue_rate, planned_share, minutes)
         if is_warm:
             self._harm.bet(of_green, of_blue, blue_rate, planned_share, minutes)
-        self._health.bet(of_green, of_blue, blue_rate, minutes)
+        if asks_health:
+            self._health.bet(of_green, of_blue, blue_rate, minutes)
+        self.evidence = self._weight * self._harm.evidence
+        if self._guard:
+            self.evidence += self._guard_weight * self._guard.evidence
         self._count(of_green, of_blue)
 
     def _count(self, green: Count, blue: Count) -> None:
-        self._known_calls += blue[0]
-        self._known_events += blue[1]
-        self._green = (self._green[0] + green[0], self._green[1] + green[1])
-        self._blue = (self._blue[0] + blue[0], self._blue[1] + blue[1])
+        calls, events = blue
+        self._known_calls += calls
+        self._known_events += events
+        self._blue_calls += calls
+        self._blue_events += events
+        self._green_calls += green[0]
+        self._green_events += green[1]
 
     def compare(self) -> Compared:
         """The metric as it is shown."""
-        rates = [measure_rate(calls, events, self.dispersion.bunching) for calls, events in (self._green, self._blue)]
-        return Compared(self.metric, rates[0], rates[1], self.evidence, self.health)
+        green = measure_rate(self._green_calls, self._green_events, self.dispersion.bunching)
+        blue = measure_rate(self._blue_calls, self._blue_events, self.dispersion.bunching)
+        return Compared(self.metric, green, blue, self.evidence, self.health)
 
 
 def measure_rate(calls: int, events: int, bunching: float) -> Rate | None:
