@@ -69,7 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _days(text: str) -> float:
-    days = float(text)
+    days = _number(text)
     if not 0 < days <= _MOST_DAYS:
         raise argparse.ArgumentTypeError(
             f"{text} is not above 0 and up to {_MOST_DAYS}: CloudWatch has no older minutes"
@@ -77,8 +77,16 @@ def _days(text: str) -> float:
     return days
 
 
+def _number(text: str) -> float:
+    """The number, or one that is never allowed: argparse's own message would name this module's functions."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def _percents(text: str) -> tuple[float, ...]:
-    numbers = tuple(float(each) for each in text.split(",") if each.strip())
+    numbers = tuple(_number(each) for each in text.split(",") if each.strip())
     if len(numbers) > _MOST_SIZES or not all(0 < number < math.inf for number in numbers):
         raise argparse.ArgumentTypeError(f"{text} is not up to {_MOST_SIZES} numbers above 0, with commas between them")
     return numbers

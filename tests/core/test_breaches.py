@@ -56,6 +56,12 @@ def slow(*counts: tuple[int, int], gap: str = "") -> Counts:
     return Counts(slow=counts, slow_gap=gap)
 
 
+def test_many_calls_of_which_hardly_too_many_fail_are_not_called_few() -> None:
+    found, reason = judge(Limits(max_error_rate=0.02), errors(*((100_000, 2030),) * 10), is_over=True)
+    assert found is Verdict.INCONCLUSIVE
+    assert reason.endswith("max_error_rate allows 2 %; that is no proof yet, it may be bad luck")
+
+
 @pytest.mark.parametrize(
     ("counts", "verdict"),
     [

@@ -225,7 +225,8 @@ def test_what_can_not_be_replayed_is_said(arguments: list[str], error: type[Roll
         (["--days", "0"], "not above 0"),
         (["--slower", "10,0"], "numbers above 0"),
         (["--slower", ",".join(["1"] * 21)], "up to 20 numbers"),
-        (["--more-errors", "many"], "invalid"),
+        (["--more-errors", "many"], "many is not up to 20 numbers above 0"),
+        (["--days", "soon"], "soon is not above 0"),
     ],
 )
 def test_sizes_and_days_that_can_not_be_are_refused(

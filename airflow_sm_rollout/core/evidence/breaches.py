@@ -133,7 +133,7 @@ def _judge_share(share: _Share, counts: Sequence[Count], gap: str) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, f"{gap}, and {share.named}")
     if events <= share.limit * calls:
         return Judgement(Verdict.HEALTHY, told)
-    return Judgement(Verdict.INCONCLUSIVE, f"{told}; on so few calls that may be bad luck")
+    return Judgement(Verdict.INCONCLUSIVE, f"{told}; that is no proof yet, it may be bad luck")
 
 
 def _tell_nothing(share: _Share, gap: str) -> str:
