@@ -119,6 +119,26 @@ def test_where_errors_come_in_bunches_what_could_be_one_bunch_is_no_proof_but_tw
     assert said == [count >= periods for count in range(1, 4)]
 
 
+def test_a_bunch_is_one_also_where_its_errors_are_in_several_short_periods() -> None:
+    before = [
+        Period(BEGIN - timedelta(minutes=90 - minute), 60, Sample(600, 20 * (minute % 6 == 0), 0, 300, 30, 6), None)
+        for minute in range(90)
+    ]
+
+    def said(bad: int) -> Finding:
+        """After so many periods of 10 s in which green's ten calls failed, and a good minute."""
+        failed = [10] * bad + [0] * 6
+        periods = [
+            Period(
+                BEGIN + timedelta(seconds=10 * number), 10, Sample(90, 0, 0, 45, 4, 1), Sample(10, count, 0, 5, 0, 0)
+            )
+            for number, count in enumerate(failed)
+        ]
+        return compare(before, periods, planned=PLANNED).verdict
+
+    assert [said(1), said(2), said(12)] == [Finding.CANNOT_TELL, Finding.CANNOT_TELL, Finding.HARM]
+
+
 def test_a_healthy_model_is_proven_healthy_by_the_end_of_the_least_bake() -> None:
     said = look(bake())
     assert said.verdict is Finding.HEALTHY

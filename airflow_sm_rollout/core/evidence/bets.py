@@ -24,8 +24,8 @@ margin, open by then, makes up for). Given ``k`` the law is exactly that for ``r
 of all outcomes finds expectations of at most 1 while green's rate on the line is up to a half (beyond it up to 1.4, at r = 3 and rates
 of 0.3 and 0.9).
 
-No period's log E is more than 2.5 for each minute of it, or 1.25 if it is shorter than half a one, so that one error counts whole: no
-minute alone is proof, however strange it was.
+No period's log E is more than 2.5 for each minute of it, so that no minute alone is proof, however strange it was; or 1.25 if it is shorter
+than half a one, so that one error counts whole. So where periods are of 10 s, one strange minute may be proof.
 
 The line ``r`` *opens with the traffic*: it begins at 1 and reaches the tolerated ratio R when green has had ``2 / (R - 1)^2`` expected
 events, from which on the two can be told apart. Before, the margin could protect nobody and would cost much of the power: with few

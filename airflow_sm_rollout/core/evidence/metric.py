@@ -31,7 +31,7 @@ SLOW_ODDS = {
 }
 GUARD_RATIO, GUARD_POINTS = 3.0, 0.05
 GUARD_ODDS = (4.0, 300.0)
-_MOST_OF_A_BUNCH = 7.5
+_MOST_OF_A_BUNCH = 7.0
 """Logarithm; one that alone is proof has about 9."""
 HEALTH_DISPERSION = Dispersion(1.0, 0.18)
 """What is assumed of errors at least where blue's history tells of them and health is bet on: there the level is for a wrong pass."""
@@ -43,7 +43,7 @@ _MOST_EXPONENT = 60.0
 class Guard:
     """Evidence that green fails far more calls than blue, from its first minute on: no cold start does that.
 
-    A bunch of errors may be all of green's calls in a quiet minute. So where blue's history has bunches, no period counts for more than one
+    A bunch of errors may be all of green's calls in a quiet minute. So where blue's history has bunches, no minute counts for more than one
     may unless it holds more than they explain; but two in a row are proof. With larger bunches than are assumed at least that is no fair
     bet any more; what it costs is in the rows of bunches in ``benchmarks/verdict``.
 
@@ -51,12 +51,13 @@ class Guard:
     :param least: what is assumed at least.
     """
 
-    __slots__ = ("_bunched", "_capital", "_line")
+    __slots__ = ("_bunched", "_capital", "_left", "_line")
 
     def __init__(self, dispersion: Dispersion, least: Dispersion) -> None:
         self._line = LineTest(GUARD_RATIO, GUARD_POINTS, least)
         self._bunched = LineTest(GUARD_RATIO, GUARD_POINTS, dispersion)
         self._capital = Capital((0.5, 0.5))
+        self._left = _MOST_OF_A_BUNCH
 
     @property
     def evidence(self) -> float:
@@ -66,14 +67,16 @@ class Guard:
     def bet(self, green: Count, blue: Count, blue_rate: float, planned_share: float, minutes: float) -> None:
         """Take one more period; the arguments are those of :meth:`~airflow_sm_rollout.core.evidence.bets.HarmTest.bet`."""
         factors = self._line.log_factors(green, blue, blue_rate, GUARD_ODDS, minutes)
-        if factors[0] > _MOST_OF_A_BUNCH or factors[1] > _MOST_OF_A_BUNCH:
+        self._left = min(_MOST_OF_A_BUNCH, self._left + _MOST_OF_A_BUNCH * minutes)
+        if factors[0] > self._left or factors[1] > self._left:
             beyond = self._bunched.log_factors(green, blue, blue_rate, GUARD_ODDS, minutes)
-            factors = _bound(factors[0], beyond[0]), _bound(factors[1], beyond[1])
+            factors = _bound(factors[0], beyond[0], self._left), _bound(factors[1], beyond[1], self._left)
+        self._left = max(0.0, self._left - max(0.0, *factors))
         self._capital.multiply(planned_share, factors)
 
 
-def _bound(factor: float, beyond_bunches: float) -> float:
-    return min(factor, max(_MOST_OF_A_BUNCH, beyond_bunches), _MOST_EXPONENT)
+def _bound(factor: float, beyond_bunches: float, left: float) -> float:
+    return min(factor, max(left, beyond_bunches), _MOST_EXPONENT)
 
 
 class MetricEvidence:
