@@ -120,7 +120,7 @@ class Scaling:
         """A scaling activity: the endpoint is Updating until it is done.
 
         :param count: instances wished for; kept within the target's bounds.
-        :return: whether it began: not while the endpoint is under change, nor where that is suspended.
+        :return: whether it began: not while the endpoint is under change, nor where that is suspended, nor over quota.
         """
         with self._region.schedule.lock:
             target = self._targets.find(resource_id(endpoint_name, variant))
@@ -141,9 +141,13 @@ class Scaling:
         if target.suspended[direction]:
             return False
         change = {"VariantName": variant.name, "DesiredInstanceCount": wished}
-        self._endpoints.update_endpoint_weights_and_capacities(
-            {"EndpointName": endpoint.name, "DesiredWeightsAndCapacities": [change]}
-        )
+        try:
+            self._endpoints.update_endpoint_weights_and_capacities(
+                {"EndpointName": endpoint.name, "DesiredWeightsAndCapacities": [change]}
+            )
+        except AwsError:
+            # Over quota, say: such an activity fails by itself, and the call that set it off has nothing to do with it.
+            return False
         return True
 
     def _variant(self, resource: str, params: Mapping[str, Any]) -> Variant:

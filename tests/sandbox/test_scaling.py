@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_rollout.sandbox.app import Sandbox
+from airflow_sm_rollout.sandbox.faults import Fault
 from airflow_sm_rollout.sandbox.inprocess import InProcessSession
 
 TARGET = {
@@ -72,6 +73,13 @@ def test_what_is_suspended_does_not_happen_and_the_rest_does(
     assert (target["MinCapacity"], target["MaxCapacity"], target["SuspendedState"][member]) == (1, 4, True)
     assert not sandbox.scaling.scale("shop", "blue", count)
     assert sandbox.scaling.scale("shop", "blue", 4 - count)
+
+
+def test_an_activity_over_quota_fails_by_itself(autoscaling: Any, sandbox: Sandbox, sagemaker: Any) -> None:
+    before = status(sagemaker)
+    sandbox.faults.add(Fault("quota"))
+    assert not sandbox.scaling.scale("shop", "blue", 4)
+    assert status(sagemaker) == before
 
 
 def test_bounds_that_the_capacity_is_out_of_change_it_at_once(autoscaling: Any, sagemaker: Any) -> None:
