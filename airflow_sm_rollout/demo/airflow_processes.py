@@ -174,6 +174,8 @@ def local_settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
     """What an Airflow on one machine needs: where it is, who may enter, and how much of the machine it takes."""
     return {
         "AIRFLOW_HOME": str(home),
+        # Four processes write to it. Who has waited for 5 s, the default, ends, on a machine with a slow disk the triggerer for one.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
