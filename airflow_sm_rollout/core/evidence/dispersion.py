@@ -50,18 +50,15 @@ def estimate_bunching(
     return Dispersion(max(floor.bunching, ratio - floor.own_noise**2 * mean), floor.own_noise)
 
 
-def estimate_noise(
-    counts: Sequence[tuple[int, int]], floor: Dispersion, *, unknown: Dispersion | None = None
-) -> Dispersion:
+def estimate_noise(counts: Sequence[tuple[int, int]], floor: Dispersion) -> Dispersion:
     """Dispersion of slow calls.
 
     :param counts: calls and events of blue's baseline, minute by minute.
     :param floor: what is assumed at least.
-    :param unknown: what is assumed if they tell nothing; ``None``: the floor.
     """
     observed = _variance_to_mean(counts)
     if observed is None:
-        return unknown or floor
+        return floor
     mean, ratio = observed
     rate = sum(events for _, events in counts) / sum(calls for calls, _ in counts)
     variance = max(0.0, ratio - floor.bunching * (1 - rate)) / mean

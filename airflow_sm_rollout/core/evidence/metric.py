@@ -91,9 +91,11 @@ class MetricEvidence:
         minutes = _count_minutes(metric, baseline)
         of_errors = metric.startswith("errors")
         least = DEFAULT_DISPERSIONS[metric]
-        estimate = estimate_bunching if of_errors else estimate_noise
-        self.dispersion = estimate(minutes, least)
-        of_health = estimate(minutes, HEALTH_DISPERSION, unknown=least) if of_errors else self.dispersion
+        if of_errors:
+            self.dispersion = estimate_bunching(minutes, least)
+            of_health = estimate_bunching(minutes, HEALTH_DISPERSION, unknown=least)
+        else:
+            self.dispersion = of_health = estimate_noise(minutes, least)
         margin = tolerances.margin(metric)
         odds = ERROR_ODDS if of_errors else SLOW_ODDS[metric]
         self.metric = metric
