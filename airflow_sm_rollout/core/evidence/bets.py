@@ -83,7 +83,8 @@ _LEAST_OF_GOAL, _MOST_OF_GOAL = 1e-9, 0.9
 _NEXT_DEADLINE = 3.5
 _LEAST_STAKE = 0.1
 _ENOUGH = 10.0
-_MOST_EXPONENT = 60.0
+MOST_EXPONENT = 60.0
+"""More than any proof needs, and finite."""
 
 
 class Capital:
@@ -338,7 +339,7 @@ class HealthTest:
             target = meeting.line - self._boldness(meeting.tells / minutes, minutes) * (meeting.line - blue_rate)
             log_factor = meeting.log_factor(green[1], blue[1], target)
             most = _ENOUGH * self._goal
-            self._bet = min(self._bet * exp(min(log_factor, _MOST_EXPONENT)), most)
+            self._bet = min(self._bet * exp(min(log_factor, MOST_EXPONENT)), most)
         self._elapsed += minutes
 
     def _boldness(self, tells_a_minute: float, minutes: float) -> float:

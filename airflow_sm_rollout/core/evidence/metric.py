@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from airflow_sm_rollout.core.evidence.bets import Capital, Count, HarmTest, HealthTest, LineTest
+from airflow_sm_rollout.core.evidence.bets import MOST_EXPONENT, Capital, Count, HarmTest, HealthTest, LineTest
 from airflow_sm_rollout.core.evidence.dispersion import Dispersion, estimate_bunching, estimate_noise
 from airflow_sm_rollout.core.evidence.periods import Period, Sample
 from airflow_sm_rollout.core.evidence.results import Compared, Rate
@@ -37,7 +37,6 @@ HEALTH_DISPERSION = Dispersion(1.0, 0.18)
 """What is assumed of errors at least where blue's history tells of them and health is bet on: there the level is for a wrong pass."""
 FROM_THE_BEGIN = 0.85
 """The part of the capital bet on health from green's first call on; the rest is bet from the end of the warm-up on."""
-_MOST_EXPONENT = 60.0
 
 
 class Guard:
@@ -76,7 +75,7 @@ class Guard:
 
 
 def _bound(factor: float, beyond_bunches: float, left: float) -> float:
-    return min(factor, max(left, beyond_bunches), _MOST_EXPONENT)
+    return min(factor, max(left, beyond_bunches), MOST_EXPONENT)
 
 
 class MetricEvidence:
