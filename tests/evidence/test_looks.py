@@ -90,7 +90,7 @@ def test_no_figures_are_no_proof_of_health_where_the_plan_wants_one(require_proo
     assert lab.look().judgement.verdict is verdict
 
 
-@pytest.mark.parametrize(
+WITHOUT_BLUES_FIGURES = pytest.mark.parametrize(
     ("steps", "share", "verdict"),
     [
         (canary([10, 100]), 10.0, Verdict.INCONCLUSIVE),
@@ -99,6 +99,10 @@ def test_no_figures_are_no_proof_of_health_where_the_plan_wants_one(require_proo
         (None, None, Verdict.INCONCLUSIVE),
     ],
 )
+"""What a bake in which blue has no calls comes to, if it is to be judged beside blue where there is one."""
+
+
+@WITHOUT_BLUES_FIGURES
 def test_proof_is_wanted_of_each_bake_in_which_there_is_a_blue_to_compare_with(
     steps: Strategy | None, share: float | None, verdict: Verdict
 ) -> None:
@@ -110,15 +114,7 @@ def test_proof_is_wanted_of_each_bake_in_which_there_is_a_blue_to_compare_with(
     assert lab.look().judgement.verdict is verdict
 
 
-@pytest.mark.parametrize(
-    ("steps", "share", "verdict"),
-    [
-        (canary([10, 100]), 10.0, Verdict.INCONCLUSIVE),
-        (canary([10, 100]), 100.0, Verdict.HEALTHY),
-        (blue_green(), 100.0, Verdict.INCONCLUSIVE),
-        (None, None, Verdict.INCONCLUSIVE),
-    ],
-)
+@WITHOUT_BLUES_FIGURES
 def test_a_kpi_relative_to_blue_is_judged_while_there_is_a_blue_to_be_relative_to(
     steps: Strategy | None, share: float | None, verdict: Verdict
 ) -> None:
