@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import nullcontext
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -42,6 +44,8 @@ class AirflowApi:
             4, backoff_factor=0.5, status_forcelist={500, 503}, allowed_methods={"GET"}, raise_on_status=False
         )
         self._pool = urllib3.PoolManager(retries=patient, timeout=30.0)
+        # Two changes at a time can wait in the API server for each other (AirflowProcesses says how).
+        self._changing = threading.Lock()
 
     def token(self) -> str:
         """A bearer token; the same one each time."""
@@ -56,7 +60,8 @@ class AirflowApi:
         :raises AirflowApiError: if it is refused.
         """
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
-        answer = self._pool.request(method, f"{self.url}/api/v2{path}", json=json, headers=headers)
+        with nullcontext() if method == "GET" else self._changing:
+            answer = self._pool.request(method, f"{self.url}/api/v2{path}", json=json, headers=headers)
         if answer.status >= 400:
             raise AirflowApiError(method, path, answer.status, answer.data.decode(errors="replace"))
         return answer.json() if answer.data else None
@@ -67,13 +72,8 @@ class AirflowApi:
         The names are ``metadatabase``, ``scheduler``, ``triggerer`` and ``dag_processor``, with ``status`` and, for the last three,
         ``latest_<name>_heartbeat`` (ISO 8601). All are ``healthy`` when all is well.
         """
-        try:
-            answer = self._pool.request("GET", f"{self.url}/api/v2/monitor/health", timeout=5.0, retries=False)
-        except urllib3.exceptions.HTTPError:
-            return {}
-        if answer.status != 200:
-            return {}
-        return {name: told for name, told in answer.json().items() if told and told["status"]}
+        health = self._told(f"{self.url}/api/v2/monitor/health") or {}
+        return {name: told for name, told in health.items() if told and told["status"]}
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run of a DAG, which may have to be parsed yet.
@@ -140,6 +140,14 @@ class AirflowApi:
                 return ""
             raise
         return "\n".join(line if isinstance(line, str) else str(line.get("event", line)) for line in content)
+
+    def _told(self, url: str) -> Any:
+        """The JSON of a page; ``None`` while it is not there."""
+        try:
+            answer = self._pool.request("GET", url, timeout=5.0, retries=False)
+        except urllib3.exceptions.HTTPError:
+            return None
+        return answer.json() if answer.status == 200 else None
 
     @cached_property
     def _token(self) -> str:

@@ -1,4 +1,4 @@
-"""A real Airflow on this machine for the length of a ``with`` block: API server, scheduler, triggerer, DAG processor.
+"""A real Airflow on this machine for the length of a ``with`` block: API servers, scheduler, triggerer, DAG processor.
 
 ``airflow standalone`` would be shorter, but leaves its four children running when it is ended, can't keep two of them from listening on
 all addresses of the machine, and starts 32 workers (AIRFLOW_FACTS.md section 1).
@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -37,6 +37,7 @@ COMPONENTS = {
     "triggerer": ("triggerer", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
 }
+"""Of every Airflow, with the arguments of ``airflow``."""
 
 
 class AirflowDidNotStart(DemoFailed):
@@ -44,7 +45,11 @@ class AirflowDidNotStart(DemoFailed):
 
 
 class AirflowProcesses(AirflowApi):
-    """Airflow's four components, each a process in a session of its own, so that Ctrl-C in a terminal reaches only their starter.
+    """Airflow's components, each a process in a session of its own, so that Ctrl-C in a terminal reaches only their starter.
+
+    What the tasks call (``execution-api``) is apart from what people call (``api-server``). The latter notes each change that is asked
+    for in the database from its event loop, and waits there for sqlite's lock for writing, which an answer to a task may hold that needs
+    the event loop to come to its end: in one process both wait for as long as the lock is waited for (seen with 60 s, Airflow 3.3.2).
 
     Entering makes the database and returns when all are healthy; leaving kills every process of their sessions, idle workers too.
     The login is off, and only 127.0.0.1 is listened on. Neither Airflow's nor AWS's variables of this process's environment reach it.
@@ -62,20 +67,26 @@ class AirflowProcesses(AirflowApi):
         environment: Mapping[str, str],
         settings: Mapping[str, str] = AIRFLOW_SETTINGS,
     ) -> None:
-        self.port = free_port()
+        self.port, execution_port = free_ports(2)
         super().__init__(f"http://{HOST}:{self.port}")
+        self._commands = {
+            **COMPONENTS,
+            "api-server": ("api-server", "--apps", "core"),
+            "execution-api": ("api-server", "--apps", "execution", "--port", str(execution_port)),
+        }
+        self._execution_url = f"http://{HOST}:{execution_port}/execution/"
         self.home = home.resolve()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         # Beyond those above: what somebody killed without its session, and then started again.
         self._sessions: list[subprocess.Popen[bytes]] = []
-        own = local_settings(self.home, dags_folder.resolve(), self.url)
+        own = local_settings(self.home, dags_folder.resolve(), self.url, self._execution_url)
         self._environment = {**inherited_environment(), **own, **settings, **environment}
 
     def __enter__(self) -> AirflowProcesses:
         self.home.mkdir(parents=True, exist_ok=True)
         try:
             self._migrate()
-            for component in COMPONENTS:
+            for component in self._commands:
                 self.start(component)
             self.wait_until_healthy()
         except BaseException:
@@ -89,8 +100,8 @@ class AirflowProcesses(AirflowApi):
         self.close()
 
     def start(self, component: str) -> None:
-        """Start one of :data:`COMPONENTS`; its output is appended to ``<home>/<component>.log``."""
-        self.processes[component] = self._popen(component, *COMPONENTS[component])
+        """Start one of :data:`COMPONENTS` or ``execution-api``; its output is appended to ``<home>/<component>.log``."""
+        self.processes[component] = self._popen(component, *self._commands[component])
 
     def kill(self, component: str) -> None:
         """Kill a component with all processes of its session (SIGKILL), and wait until they are gone."""
@@ -136,7 +147,8 @@ class AirflowProcesses(AirflowApi):
             for name, moment in ((component.replace("-", "_"), moment) for component, moment in since.items())
             if name in health
         ]
-        return len(well) == len(COMPONENTS) and all(heard)
+        # The API server speaks for the database, every other component for itself.
+        return len(well) == len(COMPONENTS) and all(heard) and self._told(f"{self._execution_url}health") is not None
 
     def _refuse_ended(self) -> None:
         for component, process in self.processes.items():
@@ -170,12 +182,12 @@ class AirflowProcesses(AirflowApi):
         return "\n".join(self._log_file(name).read_text(errors="replace").splitlines()[-20:])
 
 
-def local_settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
+def local_settings(home: Path, dags_folder: Path, url: str, execution_url: str) -> dict[str, str]:
     """What an Airflow on one machine needs: where it is, who may enter, and how much of the machine it takes."""
     return {
         "AIRFLOW_HOME": str(home),
-        # Four processes write to it. Who has waited for 5 s, the default, ends, on a machine with a slow disk the triggerer for one.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "airflow_sm_rollout.demo.sqlite.CONNECT_ARGS",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC": "airflow_sm_rollout.demo.sqlite.CONNECT_ARGS",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
@@ -183,7 +195,7 @@ def local_settings(home: Path, dags_folder: Path, url: str) -> dict[str, str]:
         # The executor forks that many workers at once, needed or not.
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": execution_url,
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": url.rpartition(":")[2],
         "AIRFLOW__API__BASE_URL": url,
@@ -206,9 +218,16 @@ def inherited_environment() -> dict[str, str]:
 
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ones."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:
