@@ -52,8 +52,9 @@ that the best bet is the one that hedges a digital option (Browne 1999, "Reachin
     stake = density(quantile(w)) / (w z)     of the stake that grows fastest, ``quantile`` and ``density`` being the standard normal's.
 
 It is small where little is missing, so that what was won is kept; but never less than a tenth, so that a green which gets worse loses
-it, nor more than 1. Deadlines are followed by ones 3.5 times as late. Any stake is fair that is known before the period, so the level
-does not depend on any of this.
+it, nor more than 1. The goal aimed at is 1.2 times what is needed: every metric has to be above at the same time, and with so small
+stakes a capital that was aimed at just that would linger below it. Deadlines are followed by ones 3.5 times as late. Any stake is fair
+that is known before the period, so the level does not depend on any of this.
 
 Assumed, so what breaks it: calls are routed at random, not by client; given the rates of a period, calls are independent up to the
 dispersion; events are counted in the period of their call; thresholds and tolerances are fixed before; one process for a whole rollout.
@@ -80,6 +81,7 @@ _HARDLY_EVER = 2.0
 _NOTHING = (0.0, 0.0)
 _NORMAL = NormalDist()
 _LEAST_OF_GOAL, _MOST_OF_GOAL = 1e-9, 0.9
+_ABOVE_GOAL = 1.2
 _NEXT_DEADLINE = 3.5
 _LEAST_STAKE = 0.1
 _ENOUGH = 10.0
@@ -346,7 +348,7 @@ class HealthTest:
         """What is staked, as a part of what lets the capital grow fastest."""
         while self._deadline < self._elapsed + minutes:
             self._deadline = _NEXT_DEADLINE * max(self._deadline, minutes)
-        reached = max(self.evidence / self._goal, _LEAST_OF_GOAL)
+        reached = max(self.evidence / (_ABOVE_GOAL * self._goal), _LEAST_OF_GOAL)
         if reached >= _MOST_OF_GOAL:
             return _LEAST_STAKE
         told = sqrt(tells_a_minute * (self._deadline - self._elapsed))
