@@ -33,14 +33,23 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--quick", action="store_true", help="some cells, fewer runs, less than a minute")
     parser.add_argument("--runs", type=int, default=200, help="of each harmful cell; harmless ones get twice as many")
     parser.add_argument("--only", default="", help="cells with this in their name")
+    parser.add_argument("--share", type=float, help="cells with this share of green only: 0.1 or 0.05")
+    parser.add_argument(
+        "--seconds",
+        type=int,
+        choices=[60, 10],
+        default=60,
+        help="how often ours has figures; the others have them by the minute",
+    )
     options = parser.parse_args(arguments)
     half = HELD_BACK if options.half == "held-back" else TUNING
     runs = 60 if options.quick else options.runs
     begun = time.perf_counter()
     rows = []
     print(_head(half))
-    cells = [cell for cell in _choose(half, quick=options.quick) if options.only in cell.name]
-    for row in measure(cells, seed=half.seed, runs=runs, harmless_runs=2 * runs):
+    chosen = (cell for cell in _choose(half, quick=options.quick) if options.only in cell.name)
+    cells = [cell for cell in chosen if options.share in (None, cell.share)]
+    for row in measure(cells, seed=half.seed, runs=runs, harmless_runs=2 * runs, seconds=options.seconds):
         rows.append(row)
         print(_render(row), flush=True)
     print()
@@ -72,7 +81,7 @@ def _render(row: Row) -> str:
 
 def _render_outcome(outcome: Outcome) -> str:
     rolled_back = f"{100 * outcome.rolled_back:.1f}"
-    return f"{rolled_back} / {outcome.median_harm:.0f}" if outcome.rolled_back else rolled_back
+    return f"{rolled_back} / {outcome.median_harm:.3g}" if outcome.rolled_back else rolled_back
 
 
 if __name__ == "__main__":

@@ -43,7 +43,10 @@ def judge_goals(rows: Sequence[Row]) -> list[Goal]:
         _limit("pass of a harmful model <= 5 % in every harmful cell", harmful, lambda row: row.ours.passed, 0.05),
         _limit("no pass without traffic", silent, lambda row: row.ours.passed, 0.0),
         _least(
-            "every call fails at 10 % share: proven within 2 periods", failing, lambda row: row.ours.harmful_by(2), 1.0
+            "every call fails at 10 % share: proven within 2 periods",
+            failing,
+            lambda row: row.ours.harmful_by(2 * row.seconds / 60),
+            1.0,
         ),
         *(
             _least(

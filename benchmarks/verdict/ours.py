@@ -10,49 +10,53 @@ import numpy as np
 from airflow_sm_rollout.core.evidence.comparison import Finding, Tolerances, compare
 from airflow_sm_rollout.core.evidence.periods import Period, Sample
 from benchmarks.verdict.outcome import Outcome
-from benchmarks.verdict.traffic import BAKE_MINUTES, BASELINE_MINUTES, Side, Traffic
+from benchmarks.verdict.traffic import BAKE_MINUTES, BASELINE_MINUTES, Side, Traffic, split_bake
 
 BEGIN = datetime(2026, 1, 5, tzinfo=timezone.utc)
 BAKE = timedelta(minutes=BAKE_MINUTES)
 MINUTE = timedelta(minutes=1)
 
 
-def judge(traffic: Traffic, tolerances: Tolerances) -> Outcome:
-    """What is said of each run. A bake ends with the first verdict, so what is healthy first has passed."""
-    harm, healthy = [], []
-    for periods in as_periods(traffic):
-        harmful_at, healthy_at = _decide(periods, tolerances)
-        harm.append(harmful_at)
-        healthy.append(healthy_at)
-    return Outcome(np.array(harm), np.array(healthy))
+def judge(traffic: Traffic, tolerances: Tolerances, seconds: int, rng: np.random.Generator) -> Outcome:
+    """What is said of each run. A bake ends with the first verdict, so what is healthy first has passed.
+
+    :param seconds: how often there are figures in the bake, 60 or a part of it.
+    :param rng: for the time in its minute at which each call was.
+    """
+    baselines = (periods[:BASELINE_MINUTES] for periods in as_periods(traffic))
+    if seconds == 60:
+        bakes = (periods[BASELINE_MINUTES:] for periods in as_periods(traffic))
+    else:
+        bakes = as_periods(split_bake(traffic, 60 // seconds, rng), seconds, BEGIN + BASELINE_MINUTES * MINUTE)
+    decided = [_decide(baseline, bake, tolerances) for baseline, bake in zip(baselines, bakes, strict=True)]
+    return Outcome(*np.array(decided).T)
 
 
-def _decide(periods: list[Period], tolerances: Tolerances) -> tuple[float, float]:
-    baseline, bake = periods[:BASELINE_MINUTES], periods[BASELINE_MINUTES:]
+def _decide(baseline: list[Period], bake: list[Period], tolerances: Tolerances) -> tuple[float, float]:
     said = compare(baseline, bake, tolerances, planned=BAKE)
     if said.verdict is Finding.HARM and said.decided_at:
-        minute = round((said.decided_at - bake[0].start) / MINUTE)
-        before = compare(baseline, bake[: minute - 1], tolerances, planned=BAKE)
+        until = next(index for index, period in enumerate(bake) if period.end == said.decided_at)
+        before = compare(baseline, bake[:until], tolerances, planned=BAKE)
         if before.verdict is Finding.CANNOT_TELL:
-            return float(minute), np.nan
+            return (said.decided_at - bake[0].start) / MINUTE, np.nan
         said = before
     if said.decided_at is None:
         return np.nan, np.nan
-    return np.nan, float(round((said.decided_at - bake[0].start) / MINUTE))
+    return np.nan, (said.decided_at - bake[0].start) / MINUTE
 
 
-def as_periods(traffic: Traffic) -> Iterator[list[Period]]:
+def as_periods(traffic: Traffic, seconds: int = 60, begin: datetime = BEGIN) -> Iterator[list[Period]]:
     """Each run's figures as the product reads them."""
     green, blue = _as_samples(traffic.green), _as_samples(traffic.blue)
     for run, known in enumerate(traffic.known.tolist()):
         yield [
             Period(
-                BEGIN + minute * MINUTE,
-                60,
-                Sample(*blue[run][minute]) if knows_blue else None,
-                Sample(*green[run][minute]) if knows_green else None,
+                begin + index * timedelta(seconds=seconds),
+                seconds,
+                Sample(*blue[run][index]) if knows_blue else None,
+                Sample(*green[run][index]) if knows_green else None,
             )
-            for minute, (knows_blue, knows_green) in enumerate(known)
+            for index, (knows_blue, knows_green) in enumerate(known)
         ]
 
 

@@ -11,7 +11,7 @@ from benchmarks.verdict.traffic import Floats
 
 @dataclass(frozen=True)
 class Outcome:
-    """Minutes of the bake, counted from 1, with whose figures a run was decided; not a number: it was not.
+    """By which minute of the bake a run was decided, 1 being the end of the first; not a number: it was not.
 
     :param harm: called harmful.
     :param healthy: called healthy.
@@ -41,7 +41,7 @@ class Outcome:
         caught = np.sort(np.where(np.isfinite(self.harm), self.harm, np.inf))
         return float(caught[max(0, int(np.ceil(share * caught.size)) - 1)])
 
-    def harmful_by(self, minute: int) -> float:
+    def harmful_by(self, minute: float) -> float:
         """Share of the runs called harmful up to a minute."""
         return float((self.harm <= minute).mean())
 

@@ -29,10 +29,14 @@ JUDGES = (OURS, KAYENTA, KAYENTA_WARM, KAYENTA_CAREFUL, ALARM, AWS_ALARM)
 
 @dataclass(frozen=True)
 class Row:
-    """A cell and what each judge said of its runs."""
+    """A cell and what each judge said of its runs.
+
+    :param seconds: how often ours had figures.
+    """
 
     cell: Cell
     outcomes: dict[str, Outcome]
+    seconds: int = 60
 
     @property
     def ours(self) -> Outcome:
@@ -40,26 +44,29 @@ class Row:
         return self.outcomes[OURS]
 
 
-def measure(cells: Iterable[Cell], *, seed: int, runs: int, harmless_runs: int) -> Iterator[Row]:
+def measure(cells: Iterable[Cell], *, seed: int, runs: int, harmless_runs: int, seconds: int = 60) -> Iterator[Row]:
     """Judge cells, each from a seed of its own, so that it is the same whichever others are judged.
 
     :param runs: of each harmful cell.
     :param harmless_runs: of each harmless one, where what is looked for is rare.
+    :param seconds: how often ours has figures; the others always have them by the minute.
     """
     tolerances = Tolerances()
     warm_up = round(tolerances.warm_up_minutes)
     for cell in cells:
         seeds = [seed, zlib.crc32(cell.name.encode()), cell.requests, round(1000 * cell.share)]
-        traffic = generate(cell, runs if cell.harmful else harmless_runs, np.random.default_rng(seeds))
+        rng = np.random.default_rng(seeds)
+        traffic = generate(cell, runs if cell.harmful else harmless_runs, rng)
         warm, careful = kayenta.judge(traffic, warm_up, (kayenta.CONFIDENCE_98, CAREFUL))
         yield Row(
             cell,
             {
-                OURS: ours.judge(traffic, tolerances),
+                OURS: ours.judge(traffic, tolerances, seconds, rng),
                 KAYENTA: kayenta.judge(traffic, 0)[0],
                 KAYENTA_WARM: warm,
                 KAYENTA_CAREFUL: careful,
                 ALARM: alarms.five_percent_or_slow(traffic),
                 AWS_ALARM: alarms.every_call_fails(traffic),
             },
+            seconds,
         )

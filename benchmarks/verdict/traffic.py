@@ -145,6 +145,46 @@ def generate(cell: Cell, runs: int, rng: np.random.Generator) -> Traffic:
     return Traffic(blue, green, _draw_known(world, (runs, minutes), rng))
 
 
+def split_bake(traffic: Traffic, parts: int, rng: np.random.Generator) -> Traffic:
+    """The bake alone, each minute in so many parts, every call in any of them: a bunch of errors is spread over its minute.
+
+    ``latency`` stays the minute's.
+    """
+    known = np.repeat(traffic.known[:, BASELINE_MINUTES:], parts, axis=1)
+    return Traffic(_split_side(traffic.blue, parts, rng), _split_side(traffic.green, parts, rng), known)
+
+
+def _split_side(side: Side, parts: int, rng: np.random.Generator) -> Side:
+    requests, errors_5xx, errors_4xx, over, latency = (
+        counts[:, BASELINE_MINUTES:]
+        for counts in (side.requests, side.errors_5xx, side.errors_4xx, side.over, side.latency)
+    )
+    calls = rng.multinomial(requests, [1 / parts] * parts)
+    slow = [calls]
+    for quantile in range(len(QUANTILES)):
+        slow.append(_split_events(over[..., quantile], slow[-1], rng))
+    runs = len(requests)
+    return Side(
+        requests=calls.reshape(runs, -1),
+        errors_5xx=_split_events(errors_5xx, calls, rng).reshape(runs, -1),
+        errors_4xx=_split_events(errors_4xx, calls, rng).reshape(runs, -1),
+        over=np.stack([events.reshape(runs, -1) for events in slow[1:]], axis=-1),
+        latency=np.repeat(latency, parts, axis=1),
+    )
+
+
+def _split_events(events: Counts, among: Counts, rng: np.random.Generator) -> Counts:
+    """Events of calls that are already split, the last axis being the parts: drawn without replacement."""
+    left, rest = events, among.sum(axis=-1)
+    drawn = []
+    for part in range(among.shape[-1]):
+        calls = among[..., part]
+        rest = rest - calls
+        drawn.append(rng.hypergeometric(calls, rest, left))
+        left = left - drawn[-1]
+    return np.stack(drawn, axis=-1)
+
+
 def _draw_shared(world: World, shape: tuple[int, int], rng: np.random.Generator) -> _Shared:
     runs, minutes = shape
     hour = rng.uniform(0, 24, (runs, 1)) + np.arange(minutes) / 60

@@ -13,16 +13,16 @@ from benchmarks.verdict.cells import HELD_BACK, TUNING
 from benchmarks.verdict.goals import judge_goals
 from benchmarks.verdict.outcome import Outcome, first_minute
 from benchmarks.verdict.rows import JUDGES, KAYENTA, KAYENTA_WARM, OURS, Row, measure
-from benchmarks.verdict.traffic import BASELINE_MINUTES, Cell, Effect, World, generate
+from benchmarks.verdict.traffic import BASELINE_MINUTES, Cell, Effect, World, generate, split_bake
 
 HARMLESS = ("real noise", "cv 0.6, bunches of 10, cold start", "shared bursts")
 RUNS = 60
 
 
 @cache
-def row(name: str, requests: int, share: float = 0.1) -> Row:
+def row(name: str, requests: int, share: float = 0.1, seconds: int = 60) -> Row:
     cells = [cell for cell in HELD_BACK.cells() if (cell.name, cell.requests, cell.share) == (name, requests, share)]
-    (measured,) = measure(cells, seed=HELD_BACK.seed, runs=RUNS, harmless_runs=2 * RUNS)
+    (measured,) = measure(cells, seed=HELD_BACK.seed, runs=RUNS, harmless_runs=2 * RUNS, seconds=seconds)
     return measured
 
 
@@ -82,8 +82,31 @@ def test_in_noise_no_threshold_passes_what_is_healthy_and_stops_twice_the_errors
     assert noisy.harmful > 0.1
 
 
-def test_a_healthy_model_in_calm_traffic_passes_by_minute_10() -> None:
-    assert row("clean", 6000).ours.passed_by(10) >= 0.95
+@pytest.mark.parametrize("seconds", [60, 10])
+def test_a_healthy_model_in_calm_traffic_passes_by_minute_10(seconds: int) -> None:
+    assert row("clean", 6000, seconds=seconds).ours.passed_by(10) >= 0.95
+
+
+def test_with_figures_every_10_s_no_more_harmless_ones_are_rolled_back_and_harm_is_seen_sooner() -> None:
+    for name in HARMLESS:
+        assert row(name, 6000, seconds=10).ours.rolled_back <= 1 / (2 * RUNS), name
+    assert row("every call fails", 600, seconds=10).ours.caught(1.0) < 1
+    by_the_minute, soon = (row("errors x5", 6000, seconds=seconds).ours for seconds in (60, 10))
+    assert soon.median_harm < by_the_minute.median_harm
+
+
+def test_a_minute_in_parts_has_the_same_calls_and_events() -> None:
+    cell = Cell("", 600, 0.1, harmful=False, world=HELD_BACK.real)
+    whole = generate(cell, 3, np.random.default_rng(1))
+    parts = split_bake(whole, 6, np.random.default_rng(2))
+    for side, split in ((whole.blue, parts.blue), (whole.green, parts.green)):
+        for name in ("requests", "errors_5xx", "errors_4xx", "over"):
+            minutes, pieces = getattr(side, name)[:, BASELINE_MINUTES:], getattr(split, name)
+            assert np.array_equal(
+                pieces.reshape(3, minutes.shape[1], 6, -1).sum(axis=2).reshape(minutes.shape), minutes
+            )
+        assert (split.errors_5xx <= split.requests).all()
+        assert (np.diff(split.over, axis=-1) <= 0).all()
 
 
 def test_the_same_seed_makes_the_same_figures() -> None:
