@@ -330,7 +330,7 @@ def test_a_stake_that_knows_its_deadline_meets_it_more_often_than_the_one_that_g
         sum(bet_on_health(seed, deadline) >= 20 for seed in seeds) / len(seeds) for deadline in (10.0, 1e-6)
     )
     assert by_deadline > 0.97
-    assert fastest < 0.95
+    assert fastest < by_deadline - 0.03
 
 
 def test_capital_that_is_enough_is_not_heaped_up() -> None:
