@@ -24,10 +24,7 @@ def judge(traffic: Traffic, tolerances: Tolerances, seconds: int, rng: np.random
     :param rng: for the time in its minute at which each call was.
     """
     baselines = (periods[:BASELINE_MINUTES] for periods in as_periods(traffic))
-    if seconds == 60:
-        bakes = (periods[BASELINE_MINUTES:] for periods in as_periods(traffic))
-    else:
-        bakes = as_periods(split_bake(traffic, 60 // seconds, rng), seconds, BEGIN + BASELINE_MINUTES * MINUTE)
+    bakes = as_periods(split_bake(traffic, 60 // seconds, rng), seconds, BEGIN + BASELINE_MINUTES * MINUTE)
     decided = [_decide(baseline, bake, tolerances) for baseline, bake in zip(baselines, bakes, strict=True)]
     return Outcome(*np.array(decided).T)
 
