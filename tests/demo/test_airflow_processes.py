@@ -77,6 +77,18 @@ def test_a_run_gets_the_given_environment_and_its_results_can_be_read(airflow: A
 
 
 @pytest.mark.slow
+def test_what_tasks_call_is_apart_from_what_people_call(airflow: AirflowProcesses) -> None:
+    """So neither waits in the other's event loop for the database."""
+    run_id = airflow.trigger("echo")
+    wait_until(lambda: airflow.run_state("echo", run_id) == "success")
+    for_tasks, for_people = ((airflow.home / f"{name}.log").read_text() for name in ("execution-api", "api-server"))
+    assert "path=/execution/task-instances" in for_tasks
+    assert "path=/execution/" not in for_people
+    assert "path=/api/v2/" in for_people
+    assert "path=/api/v2/" not in for_tasks
+
+
+@pytest.mark.slow
 def test_changes_asked_for_at_the_same_time_are_all_made(airflow: AirflowProcesses) -> None:
     """In Airflow 3.3.2 two of them wait for each other in the API server until sqlite's time is over; both were lost, or one."""
     with ThreadPoolExecutor(8) as pool:
