@@ -21,7 +21,7 @@ from airflow_sm_rollout.core.goals import Done, GreenDeployed, GreenShare
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.rollout import Green, Plan
 from airflow_sm_rollout.core.strategy import canary
-from airflow_sm_rollout.demo.airflow_processes import free_port
+from airflow_sm_rollout.demo.airflow_processes import free_ports
 from production import GOOD, IMAGE, Production, wait_until
 
 ENDPOINT = "fraud"
@@ -227,7 +227,7 @@ def test_a_wrong_command_line_is_refused_with_the_option(
 def test_no_way_to_reach_aws_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tell: Callable[..., tuple[int, str, str]]
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_ports(1)[0]}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     code, _, error = tell("status", ENDPOINT)
     assert code == 1

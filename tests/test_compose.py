@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from airflow_sm_rollout.cli import DEFAULT_PORT
-from airflow_sm_rollout.demo.airflow_processes import COMPONENTS, free_port
+from airflow_sm_rollout.demo.airflow_processes import COMPONENTS, free_ports
 from airflow_sm_rollout.demo.production import ENDPOINT
 from airflow_sm_rollout.demo.run import HURRY, SPEED
 from airflow_sm_rollout.demo.sandbox_process import CREDENTIALS
@@ -169,7 +169,7 @@ def as_process(command: list[str]) -> list[str]:
 @pytest.fixture
 def sandbox() -> Iterator[str]:
     """The sandbox service's address; its command on a free port and on this machine only."""
-    port = free_port()
+    [port] = free_ports(1)
     command = as_process(SERVICES["sandbox"]["command"])
     assert "--address=0.0.0.0" in command
     assert f"--port={DEFAULT_PORT}" in command

@@ -216,13 +216,8 @@ def inherited_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment."""
-    return free_ports(1)[0]
-
-
 def free_ports(count: int) -> list[int]:
-    """So many different ones."""
+    """Different ports of 127.0.0.1 that nobody listens on at this moment."""
     with ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -1,6 +1,6 @@
 """How the demo's Airflow keeps its database: a file that is thrown away with it, so that no write has to wait for the disk.
 
-All of Airflow's processes share one lock for writing. With a disk that takes 150 ms for each sync, 4 s for one in fifty, rollouts that
+All of Airflow's processes share one lock for writing. With a disk that takes 150 ms for each sync, 6 s for one in fifty, rollouts that
 take a minute took many, and requests to the API server timed out.
 """
 
