@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 
 # Without bytecode Airflow starts 2.5 times slower, again in every process.
@@ -12,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint wheel clean
+.PHONY: help demo check check-style check-core unit test browser lint wheel clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +21,22 @@ help: ## List the commands
 demo: $(INSTALLED) ## Roll out a good and a bad model on this machine (STRATEGY=linear or blue_green, TRAFFIC=endpoints or guardrails, MODEL=slow or subtle; DEMO=--keep leaves it running)
 	$(BIN)/sm-rollout demo $(if $(STRATEGY),--strategy $(STRATEGY)) $(if $(TRAFFIC),--traffic $(TRAFFIC)) $(if $(MODEL),--model $(MODEL)) $(DEMO)
 
+check: $(INSTALLED) ## Lint, types and the pure core: what to run after every change, under a minute
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync check-style check-core
+
+check-style: $(INSTALLED)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+
+check-core: $(INSTALLED)
+	$(PYTEST) tests/core $(TESTS)
+
+unit: $(INSTALLED) ## Run all tests that start neither Airflow's processes nor a browser (TESTS="-k alarm" for some)
+	$(PYTEST) --numprocesses 2 --dist loadgroup -m "not slow" $(TESTS)
+
 test: $(INSTALLED) browser ## Run all tests, lint and type checks included (TESTS="-k alarm" for some)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(TESTS)
+	$(PYTEST) --numprocesses 2 --dist loadgroup $(TESTS)
 
 # Airflow's pages are tested in a real browser. Selenium finds it on the PATH.
 browser:
