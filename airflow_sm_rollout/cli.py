@@ -102,9 +102,9 @@ def _interruptible() -> Iterator[None]:
 
 
 def _is_from_aws(error: Exception) -> bool:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from airflow_sm_rollout.aws.errors import AWS_ERRORS
 
-    return isinstance(error, (BotoCoreError, ClientError))
+    return isinstance(error, AWS_ERRORS)
 
 
 def _parser() -> argparse.ArgumentParser:

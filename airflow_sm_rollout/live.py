@@ -28,6 +28,7 @@ from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def _ask_or_remember(key: _Key) -> str:
     known = _known.get(key)
     try:
         endpoint_name = _ask(client or _default_client(process), name)
-    except (BotoCoreError, ClientError, ValueError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
         if known is None:
             raise
         log.warning("Could not resolve %s, still calling endpoint %s: %s", name, known.endpoint_name, error)
@@ -115,7 +116,7 @@ def _ask_or_remember(key: _Key) -> str:
 def _ask(client: Any, name: str) -> str:
     parameter = f"{LIVE_PREFIX}/{name}"
     try:
-        text = client.get_parameter(Name=parameter)["Parameter"]["Value"]
+        text = client.get_parameter(Name=parameter).get("Parameter", {}).get("Value", "")
     except ClientError as error:
         if error.response["Error"]["Code"] == "ParameterNotFound":
             return name

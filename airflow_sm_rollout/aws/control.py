@@ -6,7 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws.errors import Meaning, meaning_of
+from airflow_sm_rollout.aws.causes import Meaning
+from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.core.control import Control, control_from_json, control_to_json, next_control
 from airflow_sm_rollout.core.names import control_name
 
@@ -16,7 +17,7 @@ def read_control(ssm: Any, endpoint_name: str, rollout_id: str) -> Control | Non
     try:
         answer = ssm.get_parameter(Name=control_name(endpoint_name))
     except ClientError as error:
-        if meaning_of(error) is Meaning.MISSING:
+        if meaning_of(error) is Meaning.GONE:
             return None
         raise
     control = control_from_json(answer["Parameter"]["Value"])

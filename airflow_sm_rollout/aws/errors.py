@@ -1,85 +1,97 @@
 """What an error from AWS means for the loop. Codes decide; texts only where AWS has one code for everything.
 
-That is SageMaker's control plane: an endpoint in progress, one not found and one that exists are all a ``ValidationException``
-(AWS_FACTS.md sections 3 and 4).
+That is SageMaker's control plane: an endpoint in progress, one not found and one that exists are all a ``ValidationException``.
 """
 
 from __future__ import annotations
 
-from enum import Enum
+import re
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-
-class Meaning(Enum):
-    """What to do about an error."""
-
-    TRANSIENT = "look again and go on"
-    EXISTS = "it is there already"
-    MISSING = "it is not there"
-    PERMANENT = "it will fail again"
-
-
-_TRANSIENT_CODES = frozenset(
-    {
-        "ThrottlingException",
-        "Throttling",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "TooManyUpdates",
-        "InternalFailure",
-        "InternalServerError",
-        "InternalServiceError",
-        "ServiceUnavailable",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "ConcurrentUpdateException",
-        "InternalServiceException",
-        # Whoever renews them renews them for the next look, too.
-        "ExpiredToken",
-        "ExpiredTokenException",
-    }
-)
-_EXISTS_CODES = frozenset({"ParameterAlreadyExists"})
-_MISSING_CODES = frozenset(
-    {"ParameterNotFound", "ResourceNotFound", "ResourceNotFoundException", "ObjectNotFoundException"}
+from airflow_sm_rollout.aws.causes import (
+    BUSY,
+    CALLER_UNKNOWN,
+    CAUSE_OF_CODE,
+    CAUSE_OF_EXCEPTION,
+    DENIED,
+    EXISTS,
+    GONE,
+    REFUSED,
+    SETTINGS,
+    Cause,
+    Meaning,
 )
 
+AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
+"""What a boto3 client raises: an answer of AWS, no answer, and one that is not AWS's."""
 
-def meaning_of(error: ClientError | BotoCoreError) -> Meaning:
-    """Tell what an error means.
+# Calls that botocore makes by itself to find credentials. Whatever they are answered says nothing about ours.
+_OF_CREDENTIALS = re.compile(
+    "AssumeRole|GetSessionToken|GetFederationToken|GetRoleCredentials|CreateToken|CreateOAuth2Token"
+)
+_TEXTS = {
+    "Cannot update in-progress endpoint": BUSY,
+    "Cannot create already existing ": EXISTS,
+    # With the quotation mark: "Could not find model data at s3://..." is about what the request says.
+    'Could not find endpoint "': GONE,
+    'Could not find endpoint configuration "': GONE,
+    'Could not find model "': GONE,
+}
 
-    A lost connection is transient: the call may have taken effect, and the next look shows whether it has.
+
+def cause_of(error: Exception) -> Cause:
+    """Why a call failed.
+
+    A lost connection is waited out: the call may have taken effect, and the next look shows whether it has.
     """
-    if not isinstance(error, ClientError):
-        return Meaning.TRANSIENT if isinstance(error, (HTTPClientError, BotoConnectionError)) else Meaning.PERMANENT
-    code = error.response["Error"].get("Code", "")
-    if code in _TRANSIENT_CODES or error.response["ResponseMetadata"].get("HTTPStatusCode", 400) >= 500:
-        return Meaning.TRANSIENT
-    if code in _EXISTS_CODES:
-        return Meaning.EXISTS
-    if code in _MISSING_CODES:
-        return Meaning.MISSING
-    return (
-        _meaning_of_validation(error.response["Error"].get("Message", ""))
-        if code == "ValidationException"
-        else Meaning.PERMANENT
-    )
-
-
-def _meaning_of_validation(message: str) -> Meaning:
-    if message.startswith("Cannot update in-progress"):
-        return Meaning.TRANSIENT
-    if message.startswith("Cannot create already existing"):
-        return Meaning.EXISTS
-    if message.startswith("Could not find"):
-        return Meaning.MISSING
-    return Meaning.PERMANENT
-
-
-def describe(error: ClientError | BotoCoreError) -> str:
-    """The error as a half sentence for a person."""
     if isinstance(error, ClientError):
-        return f"{error.operation_name} answered {error.response['Error'].get('Code')}: {error.response['Error'].get('Message')}"
-    return str(error)
+        return _cause_of_answer(error)
+    known = (CAUSE_OF_EXCEPTION.get(each.__name__) for each in type(error).__mro__)
+    return next((cause for cause in known if cause is not None), SETTINGS)
+
+
+def meaning_of(error: Exception) -> Meaning:
+    """What a failed call says about the request."""
+    return cause_of(error).meaning
+
+
+def _cause_of_answer(error: ClientError) -> Cause:
+    code = code_of(error)
+    if _OF_CREDENTIALS.match(error.operation_name or ""):
+        return CALLER_UNKNOWN
+    if code == "ValidationException":
+        message = error.response.get("Error", {}).get("Message") or ""
+        return next((cause for start, cause in _TEXTS.items() if message.startswith(start)), REFUSED)
+    return CAUSE_OF_CODE.get(code) or _cause_of_status(code, error)
+
+
+def _cause_of_status(code: str, error: ClientError) -> Cause:
+    """An answer with a code that nobody has heard of. One without a code of AWS's, which botocore replaces by the status, is not AWS's
+    but a proxy's or a load balancer's on the way.
+    """
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    if status >= 500 or status in (408, 429) or not code or code.isdigit():
+        return BUSY
+    return DENIED if status in (401, 403) else REFUSED
+
+
+def code_of(error: ClientError) -> str:
+    """The code of AWS's answer; empty if it has none."""
+    return str(error.response.get("Error", {}).get("Code") or "")
+
+
+def describe(error: Exception) -> str:
+    """The error as a half sentence for a person, with what was tried and what can be done."""
+    cause = cause_of(error)
+    return f"{_describe_what_happened(error)}{f'; {cause.advice}' if cause.advice else ''}"
+
+
+def _describe_what_happened(error: Exception) -> str:
+    if not isinstance(error, ClientError):
+        return f"{type(error).__name__}: {error}".strip()
+    message = str(error.response.get("Error", {}).get("Message") or "").strip()
+    tries = error.response.get("ResponseMetadata", {}).get("RetryAttempts") or 0
+    answered = f"{error.operation_name} answered {code_of(error) or 'nothing that AWS answers'}"
+    return f"{answered}{f': {message}' if message else ''}{f' (asked {tries + 1} times)' if tries else ''}"

@@ -6,9 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from airflow_sm_rollout.aws.errors import describe
+from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.validation import Answer, Case, answer_from
 
@@ -38,7 +36,7 @@ def _ask(runtime: Any, target: Mapping[str, str], case: Case, content_type: str,
     try:
         answer = runtime.invoke_endpoint(**target, Body=case.body.encode(), ContentType=content_type, Accept=accept)
         body = answer["Body"].read()
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         return Answer(error=describe(error), seconds=time.perf_counter() - began)
     return answer_from(body, time.perf_counter() - began)
 

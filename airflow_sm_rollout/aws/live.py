@@ -10,7 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws.errors import Meaning, meaning_of
+from airflow_sm_rollout.aws.causes import Meaning
+from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.core.actions import PutPointer
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
@@ -22,7 +23,7 @@ def read_pointer(ssm: Any, name: str) -> Pointer | None:
     try:
         found = ssm.get_parameter(Name=pointer_name(name))["Parameter"]
     except ClientError as error:
-        if meaning_of(error) is Meaning.MISSING:
+        if meaning_of(error) is Meaning.GONE:
             return None
         raise
     return Pointer(found["Value"], found["Version"], found["LastModifiedDate"])

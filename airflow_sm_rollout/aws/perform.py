@@ -9,8 +9,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from airflow_sm_rollout.aws import cloudwatch, live, scaling
+from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.errors import Meaning, meaning_of
+from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.aws.record import delete_record, write_record
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.actions import Action
@@ -97,7 +98,7 @@ def _(action: actions.PutPolicy, clients: Clients) -> None:
 @perform.register
 def _(action: actions.DeregisterTarget, clients: Clients) -> None:
     place = action.endpoint_name, action.variant
-    _tolerating(Meaning.MISSING, lambda: scaling.deregister(clients.autoscaling, place))
+    _tolerating(Meaning.GONE, lambda: scaling.deregister(clients.autoscaling, place))
 
 
 @perform.register
@@ -118,7 +119,7 @@ def _(action: actions.CreateEndpoint, clients: Clients) -> None:
 
 @perform.register
 def _(action: actions.DeleteEndpoint, clients: Clients) -> None:
-    _tolerating(Meaning.MISSING, lambda: clients.sagemaker.delete_endpoint(EndpointName=action.name))
+    _tolerating(Meaning.GONE, lambda: clients.sagemaker.delete_endpoint(EndpointName=action.name))
 
 
 @perform.register
@@ -133,12 +134,12 @@ def _(action: actions.DeletePointer, clients: Clients) -> None:
 
 @perform.register
 def _(action: actions.DeleteConfig, clients: Clients) -> None:
-    _tolerating(Meaning.MISSING, lambda: clients.sagemaker.delete_endpoint_config(EndpointConfigName=action.name))
+    _tolerating(Meaning.GONE, lambda: clients.sagemaker.delete_endpoint_config(EndpointConfigName=action.name))
 
 
 @perform.register
 def _(action: actions.DeleteModel, clients: Clients) -> None:
-    _tolerating(Meaning.MISSING, lambda: clients.sagemaker.delete_model(ModelName=action.name))
+    _tolerating(Meaning.GONE, lambda: clients.sagemaker.delete_model(ModelName=action.name))
 
 
 def _tolerating(meaning: Meaning, call: Callable[[], Any]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws.errors import Meaning, meaning_of
+from airflow_sm_rollout.aws.causes import Meaning
+from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
 from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
 
@@ -37,7 +38,7 @@ def read_record(ssm: Any, endpoint_name: str) -> Rollout | None:
     try:
         answer = ssm.get_parameter(Name=record_name(endpoint_name))
     except ClientError as error:
-        if meaning_of(error) is Meaning.MISSING:
+        if meaning_of(error) is Meaning.GONE:
             return None
         raise
     return from_json(answer["Parameter"]["Value"])

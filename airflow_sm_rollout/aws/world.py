@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from airflow_sm_rollout.aws import cloudwatch
+from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.control import read_control
-from airflow_sm_rollout.aws.errors import Meaning, describe, meaning_of
+from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, meaning_of
 from airflow_sm_rollout.aws.live import read_live_name, read_pointer
 from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.record import read_record
@@ -48,6 +49,10 @@ class AwsWorld:
         self.endpoint_name = endpoint_name
         self.rollout_id = rollout_id
         self.now = now
+
+    def is_past(self, deadline: datetime) -> bool:
+        """See :class:`~airflow_sm_rollout.core.advance.World`."""
+        return self.now() >= deadline
 
     def observe(self, goal: Goal) -> Observation:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
@@ -140,7 +145,7 @@ def if_found(call: Callable[[], Any]) -> Any | None:
     try:
         return call()
     except ClientError as error:
-        if meaning_of(error) is Meaning.MISSING:
+        if meaning_of(error) is Meaning.GONE:
             return None
         raise
 
@@ -150,7 +155,7 @@ def translated_errors(what: str) -> Iterator[None]:
     """AWS's errors as the loop knows them."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
-        if meaning_of(error) is Meaning.PERMANENT:
+    except AWS_ERRORS as error:
+        if meaning_of(error) in (Meaning.REFUSED, Meaning.DENIED):
             raise RolloutGaveUp(f"{what}: {describe(error)}") from error
         raise Passing(f"{what} just now: {describe(error)}") from error

@@ -20,7 +20,11 @@ class Passing(Exception):
 
 
 class World(Protocol):
-    """The two verbs that the loop needs."""
+    """The two verbs that the loop needs, and the clock."""
+
+    def is_past(self, deadline: datetime) -> bool:
+        """Whether it is over."""
+        ...
 
     def observe(self, goal: Goal) -> Observation:
         """Read what the goal's decision needs.
@@ -47,26 +51,30 @@ def advance(
     :param tell: takes a line for a person on each thing that is done.
     :raises RolloutRefused: nothing was begun.
     :raises RolloutGaveUp: the goal can't be reached.
-    :raises DeadlinePassed: it was not reached in time.
+    :raises DeadlinePassed: it was not reached in time, or for all that time nobody could tell.
     """
     last: Action | None = None
     while True:
         try:
-            seen = world.observe(goal)
-            decision = decide(goal, rollout_id, seen)
-            if isinstance(decision, GiveUp):
-                raise (RolloutRefused if decision.refused else RolloutGaveUp)(decision.reason)
-            if isinstance(decision, (Done, Hold)):
-                return decision
-            if seen.at >= deadline:
-                raise DeadlinePassed(_describe_deadline(goal, seen, deadline))
-            if isinstance(decision, Wait):
+            decision = _decide_in_time(goal, rollout_id, world.observe(goal), deadline)
+            if not isinstance(decision, Act):
                 return decision
             if decision.action == last:
                 return Wait(f"done, but not to be seen yet: {decision.action}", SOON)
             last = _do(decision, world, tell)
         except Passing as error:
+            if world.is_past(deadline):
+                raise DeadlinePassed(f"{_describe_goal(goal, deadline)}; {error}") from error
             return Wait(str(error), SOON)
+
+
+def _decide_in_time(goal: Goal, rollout_id: str, seen: Observation, deadline: datetime) -> Act | Done | Wait | Hold:
+    decision = decide(goal, rollout_id, seen)
+    if isinstance(decision, GiveUp):
+        raise (RolloutRefused if decision.refused else RolloutGaveUp)(decision.reason)
+    if seen.at >= deadline and not isinstance(decision, (Done, Hold)):
+        raise DeadlinePassed(f"{_describe_goal(goal, deadline)}; {seen.describe()}")
+    return decision
 
 
 def _do(decision: Act, world: World, tell: Callable[[str], None]) -> Action:
@@ -75,5 +83,5 @@ def _do(decision: Act, world: World, tell: Callable[[str], None]) -> Action:
     return decision.action
 
 
-def _describe_deadline(goal: Goal, seen: Observation, deadline: datetime) -> str:
-    return f"not reached by {deadline.isoformat(timespec='seconds')}: {goal}; {seen.describe()}"
+def _describe_goal(goal: Goal, deadline: datetime) -> str:
+    return f"not reached by {deadline.isoformat(timespec='seconds')}: {goal}"

@@ -1,0 +1,34 @@
+"""What AWS answers, as botocore raises it, and the calls that rollouts make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import botocore.session
+from botocore.exceptions import ClientError
+from botocore.model import OperationModel, ServiceModel
+
+from airflow_sm_rollout.aws.iam import EXTRAS, GRANTS
+
+# Which service's model has a call that an IAM action of another name allows.
+RUNTIME = {"InvokeEndpoint": "sagemaker-runtime"}
+
+
+def answer(code: str, message: str = "", *, operation: str = "UpdateEndpoint", status: int = 400) -> ClientError:
+    """An error that AWS answers."""
+    error = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(error, operation)
+
+
+@cache
+def service_model(service: str) -> ServiceModel:
+    return botocore.session.get_session().get_service_model(service)
+
+
+def calls_of_rollouts() -> Iterator[OperationModel]:
+    """Each call that the IAM policy allows, which are those that rollouts make (tests/convergence/test_iam.py), and samples' GetObject."""
+    grants = [*(grant for each in GRANTS.values() for grant in each), *EXTRAS.values()]
+    for action in sorted({"s3:GetObject", *(action for grant in grants for action in grant.actions)}):
+        service, operation = action.split(":")
+        yield service_model(RUNTIME.get(operation, service)).operation_model(operation)
