@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-style check-core unit test browser lint wheel clean
+.PHONY: help demo check check-style check-core unit test matrix browser lint wheel clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ unit: $(INSTALLED) ## Run all tests that start neither Airflow's processes nor a
 test: $(INSTALLED) browser ## Run all tests, lint and type checks included (TESTS="-k alarm" for some)
 	$(PYTEST) --numprocesses 2 --dist loadgroup $(TESTS)
 
+matrix: $(INSTALLED) ## Run what depends on Airflow on each version that is supported (TESTS="-s unit-mwaa-3.2.1" for one; needs their Pythons)
+	$(BIN)/nox $(TESTS)
+
 # Airflow's pages are tested in a real browser. Selenium finds it on the PATH.
 browser:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
@@ -61,6 +64,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no python3.11 or python3 found: set PYTHON=" >&2; exit 1; }
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: set PYTHON=")'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[sandbox,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
 	touch $@

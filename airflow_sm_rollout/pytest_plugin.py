@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_sm_rollout.airflow_versions import store_dag
+
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
@@ -218,7 +220,6 @@ def _prepare_database(dag: DAG) -> None:
     """Make the DAG known to the database, as the DAG processor does; a new database is made, somebody else's is not touched."""
     from airflow.configuration import conf
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.utils.db import initdb
 
     # Where nobody names one, it is the one in a person's home.
@@ -227,9 +228,7 @@ def _prepare_database(dag: DAG) -> None:
         raise pytest.UsageError("a test's DAG runs on a database of its own: set AIRFLOW_HOME to an empty directory")
     initdb()
     DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
-    bag = DagBag(dag_folder=os.devnull, bundle_name="dags-folder")
-    bag.bag_dag(dag)
-    sync_bag_to_db(bag, "dags-folder", None)
+    store_dag(dag, "dags-folder")
 
 
 def _read_xcoms(dag_id: str, run_id: str) -> dict[tuple[str, str], Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from airflow_sm_rollout.airflow_versions import as_stored, read_dags
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.aws.record import write_record
@@ -44,15 +45,12 @@ def test_there_is_no_block_of_a_kind_that_is_not_run() -> None:
     "text", [pytest.param(text, id=page) for page, text in blocks("python") if page != "testing.md"]
 )
 def test_every_dag_parses_and_can_be_stored(text: str, tmp_path: Path) -> None:
-    from airflow.dag_processing.dagbag import DagBag
-    from airflow.serialization.serialized_objects import DagSerialization
-
     (tmp_path / "example.py").write_text(text)
-    bag = DagBag(dag_folder=str(tmp_path / "example.py"), bundle_name="dags-folder")
+    bag = read_dags(str(tmp_path / "example.py"), "dags-folder")
     assert bag.import_errors == {}
     assert bag.dags
     for dag in bag.dags.values():
-        assert DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)).task_ids == dag.task_ids
+        assert as_stored(dag).task_ids == dag.task_ids
 
 
 @pytest.fixture

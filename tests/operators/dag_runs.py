@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk import DAG
+
+from airflow_sm_rollout.airflow_versions import store_dag
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def run_dag(dag: DAG, **conf: Any) -> Ended:
 
     :param conf: what a person has filled in in its form.
     """
-    _store(dag)
+    store_dag(dag, "dags-folder")
     ended = dag.test(run_conf=conf or None)
     instances = ended.get_task_instances()
     return Ended(
@@ -42,15 +43,6 @@ def run_dag(dag: DAG, **conf: Any) -> Ended:
         xcoms=_xcoms(ended.run_id),
         tries={instance.task_id: instance.try_number for instance in instances},
     )
-
-
-def _store(dag: DAG) -> None:
-    """Make a DAG that is in no file known to the database, as the DAG processor does."""
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-
-    bag = DagBag(dag_folder=os.devnull, bundle_name="dags-folder")
-    bag.bag_dag(dag)
-    sync_bag_to_db(bag, "dags-folder", None)
 
 
 def _xcoms(run_id: str) -> dict[tuple[str, str], Any]:

@@ -29,6 +29,7 @@ from airflow_sm_rollout import (
     canary_rollout,
     linear_rollout,
 )
+from airflow_sm_rollout.airflow_versions import as_stored, read_dags
 
 ROOT = Path(__file__).parents[2]
 NO_DAGS = (ROOT / "dags" / ".airflowignore").read_text().split()
@@ -211,12 +212,9 @@ def test_a_dag_file_that_uses_every_operator_imports_no_boto3() -> None:
 
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.name)
 def test_every_sample_dag_parses_and_can_be_stored(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow.dag_processing.dagbag import DagBag
-    from airflow.serialization.serialized_objects import DagSerialization
-
     monkeypatch.syspath_prepend(str(path.parent))
-    bag = DagBag(dag_folder=str(path), bundle_name="dags-folder")
+    bag = read_dags(str(path), "dags-folder")
     assert bag.import_errors == {}
     assert bag.dags
     for dag in bag.dags.values():
-        assert DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)).task_ids == dag.task_ids
+        assert as_stored(dag).task_ids == dag.task_ids
