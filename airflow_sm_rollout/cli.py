@@ -21,12 +21,12 @@ from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.converge import ON_DRIFT, WAYS
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import validate_endpoint_name
-from airflow_sm_rollout.core.strategy import STRATEGIES, expand_strategy
+from airflow_sm_rollout.core.plan.strategy import STRATEGIES, expand_strategy
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients
+    from airflow_sm_rollout.core.plan.strategy import Strategy
     from airflow_sm_rollout.core.rollout import Rollout
-    from airflow_sm_rollout.core.strategy import Strategy
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""

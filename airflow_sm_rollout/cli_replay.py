@@ -14,7 +14,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutRefused
-from airflow_sm_rollout.core.evidence.history import (
+from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
+from airflow_sm_rollout.core.replay.history import (
     Calls,
     Fleet,
     describe_past,
@@ -23,13 +24,12 @@ from airflow_sm_rollout.core.evidence.history import (
     find_rollouts,
     judge_past,
 )
-from airflow_sm_rollout.core.evidence.replay import Harm, Outcome, PastMinute, replay, shares_by_minute, tolerances_by
-from airflow_sm_rollout.core.evidence.sources import BASELINE, final_until
-from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, Tolerances
+from airflow_sm_rollout.core.replay.replay import Harm, Outcome, PastMinute, replay, shares_by_minute, tolerances_by
+from airflow_sm_rollout.core.watch.sources import BASELINE, final_until
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients
-    from airflow_sm_rollout.core.strategy import Strategy
+    from airflow_sm_rollout.core.plan.strategy import Strategy
 
 ADDED_ERROR_PERCENTS = (0.5, 1.0, 5.0, 100.0)
 SLOWER_PERCENTS = (10.0, 20.0, 50.0, 100.0)

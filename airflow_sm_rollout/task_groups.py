@@ -31,7 +31,7 @@ from airflow.sdk import TaskGroup
 
 from airflow_sm_rollout.core.approval import ApprovalGate, gate_behind_bakes, parse_gate, validate_gate
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.strategy import DurationOption, SharesOption
+from airflow_sm_rollout.core.plan.strategy import DurationOption, SharesOption
 from airflow_sm_rollout.operators.base import RolloutOperator, is_template
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
 from airflow_sm_rollout.operators.planning import known_strategy

@@ -61,7 +61,7 @@ def measure(make: Callable[[], object]) -> float:
 
 def fill() -> None:
     """A DAG with one long rollout, and one with many short ones."""
-    from airflow_sm_rollout.core.strategy import linear
+    from airflow_sm_rollout.core.plan.strategy import linear
 
     store("big", 1, list(linear(100 / STEPS, 540).steps), with_figures=True)
     store("small", ROLLOUTS, list(linear(50, 600).steps), with_figures=False)
@@ -123,8 +123,8 @@ def insert(session: Any, dag: Any, run_id: str, steps: list[Any], with_figures: 
 def xcoms(steps: list[Any], with_figures: bool) -> dict[tuple[str, str], Any]:
     """What the tasks of a promoted rollout leave."""
     from airflow_sm_rollout.core.figures import Figures, Point, figures_to_dict
+    from airflow_sm_rollout.core.plan.strategy import Strategy
     from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout, to_json
-    from airflow_sm_rollout.core.strategy import Strategy
     from airflow_sm_rollout.core.traces import DID, FIGURES, NOTE, PLANNED
 
     config = {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "wine-v1"}]}

@@ -19,8 +19,8 @@ from airflow_sm_rollout.cli import main
 from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.goals import Done, GreenDeployed, GreenShare
 from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.rollout import Green, Plan
-from airflow_sm_rollout.core.strategy import canary
 from airflow_sm_rollout.demo.airflow_processes import free_ports
 from production import GOOD, IMAGE, Production, wait_until
 

@@ -11,13 +11,14 @@ from airflow_sm_rollout.aws.cloudwatch import FlapsSeen, count_requests, read_al
 from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
 from airflow_sm_rollout.aws.limits import read_calls, read_counts, read_executions, read_kpi
-from airflow_sm_rollout.core.evidence.bake import Bake, Seen, judge_bake
-from airflow_sm_rollout.core.evidence.breaches import judge_limits
-from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding, compare
-from airflow_sm_rollout.core.evidence.coverage import describe_gaps, with_idle
-from airflow_sm_rollout.core.evidence.monitor import judge_schedule
-from airflow_sm_rollout.core.evidence.periods import Period
-from airflow_sm_rollout.core.evidence.sources import (
+from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding, compare
+from airflow_sm_rollout.core.comparison.periods import Period
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.watch.bake import Bake, Seen, judge_bake
+from airflow_sm_rollout.core.watch.breaches import judge_limits
+from airflow_sm_rollout.core.watch.coverage import describe_gaps, with_idle
+from airflow_sm_rollout.core.watch.monitor import judge_schedule
+from airflow_sm_rollout.core.watch.sources import (
     Sources,
     judge_comparison,
     judged_dimensions,
@@ -29,8 +30,7 @@ from airflow_sm_rollout.core.evidence.sources import (
     sources_of,
     tolerances_in,
 )
-from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.verdict import Judgement
+from airflow_sm_rollout.core.watch.verdict import Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What was found beside alarms; see :class:`~airflow_sm_rollout.core.evidence.bake.Seen`."""
+    """What was found beside alarms; see :class:`~airflow_sm_rollout.core.watch.bake.Seen`."""
 
     judgements: Sequence[Judgement] = ()
     comparison: Comparison | None = None

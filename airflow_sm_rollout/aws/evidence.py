@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_sm_rollout.aws.cloudwatch import Figures, read_figures, stat_query
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
-from airflow_sm_rollout.core.evidence.plan import Thresholds
-from airflow_sm_rollout.core.evidence.replay import Over, PastMinute
-from airflow_sm_rollout.core.evidence.sources import BASELINE, Sources, final_until, floor
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.plan.evidence import Thresholds
+from airflow_sm_rollout.core.replay.replay import Over, PastMinute
+from airflow_sm_rollout.core.watch.sources import BASELINE, Sources, final_until, floor
 
 _MINUTE = 60
 _FAST = "f"

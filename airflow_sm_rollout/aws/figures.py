@@ -8,11 +8,11 @@ from typing import Any
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
-from airflow_sm_rollout.core.evidence.comparison import Comparison, compare
-from airflow_sm_rollout.core.evidence.periods import Period
-from airflow_sm_rollout.core.evidence.sources import planned_comparison, sources_of
+from airflow_sm_rollout.core.comparison.comparison import Comparison, compare
+from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.figures import Figures, Point, choose_period, ringing_spans
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.watch.sources import planned_comparison, sources_of
 
 _METRICS = {
     "requests": ("Invocations", "Sum"),

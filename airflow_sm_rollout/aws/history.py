@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow_sm_rollout.aws.cloudwatch import Figures, read_figures, stat_query
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods, read_thresholds
-from airflow_sm_rollout.core.evidence.history import Fleet, PastRollout
-from airflow_sm_rollout.core.evidence.periods import Period
-from airflow_sm_rollout.core.evidence.sources import THRESHOLDS_FROM, Sources
+from airflow_sm_rollout.core.comparison.periods import Period
+from airflow_sm_rollout.core.replay.history import Fleet, PastRollout
+from airflow_sm_rollout.core.watch.sources import THRESHOLDS_FROM, Sources
 
 _MINUTE = 60
 _QUERIES_PER_CALL = 500  # GetMetricData's limit

@@ -8,13 +8,13 @@ from typing import Any
 
 from airflow_sm_rollout.aws.cloudwatch import Figures, read_figures, stat_query
 from airflow_sm_rollout.aws.evidence import count_above, count_up_to
-from airflow_sm_rollout.core.evidence.breaches import Counts, Series
-from airflow_sm_rollout.core.evidence.coverage import describe_gap
-from airflow_sm_rollout.core.evidence.limits import Kpi
-from airflow_sm_rollout.core.evidence.monitor import LONGEST, Execution
-from airflow_sm_rollout.core.evidence.periods import Period
-from airflow_sm_rollout.core.evidence.sources import Sources, final_until, floor, kept_seconds
+from airflow_sm_rollout.core.comparison.periods import Period
+from airflow_sm_rollout.core.plan.limits import Kpi
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.watch.breaches import Counts, Series
+from airflow_sm_rollout.core.watch.coverage import describe_gap
+from airflow_sm_rollout.core.watch.monitor import LONGEST, Execution
+from airflow_sm_rollout.core.watch.sources import Sources, final_until, floor, kept_seconds
 
 _KPI = "sm_rollout_kpi"
 

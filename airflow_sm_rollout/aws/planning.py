@@ -13,15 +13,15 @@ from airflow_sm_rollout.aws.evidence import read_thresholds
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.record import read_record, why_too_large
 from airflow_sm_rollout.aws.world import if_found, read_endpoint, translated_errors
-from airflow_sm_rollout.core.alarms import describe_harm
 from airflow_sm_rollout.core.converge import validate_plan, why_unsuited
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import RolloutRefused
-from airflow_sm_rollout.core.evidence.plan import published_every
-from airflow_sm_rollout.core.evidence.sources import THRESHOLDS_FROM, why_unprovable
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.plan.evidence import published_every
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.watch.alarms import describe_harm
+from airflow_sm_rollout.core.watch.sources import THRESHOLDS_FROM, why_unprovable
 
 
 def plan_rollout(

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.strategy import Strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.strategy import Strategy, parse_duration
 from airflow_sm_rollout.core.traces import Verdict, compared_rows
-from airflow_sm_rollout.core.verdict import Verdict as BakeVerdict
+from airflow_sm_rollout.core.watch.verdict import Verdict as BakeVerdict
 
 APPROVE, REJECT = "Approve", "Reject"
 BEFORE_FULL_TRAFFIC = "before_full_traffic"

@@ -14,10 +14,10 @@ from enum import Enum
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
-from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds, evidence_from, thresholds_from
 from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds, evidence_from, thresholds_from
+from airflow_sm_rollout.core.plan.strategy import Step, Strategy
 from airflow_sm_rollout.core.scaling import Scaling, scaling_from
-from airflow_sm_rollout.core.strategy import Step, Strategy
 
 RECORD_VERSION = 1
 

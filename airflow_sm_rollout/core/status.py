@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from enum import Enum
 
-from airflow_sm_rollout.core.alarms import describe_harm
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.endpoints.shared import is_on_green
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.orphans import describe_age, why_stale
+from airflow_sm_rollout.core.plan.strategy import Step
 from airflow_sm_rollout.core.rollout import Phase, Rollout
-from airflow_sm_rollout.core.strategy import Step
+from airflow_sm_rollout.core.watch.alarms import describe_harm
 
 _NEARLY = 0.01  # percent; weights are floats
 

@@ -146,7 +146,7 @@ def approvals_of(tasks: Sequence[TaskTrace]) -> Iterator[Approval]:
 def compared_rows(comparison: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Each compared metric's name, and how often it happened to green and to blue.
 
-    :param comparison: JSON of :class:`~airflow_sm_rollout.core.evidence.results.Comparison`, of whatever version wrote it.
+    :param comparison: JSON of :class:`~airflow_sm_rollout.core.comparison.results.Comparison`, of whatever version wrote it.
     """
     for compared in comparison.get("metrics") or ():
         metric = str(compared.get("metric", "")).replace("_", " ")

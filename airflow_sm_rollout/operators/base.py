@@ -16,8 +16,8 @@ from airflow_sm_rollout.core.advance import SOON, Passing, advance
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.goals import Done, Goal, Hold
 from airflow_sm_rollout.core.names import Names, derive_rollout_id, validate_endpoint_name
+from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.traces import DID
 from airflow_sm_rollout.hooks.rollout import AwsConnection
 from airflow_sm_rollout.operators.links import LINKS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_sm_rollout.core.evidence.limits import Limits, parse_limits
-from airflow_sm_rollout.core.evidence.plan import Evidence, parse_tolerances
-from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, Tolerances
-from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
+from airflow_sm_rollout.core.plan.evidence import Evidence, parse_tolerances
+from airflow_sm_rollout.core.plan.limits import Limits, parse_limits
+from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
+from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.operators.base import RolloutOperator
 
 _DEFAULTS = Evidence()
@@ -18,8 +18,8 @@ class JudgingOperator(RolloutOperator):
     """Base of the operators whose plan says how green is judged in its bakes, beside alarms.
 
     :param tolerances: how much worse than blue green may be, and how sure the comparison must be: a
-        :class:`~airflow_sm_rollout.core.evidence.tolerances.Tolerances` or some of its members; ``None``: green is not compared with blue.
-    :param limits: fixed limits: a :class:`~airflow_sm_rollout.core.evidence.limits.Limits` or some of its members, such as
+        :class:`~airflow_sm_rollout.core.plan.tolerances.Tolerances` or some of its members; ``None``: green is not compared with blue.
+    :param limits: fixed limits: a :class:`~airflow_sm_rollout.core.plan.limits.Limits` or some of its members, such as
         ``{"max_error_rate": 0.02, "max_p99_ms": 300}``.
     :param when_inconclusive: what becomes of a bake at whose end nobody can tell: ``fail`` (and so go back), ``extend``, ``go_on``, or
         ``ask`` a person. That needs an :class:`~airflow_sm_rollout.operators.ask.AskOperator` behind each bake, as the task groups have it;

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.evidence.sources import validate_proof
+from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import AlarmDefaults, Green, Plan, Rollout, from_json, to_json
-from airflow_sm_rollout.core.strategy import DurationOption, Strategy, expand_strategy, parse_duration
+from airflow_sm_rollout.core.watch.sources import validate_proof
 from airflow_sm_rollout.operators.base import (
     RolloutOperator,
     describe_owner,
@@ -40,7 +40,7 @@ class PlanningOperator(JudgingOperator):
     :param environment: environment variables of its container, by default those of blue's model (templated).
     :param instance_type: green's instances, by default blue's type (templated).
     :param strategy: which one, and its options, such as ``{"name": "canary", "steps": [10, 100], "bake": 600}`` (templated); see
-        :mod:`~airflow_sm_rollout.core.strategy`. ``None``: each shift names its share itself.
+        :mod:`~airflow_sm_rollout.core.plan.strategy`. ``None``: each shift names its share itself.
     :param traffic: the way to split traffic: ``variants`` (two production variants, any share), ``endpoints`` (two endpoints and a live
         pointer, 0 or 100 %) or ``guardrails`` (SageMaker shifts by itself) (templated).
     :param alarms: names of your own alarms to watch, metric and composite; a list, or a string with commas (templated).

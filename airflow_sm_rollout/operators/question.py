@@ -19,8 +19,8 @@ from airflow_sm_rollout.core.approval import (
     render_question,
 )
 from airflow_sm_rollout.core.errors import RolloutGaveUp
-from airflow_sm_rollout.core.evidence.sources import judged_alarms, judged_since
 from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, TaskTrace, Verdict, plain_xcom, verdicts_of
+from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
 from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason, left_by
 from airflow_sm_rollout.plugin.address import chart_path, group_name, tab_path
 
@@ -172,7 +172,7 @@ class QuestionOperator(RolloutOperator, HITLOperator):
             raise RolloutGaveUp(judgement.reason)
 
     def _watch(self, planned: Rollout, now: datetime, until: datetime) -> dict[str, Any]:
-        from airflow_sm_rollout.core.evidence.bake import Bake
+        from airflow_sm_rollout.core.watch.bake import Bake
         from airflow_sm_rollout.triggers.approval import watch_until
         from airflow_sm_rollout.triggers.bake import bake_to_dict, watched_to_dict
 

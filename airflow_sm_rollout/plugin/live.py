@@ -11,8 +11,8 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.control import Control, Wish
-from airflow_sm_rollout.core.evidence.periods import Period
 from airflow_sm_rollout.core.report import Live
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import settled_at

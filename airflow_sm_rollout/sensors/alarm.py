@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
-from airflow_sm_rollout.core.evidence.bake import Bake
-from airflow_sm_rollout.core.evidence.sources import judged_alarms, judged_since
-from airflow_sm_rollout.core.strategy import DurationOption, parse_duration
-from airflow_sm_rollout.core.verdict import Verdict
+from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
+from airflow_sm_rollout.core.watch.bake import Bake
+from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
+from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason, is_template, left_by
 from airflow_sm_rollout.operators.planning import parse_alarms
 
@@ -147,7 +147,7 @@ class AlarmSensor(RolloutOperator):
         return 1 if self.judges_evidence and planned.plan.evidence.tolerances else 0
 
     def bake_options(self, planned: Rollout) -> dict[str, Any]:
-        """What else decides about the bake's end: members of :class:`~airflow_sm_rollout.core.evidence.bake.Bake`."""
+        """What else decides about the bake's end: members of :class:`~airflow_sm_rollout.core.watch.bake.Bake`."""
         return {}
 
     def _watch(self, context: Context, watch: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ class BakeSensor(AlarmSensor):
     """Watches a rollout through a bake: its alarms, the comparison of green with blue, and the plan's limits.
 
     Ends at the first proof of harm. At the end of the bake it succeeds if nothing found harm and everything that was to be watched could
-    be, to the end (:mod:`~airflow_sm_rollout.core.evidence.coverage`); what becomes of a bake at whose end nobody can tell, the plan says
+    be, to the end (:mod:`~airflow_sm_rollout.core.watch.coverage`); what becomes of a bake at whose end nobody can tell, the plan says
     (``when_inconclusive``). With ``ask`` it succeeds, if an :class:`~airflow_sm_rollout.operators.ask.AskOperator` is all that follows it
     directly; otherwise it fails. The comparison goes on over all steps of a rollout: it is made anew at every look from what CloudWatch
     has since green first had traffic.

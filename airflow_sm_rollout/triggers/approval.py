@@ -16,7 +16,7 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.world import utc_now
 from airflow_sm_rollout.core.approval import APPROVE, REJECT, describe_silence
 from airflow_sm_rollout.core.traces import APPROVAL
-from airflow_sm_rollout.core.verdict import Verdict
+from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.hooks.rollout import AwsConnection
 from airflow_sm_rollout.triggers.bake import look
 from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL

@@ -14,9 +14,9 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.world import translated_errors, utc_now
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.errors import RolloutError, RolloutGaveUp
-from airflow_sm_rollout.core.evidence.bake import Bake
 from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
-from airflow_sm_rollout.core.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.watch.bake import Bake
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.hooks.rollout import AwsConnection
 from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
 
@@ -170,7 +170,7 @@ def watched_from_dict(stored: Mapping[str, Any] | None) -> Watched | None:
 
 def look_to_xcoms(seen: Look) -> dict[str, Any]:
     """What people and the verdict task read of a bake; ``reason`` is set where the task fails, as by every task of a rollout, and
-    ``evidence`` where green and blue were compared (:meth:`~airflow_sm_rollout.core.evidence.comparison.Comparison.as_dict`).
+    ``evidence`` where green and blue were compared (:meth:`~airflow_sm_rollout.core.comparison.comparison.Comparison.as_dict`).
     """
     judgement = seen.judgement
     told: dict[str, Any] = {"return_value": {"verdict": judgement.verdict.value, "reason": judgement.reason}}

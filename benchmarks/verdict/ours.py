@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from airflow_sm_rollout.core.evidence.comparison import Finding, Tolerances, compare
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
+from airflow_sm_rollout.core.comparison.comparison import Finding, Tolerances, compare
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from benchmarks.verdict.outcome import Outcome
 from benchmarks.verdict.traffic import BAKE_MINUTES, BASELINE_MINUTES, Side, Traffic, split_bake
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from airflow_sm_rollout.core.evidence.comparison import Tolerances
+from airflow_sm_rollout.core.comparison.comparison import Tolerances
 from benchmarks.verdict import alarms, kayenta, ours
 from benchmarks.verdict.outcome import Outcome
 from benchmarks.verdict.traffic import Cell, generate

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from airflow_sm_rollout.core.evidence.comparison import Tolerances, compare
-from airflow_sm_rollout.core.evidence.periods import Period
+from airflow_sm_rollout.core.comparison.comparison import Tolerances, compare
+from airflow_sm_rollout.core.comparison.periods import Period
 from benchmarks.verdict import ours
 from benchmarks.verdict.cells import HELD_BACK
 from benchmarks.verdict.goals import Goal

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from airflow_sm_rollout.aws.world import AwsWorld
 from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.goals import Goal, GreenDeployed, OnlyGreen
-from airflow_sm_rollout.core.strategy import Strategy, canary
+from airflow_sm_rollout.core.plan.strategy import Strategy, canary
 from airflow_sm_rollout.sandbox.errors import AwsError
 from convergence.lab import ENDPOINT, LOOK_SECONDS, Lab
 

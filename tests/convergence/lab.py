@@ -15,8 +15,8 @@ from airflow_sm_rollout.aws.world import AwsWorld
 from airflow_sm_rollout.core.advance import Passing, advance
 from airflow_sm_rollout.core.goals import AsBefore, Done, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.names import Names, derive_rollout_id
+from airflow_sm_rollout.core.plan.strategy import Strategy, canary
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
-from airflow_sm_rollout.core.strategy import Strategy, canary
 from airflow_sm_rollout.sandbox.app import Sandbox
 from airflow_sm_rollout.sandbox.clock import ManualClock
 from airflow_sm_rollout.sandbox.inprocess import InProcessSession, connect

@@ -17,8 +17,8 @@ from airflow_sm_rollout.core.advance import Passing, advance
 from airflow_sm_rollout.core.goals import Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.names import Names, derive_rollout_id, pointer_name
 from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.plan.strategy import Step, Strategy
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
-from airflow_sm_rollout.core.strategy import Step, Strategy
 from convergence.lab import BLUE_CONFIG, BLUE_INSTANCES, ENDPOINT, USER_ALARM, Killed, Lab
 
 POINTER = pointer_name(ENDPOINT)

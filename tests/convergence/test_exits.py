@@ -18,10 +18,10 @@ from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.control import Control, Wish, next_control
 from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutError, RolloutGaveUp, RolloutRefused
-from airflow_sm_rollout.core.evidence.plan import Thresholds
 from airflow_sm_rollout.core.goals import AsBefore, GiveUp, Goal, GreenDeployed, GreenShare, Hold, OnlyGreen
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.plan.evidence import Thresholds
 from airflow_sm_rollout.core.rollout import Green, Phase, Plan
 from airflow_sm_rollout.sandbox.faults import Fault
 from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Lab

@@ -18,8 +18,8 @@ from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutError, RolloutGaveUp, RolloutRefused
 from airflow_sm_rollout.core.goals import AsBefore, GiveUp, Goal, GreenDeployed, GreenShare, Hold, OnlyGreen, Wait
 from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.plan.strategy import blue_green, canary, linear
 from airflow_sm_rollout.core.rollout import Phase, Rollout
-from airflow_sm_rollout.core.strategy import blue_green, canary, linear
 from airflow_sm_rollout.sandbox.app import Sandbox
 from airflow_sm_rollout.sandbox.clock import ManualClock
 from airflow_sm_rollout.sandbox.containers import FunctionHost, ModelSpec, Reply

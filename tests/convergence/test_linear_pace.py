@@ -11,10 +11,10 @@ import pytest
 from airflow_sm_rollout.aws.control import read_control, write_control
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.core.control import Control, Wish, next_control
-from airflow_sm_rollout.core.evidence.bake import Bake
 from airflow_sm_rollout.core.goals import GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.plan.strategy import Strategy, linear
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.strategy import Strategy, linear
+from airflow_sm_rollout.core.watch.bake import Bake
 from airflow_sm_rollout.sandbox.timings import Timings
 from convergence.lab import CALL_SECONDS, ENDPOINT, Lab
 

@@ -12,8 +12,8 @@ from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp, RolloutRefused
 from airflow_sm_rollout.core.goals import AsBefore, GiveUp, GreenDeployed, GreenShare, Wait
 from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.rollout import Green, Plan
-from airflow_sm_rollout.core.strategy import canary
 from convergence.lab import ENDPOINT, USER_ALARM
 from convergence.live_lab import (
     LiveLab,

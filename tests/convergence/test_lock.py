@@ -21,8 +21,8 @@ from airflow_sm_rollout.core.converge import WAYS
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.goals import GreenDeployed
 from airflow_sm_rollout.core.names import Names, record_name
+from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.rollout import Green, Plan, from_json
-from airflow_sm_rollout.core.strategy import canary
 from production import GOOD, IMAGE, Production
 
 TIMES = 100

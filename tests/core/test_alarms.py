@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_sm_rollout.core.evidence.bake import Bake, Seen, judge_bake
-from airflow_sm_rollout.core.evidence.plan import WHEN_INCONCLUSIVE
 from airflow_sm_rollout.core.observation import Alarm
-from airflow_sm_rollout.core.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.plan.evidence import WHEN_INCONCLUSIVE
+from airflow_sm_rollout.core.watch.bake import Bake, Seen, judge_bake
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 
 START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 END = START + timedelta(minutes=10)

@@ -16,9 +16,9 @@ from airflow_sm_rollout.core.approval import (
     why_nobody_is_asked,
 )
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.evidence.plan import Evidence
+from airflow_sm_rollout.core.plan.evidence import Evidence
+from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
-from airflow_sm_rollout.core.strategy import canary
 from airflow_sm_rollout.core.traces import Verdict
 
 UNTIL = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_sm_rollout.core.evidence.breaches import (
+from airflow_sm_rollout.core.comparison.dispersion import Dispersion
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
+from airflow_sm_rollout.core.watch.breaches import (
     Counts,
     Series,
     judge_limits,
@@ -18,10 +21,7 @@ from airflow_sm_rollout.core.evidence.breaches import (
     scatter_of_errors,
     scatter_of_slow_calls,
 )
-from airflow_sm_rollout.core.evidence.dispersion import Dispersion
-from airflow_sm_rollout.core.evidence.limits import Kpi, Limits, Metric
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
-from airflow_sm_rollout.core.verdict import Verdict
+from airflow_sm_rollout.core.watch.verdict import Verdict
 
 REFUSED = {"m": Metric("Shop", "Refused")}
 NO_CALLS = Counts()

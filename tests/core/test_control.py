@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.control import Control, Wish, control_from_json, control_to_json, next_control
 from airflow_sm_rollout.core.errors import RolloutError
-from airflow_sm_rollout.core.evidence.bake import Bake, Seen, judge_bake
 from airflow_sm_rollout.core.observation import Alarm
-from airflow_sm_rollout.core.verdict import Verdict
+from airflow_sm_rollout.core.watch.bake import Bake, Seen, judge_bake
+from airflow_sm_rollout.core.watch.verdict import Verdict
 
 START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 

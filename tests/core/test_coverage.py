@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_sm_rollout.core.evidence.coverage import describe_gap, describe_gaps, with_idle
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.watch.coverage import describe_gap, describe_gaps, with_idle
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 SOME, IDLE, TIMED = Sample(9, 1, 0), Sample(0, 0, 0, 0, 0, 0), Sample(9, 1, 0, 4, 1, 0)

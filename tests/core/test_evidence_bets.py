@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_sm_rollout.core.evidence.bets import FIRST_STAKE, Capital, Count, HarmTest, HealthTest, LineTest, SplitTest
-from airflow_sm_rollout.core.evidence.dispersion import Dispersion, estimate_bunching, estimate_noise
+from airflow_sm_rollout.core.comparison.bets import (
+    FIRST_STAKE,
+    Capital,
+    Count,
+    HarmTest,
+    HealthTest,
+    LineTest,
+    SplitTest,
+)
+from airflow_sm_rollout.core.comparison.dispersion import Dispersion, estimate_bunching, estimate_noise
 
 INDEPENDENT = Dispersion(1.0, 0.0)
 DEFAULT = Dispersion(1.25, 0.25)

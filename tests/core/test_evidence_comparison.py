@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_sm_rollout.core.comparison.comparison import METRICS, Comparison, Finding, Margin, Tolerances, compare
+from airflow_sm_rollout.core.comparison.metric import GUARD_WEIGHTS, WEIGHTS, MetricEvidence
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.comparison.wording import format_percent
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.evidence.comparison import METRICS, Comparison, Finding, Margin, Tolerances, compare
-from airflow_sm_rollout.core.evidence.metric import GUARD_WEIGHTS, WEIGHTS, MetricEvidence
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
-from airflow_sm_rollout.core.evidence.wording import format_percent
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 PLANNED = timedelta(minutes=30)

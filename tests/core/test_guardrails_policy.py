@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.guardrails.policy import deployment_config, longest_run, why_too_few, why_unsuited
+from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary, linear
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
-from airflow_sm_rollout.core.strategy import Strategy, blue_green, canary, linear
 
 
 def policy_of(strategy: Strategy, instances: int = 10) -> dict[str, Any]:

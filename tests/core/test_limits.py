@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.evidence.limits import Kpi, Metric, parse_limits
-from airflow_sm_rollout.core.evidence.plan import Evidence
+from airflow_sm_rollout.core.plan.evidence import Evidence
+from airflow_sm_rollout.core.plan.limits import Kpi, Metric, parse_limits
 
 REFUSED = {"m": Metric("Shop", "Refused")}
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from airflow_sm_rollout.core.evidence.plan import Evidence
 from airflow_sm_rollout.core.orphans import CHANGES_TAKE, Run, describe_age, why_orphaned, why_stale
+from airflow_sm_rollout.core.plan.evidence import Evidence
+from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
-from airflow_sm_rollout.core.strategy import canary
 
 BEGUN = datetime(2026, 11, 2, 12, tzinfo=timezone.utc)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

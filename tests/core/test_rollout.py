@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
-from airflow_sm_rollout.core.evidence.limits import Kpi, Limits, Metric
-from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
-from airflow_sm_rollout.core.evidence.tolerances import Margin, Tolerances
+from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
+from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
+from airflow_sm_rollout.core.plan.strategy import Strategy, canary, linear
+from airflow_sm_rollout.core.plan.tolerances import Margin, Tolerances
 from airflow_sm_rollout.core.rollout import AlarmDefaults, Blue, Green, Phase, Plan, Rollout, from_json, to_json
-from airflow_sm_rollout.core.strategy import Strategy, canary, linear
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

@@ -11,9 +11,9 @@ import pytest
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
+from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary, linear
 from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
 from airflow_sm_rollout.core.status import Aftermath, describe_status, find_aftermath
-from airflow_sm_rollout.core.strategy import Strategy, blue_green, canary, linear
 
 BEGUN = datetime(2026, 11, 2, 12, tzinfo=timezone.utc)
 NOW = BEGUN + timedelta(minutes=20)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.strategy import blue_green, canary, expand_strategy, linear
+from airflow_sm_rollout.core.plan.strategy import blue_green, canary, expand_strategy, linear
 
 RISING = st.sets(st.integers(1, 99), max_size=6).map(lambda shares: [*sorted(shares), 100])
 

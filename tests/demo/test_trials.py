@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_sm_rollout.cli import _DEMO_MODELS
-from airflow_sm_rollout.core.evidence.tolerances import Tolerances
+from airflow_sm_rollout.core.plan.tolerances import Tolerances
 from airflow_sm_rollout.demo.scripts import NoSuchDemo, find_script
 from airflow_sm_rollout.demo.trials import GOOD_AND_BAD, ONE_MACHINE, TRIALS
 

@@ -13,14 +13,14 @@ from airflow_sm_rollout.aws.bake import Memory, Watched, look_at_bake
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.core.errors import RolloutRefused
-from airflow_sm_rollout.core.evidence.bake import Bake
-from airflow_sm_rollout.core.evidence.limits import Limits
-from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
-from airflow_sm_rollout.core.evidence.sources import judged_since
 from airflow_sm_rollout.core.goals import GreenDeployed, GreenShadowed, GreenShare
+from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
+from airflow_sm_rollout.core.plan.limits import Limits
+from airflow_sm_rollout.core.plan.strategy import Strategy, canary
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
-from airflow_sm_rollout.core.strategy import Strategy, canary
-from airflow_sm_rollout.core.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.watch.bake import Bake
+from airflow_sm_rollout.core.watch.sources import judged_since
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from convergence.guardrails_lab import CANARY_BAKES_AT, GuardrailsLab
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
 from convergence.live_lab import LiveLab

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from airflow_sm_rollout.core.evidence.comparison import Comparison
-from airflow_sm_rollout.core.evidence.history import (
+from airflow_sm_rollout.core.comparison.comparison import Comparison
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.plan.tolerances import DEFAULTS
+from airflow_sm_rollout.core.replay.history import (
     Fate,
     Fleet,
     PastRollout,
@@ -18,8 +20,6 @@ from airflow_sm_rollout.core.evidence.history import (
     find_rollouts,
     judge_past,
 )
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
-from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=timezone.utc)
 BLUE, GREEN, NEXT = Fleet("AllTraffic"), Fleet("model-0badcafe"), Fleet("model-1badcafe")

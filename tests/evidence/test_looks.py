@@ -12,15 +12,15 @@ from airflow_sm_rollout.aws.bake import Look, Memory, Watched, look_at_bake
 from airflow_sm_rollout.aws.control import write_control
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.core.control import Control, Wish
-from airflow_sm_rollout.core.evidence.bake import Bake
-from airflow_sm_rollout.core.evidence.limits import Kpi, Limits, Metric
-from airflow_sm_rollout.core.evidence.plan import Evidence, Thresholds
-from airflow_sm_rollout.core.evidence.sources import final_until, judged_alarms, tolerances_in
-from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.goals import GreenShadowed
+from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
+from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
+from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary
+from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.strategy import Strategy, blue_green, canary
-from airflow_sm_rollout.core.verdict import Verdict
+from airflow_sm_rollout.core.watch.bake import Bake
+from airflow_sm_rollout.core.watch.sources import final_until, judged_alarms, tolerances_in
+from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.sandbox.faults import Fault
 from airflow_sm_rollout.triggers.bake import bake_to_dict, look, watched_to_dict
 from convergence.lab import ENDPOINT, USER_ALARM, Lab

@@ -10,8 +10,8 @@ import pytest
 from botocore.stub import Stubber
 
 from airflow_sm_rollout.aws.limits import read_executions
-from airflow_sm_rollout.core.evidence.monitor import Execution, judge_schedule
-from airflow_sm_rollout.core.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.watch.monitor import Execution, judge_schedule
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 
 SINCE = datetime(2026, 11, 24, 10, tzinfo=timezone.utc)
 

@@ -13,9 +13,9 @@ from botocore.stub import Stubber
 from airflow_sm_rollout.aws.cloudwatch import read_figures, stat_query
 from airflow_sm_rollout.aws.limits import read_kpi
 from airflow_sm_rollout.core.advance import Passing
-from airflow_sm_rollout.core.evidence.limits import Kpi, Metric
-from airflow_sm_rollout.core.evidence.monitor import Execution, judge_schedule
+from airflow_sm_rollout.core.plan.limits import Kpi, Metric
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.watch.monitor import Execution, judge_schedule
 
 BEGIN = datetime(2026, 11, 1, 5, tzinfo=timezone.utc)
 # 01:30 in New York, for the first time: it comes once more an hour later.

@@ -12,10 +12,10 @@ from airflow_sm_rollout.aws.evidence import read_past
 from airflow_sm_rollout.aws.history import list_fleets, read_calls, read_rollout
 from airflow_sm_rollout.aws.iam import policy
 from airflow_sm_rollout.cli_replay import add_options, tell_replay
-from airflow_sm_rollout.core.evidence.history import Fate, Fleet, PastRollout
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
-from airflow_sm_rollout.core.evidence.replay import PastMinute
-from airflow_sm_rollout.core.strategy import canary
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.plan.strategy import canary
+from airflow_sm_rollout.core.replay.history import Fate, Fleet, PastRollout
+from airflow_sm_rollout.core.replay.replay import PastMinute
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, ENDPOINT, Lab
 from evidence.published import publish

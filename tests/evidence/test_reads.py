@@ -10,12 +10,12 @@ import pytest
 
 from airflow_sm_rollout.aws.evidence import read_periods, read_thresholds
 from airflow_sm_rollout.aws.limits import read_counts, read_kpi
-from airflow_sm_rollout.core.evidence.breaches import Counts, Series
-from airflow_sm_rollout.core.evidence.limits import Kpi, Metric
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
-from airflow_sm_rollout.core.evidence.plan import Thresholds
-from airflow_sm_rollout.core.evidence.sources import Sources
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.plan.evidence import Thresholds
+from airflow_sm_rollout.core.plan.limits import Kpi, Metric
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.watch.breaches import Counts, Series
+from airflow_sm_rollout.core.watch.sources import Sources
 from evidence.published import BLUE, GREEN, Published, at_minute, minutes, publish
 
 MINUTE = timedelta(minutes=1)

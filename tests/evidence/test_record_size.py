@@ -11,8 +11,8 @@ import pytest
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.aws.record import read_record, why_too_large, write_record
 from airflow_sm_rollout.core.errors import RolloutRefused
-from airflow_sm_rollout.core.evidence.limits import Kpi, Limits, Metric
-from airflow_sm_rollout.core.evidence.plan import Evidence
+from airflow_sm_rollout.core.plan.evidence import Evidence
+from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.rollout import Green, Phase, Plan, Rollout, to_json
 from convergence.lab import ENDPOINT, Lab
 

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from airflow_sm_rollout.cli import main
 from airflow_sm_rollout.cli_replay import add_options, harms_of, tell_replay, tolerances_of
 from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.errors import PlanError, RolloutError, RolloutRefused
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
-from airflow_sm_rollout.core.evidence.replay import (
+from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary
+from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
+from airflow_sm_rollout.core.replay.replay import (
     Harm,
     Outcome,
     PastMinute,
@@ -26,8 +28,6 @@ from airflow_sm_rollout.core.evidence.replay import (
     shares_by_minute,
     tolerances_by,
 )
-from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, Tolerances
-from airflow_sm_rollout.core.strategy import Strategy, blue_green, canary
 from convergence.lab import ENDPOINT, Lab
 from evidence.published import publish
 

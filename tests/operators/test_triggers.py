@@ -14,12 +14,12 @@ import pytest
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_sm_rollout.aws.bake import Watched
-from airflow_sm_rollout.core.evidence.bake import Bake
-from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding
-from airflow_sm_rollout.core.evidence.limits import Kpi, Limits, Metric
-from airflow_sm_rollout.core.evidence.plan import Evidence
+from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.plan.evidence import Evidence
+from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.watch.bake import Bake
 from airflow_sm_rollout.hooks.rollout import AwsConnection
 from airflow_sm_rollout.sandbox.faults import Fault
 from airflow_sm_rollout.triggers.bake import (

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.report import Live, build_report
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan
 from airflow_sm_rollout.core.status import Aftermath
-from airflow_sm_rollout.core.strategy import canary
 from airflow_sm_rollout.core.traces import APPROVAL, DID, TaskTrace
 from airflow_sm_rollout.plugin import page
 from airflow_sm_rollout.plugin.page import render_chart, render_list, render_rollouts

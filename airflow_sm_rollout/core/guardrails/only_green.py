@@ -6,7 +6,6 @@ from datetime import timedelta
 from functools import wraps
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.alarms import describe_harm
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen, Wait
 from airflow_sm_rollout.core.guardrails.policy import deployment_config, why_too_few
 from airflow_sm_rollout.core.guardrails.shared import is_put_back, wait_while_shifting
@@ -25,6 +24,7 @@ from airflow_sm_rollout.core.variants.shared import (
     on_known_config,
     tidy,
 )
+from airflow_sm_rollout.core.watch.alarms import describe_harm
 from airflow_sm_rollout.core.way import Needs, Rule
 
 # An alarm of three one-minute periods, each of which is final a minute after its end, and some.

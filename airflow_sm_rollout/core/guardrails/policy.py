@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.evidence.plan import Evidence
+from airflow_sm_rollout.core.plan.evidence import Evidence
+from airflow_sm_rollout.core.plan.strategy import Strategy
 from airflow_sm_rollout.core.rollout import Plan, Rollout
-from airflow_sm_rollout.core.strategy import Strategy
 
 # Limits of botocore's SageMaker model (DeploymentConfig and what it holds).
 _LONGEST_WAIT = timedelta(seconds=3600)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from airflow_sm_rollout.core.actions import CreateConfig
-from airflow_sm_rollout.core.evidence.plan import with_enhanced_metrics
+from airflow_sm_rollout.core.plan.evidence import with_enhanced_metrics
 from airflow_sm_rollout.core.rollout import Rollout
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.alarms import describe_harm
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, Goal, GreenDeployed
 from airflow_sm_rollout.core.observation import Observation, Variant
 from airflow_sm_rollout.core.rollout import Rollout
@@ -21,6 +20,7 @@ from airflow_sm_rollout.core.variants.shared import (
     update_once,
     wait_while_busy,
 )
+from airflow_sm_rollout.core.watch.alarms import describe_harm
 from airflow_sm_rollout.core.way import Needs, Rule
 
 

@@ -1,7 +1,7 @@
 """What SageMaker Model Monitor says of green: violations that it found since green has had traffic.
 
 It looks at the endpoint's captured data as a whole, hourly at most, and is 12 to 17 minutes late (AWS_FACTS.md section 9); AWS has closed
-it to new customers. A drift metric of your own in CloudWatch, as a :class:`~airflow_sm_rollout.core.evidence.limits.Kpi`, tells sooner, and
+it to new customers. A drift metric of your own in CloudWatch, as a :class:`~airflow_sm_rollout.core.plan.limits.Kpi`, tells sooner, and
 by variant.
 
 An execution looks at what was captured since the one before was due; so the first one of green has looked at data from before green had
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from airflow_sm_rollout.core.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 
 LONGEST = timedelta(hours=25)
 """Between two executions: a schedule is daily at the least often, and starts up to 20 minutes late (AWS's ScheduleExpression)."""

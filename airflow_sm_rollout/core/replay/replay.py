@@ -13,11 +13,11 @@ from datetime import timedelta
 from statistics import median
 from typing import Protocol
 
+from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding, compare
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding, compare
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
-from airflow_sm_rollout.core.evidence.tolerances import Tolerances
-from airflow_sm_rollout.core.strategy import Strategy
+from airflow_sm_rollout.core.plan.strategy import Strategy
+from airflow_sm_rollout.core.plan.tolerances import Tolerances
 
 _BASELINE_PERIODS = 180
 _EXACT = 60  # calls up to which a draw is made one by one; above, by the normal approximation

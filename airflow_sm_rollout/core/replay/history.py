@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from enum import Enum
 from itertools import combinations, pairwise
 
-from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding, compare
-from airflow_sm_rollout.core.evidence.periods import Period
-from airflow_sm_rollout.core.evidence.sources import BASELINE, floor
-from airflow_sm_rollout.core.evidence.tolerances import Tolerances
-from airflow_sm_rollout.core.evidence.wording import format_percent
+from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding, compare
+from airflow_sm_rollout.core.comparison.periods import Period
+from airflow_sm_rollout.core.comparison.wording import format_percent
+from airflow_sm_rollout.core.plan.tolerances import Tolerances
+from airflow_sm_rollout.core.watch.sources import BASELINE, floor
 
 _MINUTE = timedelta(minutes=1)
 _HOUR = 3600

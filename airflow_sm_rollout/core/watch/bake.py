@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from airflow_sm_rollout.core.alarms import describe_harm
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.observation import Alarm
-from airflow_sm_rollout.core.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.watch.alarms import describe_harm
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Bake:
     :param min_requests: requests that green must have had by the end; with fewer nobody can tell.
     :param paused_before: how long the rollout had been paused when the watch began; what it is paused after that, the bake is longer.
     :param extension: how much longer it lasts if nobody can tell at its end.
-    :param when_inconclusive: what becomes of it if nobody can tell then either; see :class:`~.plan.Evidence`.
+    :param when_inconclusive: what becomes of it if nobody can tell then either; see ``Evidence`` of the plan.
     :param asked_in: the task behind it in which a person is asked then; empty: there is none.
     :param ends_early: whether it is over as soon as green is proven healthy.
     """

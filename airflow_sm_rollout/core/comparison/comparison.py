@@ -2,7 +2,7 @@
 
 The question is asked anew at each look, of all periods since green's first call, so nothing has to be kept between two tasks; the
 answer to it is the same whoever asks, and how often. What is shown of the evidence is that of
-:mod:`~airflow_sm_rollout.core.evidence.bets`:
+:mod:`~airflow_sm_rollout.core.comparison.bets`:
 
 - *Harm* is proven when the capital bet on it, over all metrics, has become 1 / false_rollback. A rollout with a green that is not worse
   than tolerated is rolled back with a probability of at most false_rollback, over all its looks together. It stays proven.
@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from airflow_sm_rollout.core.evidence.metric import MetricEvidence
-from airflow_sm_rollout.core.evidence.periods import Period
-from airflow_sm_rollout.core.evidence.results import Compared, Comparison, Finding, Rate
-from airflow_sm_rollout.core.evidence.tolerances import DEFAULTS, METRICS, Margin, Tolerances
-from airflow_sm_rollout.core.evidence.wording import describe
+from airflow_sm_rollout.core.comparison.metric import MetricEvidence
+from airflow_sm_rollout.core.comparison.periods import Period
+from airflow_sm_rollout.core.comparison.results import Compared, Comparison, Finding, Rate
+from airflow_sm_rollout.core.comparison.wording import describe
+from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, METRICS, Margin, Tolerances
 
 __all__ = ["METRICS", "Compared", "Comparison", "Finding", "Margin", "Rate", "Tolerances", "compare"]
 

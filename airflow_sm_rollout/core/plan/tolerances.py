@@ -11,7 +11,7 @@ from typing import Any
 from airflow_sm_rollout.core.errors import PlanError
 
 METRICS = ("errors_5xx", "errors_4xx", "over_p50", "over_p95", "over_p99")
-"""What is compared, by the names of the counts of a :class:`~airflow_sm_rollout.core.evidence.periods.Sample`."""
+"""What is compared, by the names of the counts of a :class:`~airflow_sm_rollout.core.comparison.periods.Sample`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ from __future__ import annotations
 from math import exp, log, log1p, sqrt
 from statistics import NormalDist
 
-from airflow_sm_rollout.core.evidence.dispersion import Dispersion
+from airflow_sm_rollout.core.comparison.dispersion import Dispersion
 
 Count = tuple[int, int]
 """Calls of a variant in a period, and how many of them were events."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from airflow_sm_rollout.core.evidence.results import Compared, Comparison, Finding
+from airflow_sm_rollout.core.comparison.results import Compared, Comparison, Finding
 
 _DID = {
     "errors_5xx": "failed",

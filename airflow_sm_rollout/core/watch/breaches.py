@@ -20,13 +20,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from airflow_sm_rollout.core.evidence.bets import Count
-from airflow_sm_rollout.core.evidence.coverage import ORDINARY, ORDINARY_PART
-from airflow_sm_rollout.core.evidence.dispersion import Dispersion, estimate_bunching, estimate_noise
-from airflow_sm_rollout.core.evidence.limits import Kpi, Limits
-from airflow_sm_rollout.core.evidence.metric import DEFAULT_DISPERSIONS
-from airflow_sm_rollout.core.evidence.periods import Period
-from airflow_sm_rollout.core.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.comparison.bets import Count
+from airflow_sm_rollout.core.comparison.dispersion import Dispersion, estimate_bunching, estimate_noise
+from airflow_sm_rollout.core.comparison.metric import DEFAULT_DISPERSIONS
+from airflow_sm_rollout.core.comparison.periods import Period
+from airflow_sm_rollout.core.plan.limits import Kpi, Limits
+from airflow_sm_rollout.core.watch.coverage import ORDINARY, ORDINARY_PART
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 
 # By how much the true share is betted to exceed the limit.
 _FACTORS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
 
 ORDINARY = 2
 """So many minutes (or periods, where these are longer) may lack their figures, at the end or anywhere."""

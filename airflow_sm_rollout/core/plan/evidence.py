@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.evidence.limits import Limits, parse_limits
-from airflow_sm_rollout.core.evidence.tolerances import Tolerances
+from airflow_sm_rollout.core.plan.limits import Limits, parse_limits
+from airflow_sm_rollout.core.plan.tolerances import Tolerances
 
 WHEN_INCONCLUSIVE = ("fail", "extend", "ask", "go_on")
 # What botocore's SageMaker model lets MetricsConfig ask for.

@@ -1,6 +1,6 @@
 """Fixed limits that green must keep, whatever blue does: errors, latency, requests, and figures of your own.
 
-How they are judged: :mod:`~airflow_sm_rollout.core.evidence.breaches`.
+How they are judged: :mod:`~airflow_sm_rollout.core.watch.breaches`.
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.evidence.comparison import Comparison, Finding
-from airflow_sm_rollout.core.evidence.limits import Limits
-from airflow_sm_rollout.core.evidence.plan import Thresholds
-from airflow_sm_rollout.core.evidence.tolerances import Tolerances
+from airflow_sm_rollout.core.plan.evidence import Thresholds
+from airflow_sm_rollout.core.plan.limits import Limits
+from airflow_sm_rollout.core.plan.tolerances import Tolerances
 from airflow_sm_rollout.core.rollout import Plan, Rollout
-from airflow_sm_rollout.core.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 
 BASELINE = timedelta(hours=3)
 THRESHOLDS_FROM = timedelta(hours=1)
@@ -73,7 +73,7 @@ def judged_alarms(rollout: Rollout) -> tuple[str, ...]:
 def needs_greens_figures(rollout: Rollout, min_requests: int) -> bool:
     """Whether a bake is judged by what SageMaker publishes of green's calls; where alarms of the user's alone watch, it is not.
 
-    :param min_requests: see :class:`~airflow_sm_rollout.core.evidence.bake.Bake`.
+    :param min_requests: see :class:`~airflow_sm_rollout.core.watch.bake.Bake`.
     """
     plan = rollout.plan.evidence
     limits = (plan.limits.max_error_rate, plan.limits.max_p99_ms)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from airflow_sm_rollout.core.evidence.bets import MOST_EXPONENT, Capital, Count, HarmTest, HealthTest, LineTest
-from airflow_sm_rollout.core.evidence.dispersion import Dispersion, estimate_bunching, estimate_noise
-from airflow_sm_rollout.core.evidence.periods import Period, Sample
-from airflow_sm_rollout.core.evidence.results import Compared, Rate
-from airflow_sm_rollout.core.evidence.tolerances import Tolerances
+from airflow_sm_rollout.core.comparison.bets import MOST_EXPONENT, Capital, Count, HarmTest, HealthTest, LineTest
+from airflow_sm_rollout.core.comparison.dispersion import Dispersion, estimate_bunching, estimate_noise
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.comparison.results import Compared, Rate
+from airflow_sm_rollout.core.plan.tolerances import Tolerances
 
 DEFAULT_DISPERSIONS = {
     "errors_5xx": Dispersion(1.25, 0.25),
@@ -64,7 +64,7 @@ class Guard:
         return self._capital.total
 
     def bet(self, green: Count, blue: Count, blue_rate: float, planned_share: float, minutes: float) -> None:
-        """Take one more period; the arguments are those of :meth:`~airflow_sm_rollout.core.evidence.bets.HarmTest.bet`."""
+        """Take one more period; the arguments are those of :meth:`~airflow_sm_rollout.core.comparison.bets.HarmTest.bet`."""
         factors = self._line.log_factors(green, blue, blue_rate, GUARD_ODDS, minutes)
         self._left = min(_MOST_OF_A_BUNCH, self._left + _MOST_OF_A_BUNCH * minutes)
         if factors[0] > self._left or factors[1] > self._left:
@@ -81,7 +81,7 @@ def _bound(factor: float, beyond_bunches: float, left: float) -> float:
 class MetricEvidence:
     """What is known of one metric so far.
 
-    :param metric: one of :data:`~airflow_sm_rollout.core.evidence.tolerances.METRICS`.
+    :param metric: one of :data:`~airflow_sm_rollout.core.plan.tolerances.METRICS`.
     :param baseline: blue's periods before green had traffic.
     :ivar evidence: of harm: the part of all evidence that is this metric's.
     """

@@ -1,0 +1,1 @@
+"""Is green worse than blue? Counts of both in, evidence out."""

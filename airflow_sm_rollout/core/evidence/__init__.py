@@ -1,1 +1,0 @@
-"""Is green healthy? What it and blue did, compared."""

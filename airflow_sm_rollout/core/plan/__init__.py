@@ -1,0 +1,1 @@
+"""What the user asks for: the steps, and by what green is judged."""

@@ -1,0 +1,1 @@
+"""What the comparison would have said of the past."""

@@ -1,0 +1,1 @@
+"""What watches green, and what it makes of it."""
