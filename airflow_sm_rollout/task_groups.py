@@ -8,7 +8,7 @@ with ``approve_100`` before the step that a person is to approve, and ``ask_10``
 where nobody can tell.
 
 ``snapshot`` is a setup, ``settle`` and ``verdict`` are its teardowns, and each of these three words is there for a reason that was
-measured (AIRFLOW_FACTS.md section 3):
+measured (docs/facts-airflow.md#a-rollback-that-always-comes):
 
 * A rollback task with ``trigger_rule="one_failed"`` never runs when a person marks the DAG run failed; a teardown does.
 * A rollback that succeeds makes the run green, though the rollout failed. So ``verdict`` fails unless green was promoted, and being a

@@ -53,7 +53,7 @@ def read_config(sagemaker: Any, name: str) -> tuple[dict[str, Any], str]:
     """A config as CreateEndpointConfig takes it, and its ARN.
 
     Which members those are is read from the service's own model, so that what AWS adds later is carried over too instead of being lost
-    (CASES.md: mlflow#7255 lost the data capture config).
+    (docs/facts-aws.md#what-other-tools-lost-on-the-way: mlflow#7255 lost the data capture config).
     """
     described = sagemaker.describe_endpoint_config(EndpointConfigName=name)
     members = sagemaker.meta.service_model.operation_model("CreateEndpointConfig").input_shape.members
@@ -64,7 +64,7 @@ def read_config(sagemaker: Any, name: str) -> tuple[dict[str, Any], str]:
 
 
 def refuse_unsuitable(endpoint_name: str, config: Mapping[str, Any], traffic: str) -> None:
-    """Refuse what a way to split traffic can't do (AWS_FACTS.md sections 7 and 8).
+    """Refuse what a way to split traffic can't do (docs/facts-aws.md#limits and docs/facts-aws.md#shadows).
 
     :raises RolloutRefused: with the reason.
     """

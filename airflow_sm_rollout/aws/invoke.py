@@ -12,7 +12,7 @@ from airflow_sm_rollout.core.validation import Answer, Case, answer_from
 
 
 def green_target(rollout: Rollout) -> dict[str, str]:
-    """Members of InvokeEndpoint that reach green alone, whatever its weight (AWS_FACTS.md section 4)."""
+    """Members of InvokeEndpoint that reach green alone, whatever its weight (docs/facts-aws.md#calls)."""
     return _target(rollout, rollout.green_endpoint_name, rollout.green_variant)
 
 

@@ -67,7 +67,8 @@ class UpdateEndpoint:
     """Put the endpoint on a config.
 
     Instance counts of variants that stay are kept as they are now: UpdateEndpoint's default would reset them to the config's
-    (CASES.md: sagemaker-python-sdk#3126). ``keep_weights`` says whether weights are kept too, or become the config's.
+    (docs/facts-aws.md#what-other-tools-lost-on-the-way: sagemaker-python-sdk#3126). ``keep_weights`` says whether weights are kept,
+    too, or become the config's.
 
     :param deployment: AWS's DeploymentConfig, by which SageMaker shifts traffic; ``None``: all at once.
     """

@@ -228,7 +228,7 @@ class Rollout:
     def green_dimensions(self) -> Mapping[str, str]:
         """The CloudWatch dimensions that are green's alone."""
         named = {"EndpointName": self.green_endpoint_name, "VariantName": self.green_variant}
-        # One endpoint, one variant name: SageMaker publishes each fleet's metrics by its config too (AWS_FACTS.md section 5).
+        # One endpoint, one variant name: SageMaker publishes each fleet's metrics by its config too (docs/facts-aws.md#metrics).
         return named | ({"EndpointConfigName": self.names.final_config} if self.plan.traffic == "guardrails" else {})
 
     @property

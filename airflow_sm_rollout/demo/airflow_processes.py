@@ -1,7 +1,7 @@
 """A real Airflow on this machine for the length of a ``with`` block: API servers, scheduler, triggerer, DAG processor.
 
 ``airflow standalone`` would be shorter, but leaves its four children running when it is ended, can't keep two of them from listening on
-all addresses of the machine, and starts 32 workers (AIRFLOW_FACTS.md section 1).
+all addresses of the machine, and starts 32 workers (docs/facts-airflow.md#processes).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class AwsConnection:
         return dict(self._hook("ssm").conn_config.extra_config.get("config_kwargs") or {})
 
     def _hook(self, service_name: str) -> Any:
-        # Imported here: a DAG file that only names operators need not load boto3 (AIRFLOW_FACTS.md section 10).
+        # Imported here: a DAG file that only names operators need not load boto3 (docs/facts-airflow.md#import-times).
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
         return AwsBaseHook(

@@ -21,7 +21,7 @@ class ShadowGreenOperator(DeployGreenOperator):
 
     Live traffic is copied to green, and no user meets its answers. A :class:`~airflow_sm_rollout.sensors.bake.BakeSensor` behind it
     compares what the shadow did with what blue did; then :class:`~.deploy_green.DeployGreenOperator` goes on. For ``traffic="variants"``
-    only, and for endpoints that AWS lets have a shadow: not serverless, not asynchronous (AWS_FACTS.md section 8).
+    only, and for endpoints that AWS lets have a shadow: not serverless, not asynchronous (docs/facts-aws.md#shadows).
 
     :param percent: how many of the requests are copied, above 0 and at most 100.
     :return: the rollout handle.

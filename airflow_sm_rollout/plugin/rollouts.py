@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class LazyApp:
     """The pages, built at the first request: every process of Airflow's imports plugins, one of them serves pages.
 
-    Building them costs 0.7 s (AIRFLOW_FACTS.md section 5).
+    Building them costs 0.7 s (docs/facts-airflow.md#pages).
     """
 
     @cached_property

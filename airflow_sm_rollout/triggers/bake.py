@@ -27,7 +27,7 @@ class BakeTrigger(BaseTrigger):
     """Ends its task itself, at the first sign of harm or at the end of the bake.
 
     Going back through a worker first would cost seconds, during which users get errors: an alarm reaches the rollback in about 1 s this
-    way, in up to 5 s the other (AIRFLOW_FACTS.md section 2).
+    way, in up to 5 s the other (docs/facts-airflow.md#latency).
 
     :param bake: see :func:`bake_to_dict`; its times are absolute, since a trigger starts anew after its triggerer was killed.
     :param alarms: names of the alarms.

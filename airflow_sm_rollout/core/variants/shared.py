@@ -194,5 +194,5 @@ def tidy(rollout: Rollout, seen: Observation, configs: Sequence[str], models: Se
 
 
 def because(endpoint: Endpoint) -> str:
-    """AWS's reason; it may be of an earlier try, or empty (AWS_FACTS.md section 1), so it explains and never decides."""
+    """AWS's reason; it may be of an earlier try, or empty (docs/facts-aws.md#updates), so it explains and never decides."""
     return f" (AWS says: {endpoint.failure_reason})" if endpoint.failure_reason else " (AWS gives no reason)"

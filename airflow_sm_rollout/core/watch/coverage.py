@@ -2,8 +2,8 @@
 
 A gap or two are ordinary: a minute that CloudWatch has lost, or that is late. What is not: silence at the end, where harm would show last,
 or a good part of the bake unseen. An endpoint without calls is not silent: SageMaker publishes ``Invocations`` of 0 for every idle minute,
-of shadows too (AWS_FACTS.md section 5). It does not so by endpoint config, as the guardrails' figures are told apart; for those see
-:func:`with_idle`.
+of shadows too (docs/facts-aws.md#metrics). The figures by endpoint config, by which guardrails' fleets are told
+apart, have no such zeros; for those see :func:`with_idle`.
 """
 
 from __future__ import annotations

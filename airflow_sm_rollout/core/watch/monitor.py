@@ -1,8 +1,8 @@
 """What SageMaker Model Monitor says of green: violations that it found since green has had traffic.
 
-It looks at the endpoint's captured data as a whole, hourly at most, and is 12 to 17 minutes late (AWS_FACTS.md section 9); AWS has closed
-it to new customers. A drift metric of your own in CloudWatch, as a :class:`~airflow_sm_rollout.core.plan.limits.Kpi`, tells sooner, and
-by variant.
+It looks at the endpoint's captured data as a whole, hourly at most, and is 12 to 17 minutes late; AWS has closed it to new customers
+(docs/facts-aws.md#model-monitor). A drift metric of your own in CloudWatch, as a :class:`~airflow_sm_rollout.core.plan.limits.Kpi`, tells
+sooner, and by variant.
 
 An execution looks at what was captured since the one before was due; so the first one of green has looked at data from before green had
 traffic, too. What it finds is green's, unless the one before has found violations as well, when blue was alone: then it tells nothing.

@@ -112,7 +112,7 @@ def final_until(now: datetime, seconds: int) -> datetime:
     """Until when figures are final: a period's are as long after its end as it is long itself.
 
     Recorded on AWS for minutes: a period that ended 33 s ago still lacked a tenth to a third of its calls, at 60 s it was complete
-    (AWS_FACTS.md section 5). There is no record for shorter periods; that they follow in proportion is an assumption.
+    (docs/facts-aws.md#metrics). There is no record for shorter periods; that they follow in proportion is an assumption.
     """
     return floor(now - timedelta(seconds=seconds), seconds)
 
