@@ -98,7 +98,7 @@ def test_imports_point_inward_only(module: Path) -> None:
         ("core", "boto3", True),
         ("aws", "botocore.exceptions.ClientError", False),
         ("aws", "airflow.sdk.BaseHook", True),
-        ("aws", "airflow_sm_rollout.hooks.rollout", True),
+        ("aws", "airflow_sm_rollout.hooks.aws", True),
         ("operators", "airflow_sm_rollout.core.converge.decide", False),
         ("operators", "boto3", True),
         ("task_groups", "airflow_sm_rollout.sandbox.serve", True),

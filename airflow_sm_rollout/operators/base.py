@@ -19,7 +19,7 @@ from airflow_sm_rollout.core.names import Names, derive_rollout_id, validate_end
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import DID
-from airflow_sm_rollout.hooks.rollout import AwsConnection
+from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.operators.links import LINKS
 
 if TYPE_CHECKING:

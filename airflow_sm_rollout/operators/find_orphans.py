@@ -13,7 +13,7 @@ from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.orphans import Run, why_orphaned
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout, from_json
-from airflow_sm_rollout.hooks.rollout import AwsConnection
+from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.operators.base import failing_with_reason, handle_of, is_template, patiently
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.report import Live
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import settled_at
-from airflow_sm_rollout.hooks.rollout import AwsConnection
+from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.plugin.reads import Connection, Found
 
 FRESH_SECONDS = 4.0

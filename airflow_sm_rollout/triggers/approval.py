@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail, update_hitl_detail_response
-from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_sm_rollout.aws.bake import Memory
@@ -17,15 +17,14 @@ from airflow_sm_rollout.aws.world import utc_now
 from airflow_sm_rollout.core.approval import APPROVE, REJECT, describe_silence
 from airflow_sm_rollout.core.traces import APPROVAL
 from airflow_sm_rollout.core.watch.verdict import Verdict
-from airflow_sm_rollout.hooks.rollout import AwsConnection
 from airflow_sm_rollout.triggers.bake import look
-from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
+from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger, in_thread
 
 AGAINST = frozenset({Verdict.HARMFUL, Verdict.ABORTED, Verdict.INCONCLUSIVE})
 """What ends the wait: harm, a person's abort, or that green can't be watched any more."""
 
 
-class ApprovalTrigger(BaseTrigger):
+class ApprovalTrigger(RolloutTrigger):
     """Ends its task itself at the first sign of harm and at the time-out; a bake's watch does the same, and for the same reason.
 
     Airflow 3.3 and later hand a person's answer to the task without asking the trigger; before, it is found here.
@@ -35,8 +34,6 @@ class ApprovalTrigger(BaseTrigger):
     :param approves_silence: whether no answer counts as approval.
     :param question: the XCom :data:`~airflow_sm_rollout.core.traces.APPROVAL` as it is without an answer.
     :param watch: ``bake``, ``alarms`` and ``watched`` as :class:`~.bake.BakeTrigger` has them; the bake must not end before the question.
-    :param poke_interval: seconds between two looks.
-    :param connection: see :class:`~airflow_sm_rollout.hooks.rollout.AwsConnection`.
     """
 
     def __init__(
@@ -47,29 +44,21 @@ class ApprovalTrigger(BaseTrigger):
         approves_silence: bool,
         question: dict[str, Any],
         watch: dict[str, Any],
-        poke_interval: float,
-        connection: dict[str, Any],
+        **base: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(**base)
         self.ti_id = ti_id
         self.until = until
         self.approves_silence = approves_silence
         self.question = question
         self.watch = watch
-        self.poke_interval = poke_interval
-        self.connection = connection
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        members = ("ti_id", "until", "approves_silence", "question", "watch", "poke_interval", "connection")
-        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in members}
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
+    async def events(self) -> AsyncIterator[TriggerEvent]:
         asked_at, until = utc_now(), datetime.fromisoformat(self.until)
-        clients = await asyncio.to_thread(AwsConnection(**self.connection).clients)
         memory = Memory()
         while True:
             answer = await self._read_answer()
-            harm = "" if answer else await asyncio.to_thread(self._look, clients, memory)
+            harm = "" if answer else await in_thread(self._look, await self.clients(), memory)
             if answer or harm or utc_now() >= until:
                 break
             await asyncio.sleep(min(self.poke_interval, max(0.0, (until - utc_now()).total_seconds())))

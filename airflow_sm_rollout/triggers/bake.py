@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_sm_rollout.aws.bake import Look, Memory, Watched, look_at_bake
 from airflow_sm_rollout.aws.clients import Clients
@@ -17,13 +17,12 @@ from airflow_sm_rollout.core.errors import RolloutError, RolloutGaveUp
 from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
 from airflow_sm_rollout.core.watch.bake import Bake
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
-from airflow_sm_rollout.hooks.rollout import AwsConnection
-from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
+from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger, in_thread
 
 _PATIENCE = timedelta(minutes=1)  # a bake is longer by this rather than that a throttled last look costs a rollout
 
 
-class BakeTrigger(BaseTrigger):
+class BakeTrigger(RolloutTrigger):
     """Ends its task itself, at the first sign of harm or at the end of the bake.
 
     Going back through a worker first would cost seconds, during which users get errors: an alarm reaches the rollback in about 1 s this
@@ -32,51 +31,22 @@ class BakeTrigger(BaseTrigger):
     :param bake: see :func:`bake_to_dict`; its times are absolute, since a trigger starts anew after its triggerer was killed.
     :param alarms: names of the alarms.
     :param watched: the rollout whose bake it is; see :func:`watched_to_dict`.
-    :param poke_interval: seconds between two looks.
-    :param connection: see :class:`~airflow_sm_rollout.hooks.rollout.AwsConnection`.
-    :param unknown: what another version of this package has stored, which this one can't heed: its task fails with that reason, where
-        Airflow would give none.
     """
 
     def __init__(
-        self,
-        *,
-        bake: dict[str, Any],
-        alarms: list[str],
-        watched: dict[str, Any] | None = None,
-        poke_interval: float,
-        connection: dict[str, Any],
-        **unknown: Any,
+        self, *, bake: dict[str, Any], alarms: list[str], watched: dict[str, Any] | None = None, **base: Any
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.unknown = unknown
+        super().__init__(**base)
         self.bake = bake
         self.alarms = alarms
         self.watched = watched
-        self.poke_interval = poke_interval
-        self.connection = connection
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "bake": self.bake,
-                "alarms": self.alarms,
-                "watched": self.watched,
-                "poke_interval": self.poke_interval,
-                "connection": self.connection,
-                **self.unknown,
-            },
-        )
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        if self.unknown:
-            yield TaskFailedEvent(xcoms=look_to_xcoms(_unreadable(f"it has {', '.join(self.unknown)}")))
-            return
-        begun = utc_now()
-        clients = await asyncio.to_thread(AwsConnection(**self.connection).clients)
-        memory = Memory()
-        while (seen := await asyncio.to_thread(self._look, clients, memory)).judgement.verdict is Verdict.WATCHING:
+    async def events(self) -> AsyncIterator[TriggerEvent]:
+        begun, memory = utc_now(), Memory()
+        while True:
+            seen = await in_thread(self._look, await self.clients(), memory)
+            if seen.judgement.verdict is not Verdict.WATCHING:
+                break
             await asyncio.sleep(self.poke_interval)
         xcoms = look_to_xcoms(seen)
         if seen.judgement.passes:
@@ -84,6 +54,9 @@ class BakeTrigger(BaseTrigger):
             yield TaskSuccessEvent(xcoms=xcoms)
         else:
             yield TaskFailedEvent(xcoms=xcoms)
+
+    def unreadable(self, why: str) -> TriggerEvent:
+        return TaskFailedEvent(xcoms=look_to_xcoms(_unreadable(why)))
 
     def _look(self, clients: Clients, memory: Memory) -> Look:
         seen = look(clients, self.bake, self.alarms, self.watched, memory)

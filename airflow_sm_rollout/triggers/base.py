@@ -1,9 +1,96 @@
-"""What the triggers share."""
+"""What the triggers share: their way through the database, AWS's clients, and threads."""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import functools
+import inspect
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any, TypeVar
+
+from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TriggerEvent
+from asgiref.sync import sync_to_async
+
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.hooks.aws import AwsConnection
 
 # A deferral that ends sooner may be falsely failed: the executor's report of the task's first half can come up to 5 s late and then
 # meets its second half (docs/facts-airflow.md#latency, measured with default settings).
 SHORTEST_DEFERRAL = timedelta(seconds=6)
+
+_PATIENCE = 12
+_T = TypeVar("_T")
+
+# All triggers of a process look at AWS from these: a look takes a fraction of a second every few, so they serve hundreds of rollouts, and
+# an AWS that does not answer holds up no trigger but ours. No more than a client of boto3 keeps connections for.
+_THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="sm-rollout")
+
+
+class RolloutTrigger(BaseTrigger):
+    """Base of the triggers.
+
+    A trigger starts anew, from the arguments that it had, after its triggerer was killed: so times in them are absolute.
+
+    :param poke_interval: seconds between two looks.
+    :param connection: see :class:`~airflow_sm_rollout.hooks.aws.AwsConnection`.
+    :param unknown: what another version of this package has stored, which this one can't heed.
+    """
+
+    def __init__(self, *, poke_interval: float, connection: dict[str, Any], **unknown: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.poke_interval = poke_interval
+        self.connection = connection
+        self.unknown = unknown
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class and its arguments, each of which is an attribute of that name."""
+        stored = {name: getattr(self, name) for name in argument_names(type(self))}
+        return f"{type(self).__module__}.{type(self).__qualname__}", {**stored, **self.unknown}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """See Airflow's ``BaseTrigger``: :meth:`events`, unless another version has stored what this one can't heed."""
+        if self.unknown:
+            yield self.unreadable(f"it has {', '.join(self.unknown)}")
+            return
+        async for event in self.events():
+            yield event
+
+    @abstractmethod
+    def events(self) -> AsyncIterator[TriggerEvent]:
+        """Look until there is something to tell."""
+
+    def unreadable(self, why: str) -> TriggerEvent:
+        """The event for what another version has stored and this one can't read, as half a sentence says."""
+        return TaskFailedEvent(
+            xcoms={
+                "reason": "another version of airflow_sm_rollout has begun to wait here, and this one can't read what it has stored "
+                f"({why}). Start a new rollout; install another version only while no rollout is in progress"
+            }
+        )
+
+    async def clients(self) -> Clients:
+        """AWS's clients, shared by all triggers of the process. Ask for them before each look, so that changed credentials are heeded."""
+        connection = AwsConnection(**self.connection)
+        for _ in range(_PATIENCE):
+            try:
+                return connection.clients_at_hand() or await sync_to_async(connection.clients)()
+            except Exception as error:  # noqa: BLE001 - Airflow's API or AWS's STS may not answer just now, in any way
+                self.log.warning("AWS can't be reached by connection %s just now: %s", connection.aws_conn_id, error)
+                await asyncio.sleep(self.poke_interval)
+        return await sync_to_async(connection.clients)()
+
+
+async def in_thread(call: Callable[..., _T], *arguments: Any) -> _T:
+    """Call something that waits for AWS without holding up the triggerer; lines of its log stay the trigger's."""
+    inside = functools.partial(contextvars.copy_context().run, call, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, inside)
+
+
+def argument_names(trigger: type[RolloutTrigger]) -> list[str]:
+    """All arguments of a trigger, its bases' included."""
+    inits = [inspect.signature(base.__init__) for base in trigger.__mro__ if issubclass(base, RolloutTrigger)]
+    return [each.name for init in inits for each in init.parameters.values() if each.kind is each.KEYWORD_ONLY]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_sm_rollout.aws.world import AwsWorld, utc_now
 from airflow_sm_rollout.core.advance import Passing
@@ -24,11 +24,10 @@ from airflow_sm_rollout.core.goals import (
     Wait,
 )
 from airflow_sm_rollout.core.rollout import from_json, to_json
-from airflow_sm_rollout.hooks.rollout import AwsConnection
-from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
+from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger, in_thread
 
 
-class ConvergeTrigger(BaseTrigger):
+class ConvergeTrigger(RolloutTrigger):
     """Looks as the task would, and fires when the decision is no longer to wait, or at the deadline.
 
     It acts on nothing: what the decision then is, the resumed task finds out by looking itself.
@@ -38,49 +37,34 @@ class ConvergeTrigger(BaseTrigger):
     :param goal: see :func:`goal_to_dict`.
     :param deadline: ISO 8601 with time zone; absolute, since a trigger starts anew after its triggerer was killed. A paused rollout has
         none.
-    :param poke_interval: seconds between two looks.
-    :param connection: see :class:`~airflow_sm_rollout.hooks.rollout.AwsConnection`.
     """
 
     def __init__(
-        self,
-        *,
-        endpoint_name: str,
-        rollout_id: str,
-        goal: dict[str, Any],
-        deadline: str,
-        poke_interval: float,
-        connection: dict[str, Any],
+        self, *, endpoint_name: str, rollout_id: str, goal: dict[str, Any], deadline: str, **base: Any
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(**base)
         self.endpoint_name = endpoint_name
         self.rollout_id = rollout_id
         self.goal = goal
         self.deadline = deadline
-        self.poke_interval = poke_interval
-        self.connection = connection
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "endpoint_name": self.endpoint_name,
-                "rollout_id": self.rollout_id,
-                "goal": self.goal,
-                "deadline": self.deadline,
-                "poke_interval": self.poke_interval,
-                "connection": self.connection,
-            },
-        )
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        deadline = datetime.fromisoformat(self.deadline)
-        clients = await asyncio.to_thread(AwsConnection(**self.connection).clients)
-        world = AwsWorld(clients, self.endpoint_name, self.rollout_id)
+    async def events(self) -> AsyncIterator[TriggerEvent]:
+        deadline, goal = datetime.fromisoformat(self.deadline), goal_from_dict(self.goal)
         await asyncio.sleep(max(self.poke_interval, SHORTEST_DEFERRAL.total_seconds()))
-        while await asyncio.to_thread(self._has_to_wait, world, goal_from_dict(self.goal), deadline):
+        while True:
+            world = AwsWorld(await self.clients(), self.endpoint_name, self.rollout_id)
+            if not await in_thread(self._has_to_wait, world, goal, deadline):
+                break
             await asyncio.sleep(self.poke_interval)
-        yield TriggerEvent({"deadline": self.deadline})  # type: ignore[no-untyped-call]
+        yield self._fired()
+
+    def unreadable(self, why: str) -> TriggerEvent:
+        """The task needs nothing of this trigger but to be woken: it looks itself, and waits anew with this version's arguments."""
+        self.log.warning("Another version of airflow_sm_rollout has begun this wait (%s): the task looks itself", why)
+        return self._fired()
+
+    def _fired(self) -> TriggerEvent:
+        return TriggerEvent({"deadline": self.deadline})  # type: ignore[no-untyped-call]
 
     def _has_to_wait(self, world: AwsWorld, goal: Goal, deadline: datetime) -> bool:
         """Whether to go on waiting. An error that does not pass is the task's to meet, and to say."""

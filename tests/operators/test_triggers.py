@@ -20,7 +20,7 @@ from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.watch.bake import Bake
-from airflow_sm_rollout.hooks.rollout import AwsConnection
+from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.sandbox.faults import Fault
 from airflow_sm_rollout.triggers.bake import (
     BakeTrigger,
