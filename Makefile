@@ -4,6 +4,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Sphinx has an environment of its own: it can't live with the AWS CLI, which the tests run.
+DOCS_VENV := .venv-docs
+SITE := build/docs
 PYTEST := $(BIN)/python -m pytest
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 
@@ -13,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-style check-core unit test matrix browser lint wheel clean
+.PHONY: help demo check check-style check-core unit test matrix browser lint docs wheel clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,11 +55,14 @@ lint: $(INSTALLED) ## Format, then lint and check types
 	$(BIN)/ruff check --fix .
 	$(BIN)/mypy
 
+docs: $(DOCS_VENV)/.installed ## Make the documentation's site, build/docs/index.html
+	$(DOCS_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir $(SITE)/.doctrees docs $(SITE)
+
 wheel: $(INSTALLED) ## Build the wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## Remove .venv and everything that was built or cached
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .sm-rollout
+	rm -rf $(VENV) $(DOCS_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .sm-rollout
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is made last: an installation that broke off starts again.
@@ -66,4 +72,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
+	touch $@
+
+$(DOCS_VENV)/.installed: docs/requirements.txt
+	$(PYTHON) -m venv --clear $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --requirement docs/requirements.txt
 	touch $@
