@@ -13,7 +13,7 @@ from benchmarks.verdict.goals import judge_goals
 from benchmarks.verdict.outcome import Outcome
 from benchmarks.verdict.rows import JUDGES, OURS, Row, measure
 from benchmarks.verdict.timings import measure_timings
-from benchmarks.verdict.traffic import Cell
+from benchmarks.verdict.worlds import Cell
 
 QUICK = {
     "real noise",

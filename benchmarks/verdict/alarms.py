@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.verdict.outcome import Outcome, first_minute
-from benchmarks.verdict.traffic import BAKE_MINUTES, BASELINE_MINUTES, Traffic
+from benchmarks.verdict.traffic import BASELINE_MINUTES, Traffic
+from benchmarks.verdict.worlds import BAKE_MINUTES
 
 
 def every_call_fails(traffic: Traffic) -> Outcome:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.verdict.cells import HARMS, Half
-from benchmarks.verdict.traffic import BASELINE_MINUTES, Cell, Effect, Floats, World, generate
+from benchmarks.verdict.traffic import BASELINE_MINUTES, Floats, generate
+from benchmarks.verdict.worlds import Cell, Effect, World
 
 RUNS = 2_000
 LOOK = 10

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from benchmarks.verdict.traffic import Cell, Effect, World
+from benchmarks.verdict.worlds import Cell, Effect, World
 
 RETRIES = (0.7, 0.2, 0.1)
 """Bunches up to three: mean square over mean 1.7."""

@@ -10,7 +10,8 @@ import numpy as np
 from airflow_sm_rollout.core.comparison.comparison import Finding, Tolerances, compare
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from benchmarks.verdict.outcome import Outcome
-from benchmarks.verdict.traffic import BAKE_MINUTES, BASELINE_MINUTES, Side, Traffic, split_bake
+from benchmarks.verdict.traffic import BASELINE_MINUTES, Side, Traffic, split_bake
+from benchmarks.verdict.worlds import BAKE_MINUTES
 
 BEGIN = datetime(2026, 1, 5, tzinfo=timezone.utc)
 BAKE = timedelta(minutes=BAKE_MINUTES)

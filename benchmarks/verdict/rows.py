@@ -11,7 +11,8 @@ import numpy as np
 from airflow_sm_rollout.core.comparison.comparison import Tolerances
 from benchmarks.verdict import alarms, kayenta, ours
 from benchmarks.verdict.outcome import Outcome
-from benchmarks.verdict.traffic import Cell, generate
+from benchmarks.verdict.traffic import generate
+from benchmarks.verdict.worlds import Cell
 
 CAREFUL = 3.2
 """Quantile of the confidence of 99.86 %, at which Kayenta rolls back 1 % of the harmless ones at most.

@@ -13,7 +13,8 @@ from airflow_sm_rollout.core.comparison.periods import Period
 from benchmarks.verdict import ours
 from benchmarks.verdict.cells import HELD_BACK
 from benchmarks.verdict.goals import Goal
-from benchmarks.verdict.traffic import BASELINE_MINUTES, Cell, generate
+from benchmarks.verdict.traffic import BASELINE_MINUTES, generate
+from benchmarks.verdict.worlds import Cell
 
 LOOKS = 20
 NEVER = Tolerances(false_rollback=1e-6, false_pass=1e-6)

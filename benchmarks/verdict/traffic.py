@@ -6,11 +6,14 @@ drawn once for a minute; what happens to one of them (noise of its own, retries 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.verdict.happenings import Happenings, happen
+from benchmarks.verdict.worlds import Cell, Effect, World
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -21,94 +24,22 @@ QUANTILES = (0.50, 0.95, 0.99)
 THRESHOLDS = SIGMA * np.array([0.0, 1.6448536, 2.3263479])
 """Logarithms of blue's quantiles."""
 BASELINE_MINUTES = 90
-BAKE_MINUTES = 30
-ONE_BY_ONE = (1.0,)
-
-
-@dataclass(frozen=True)
-class World:
-    """What traffic is like that has nothing to do with green.
-
-    :param rate_5xx: share of calls that fail with 5XX, before all else; so ``rate_4xx``.
-    :param own_noise: coefficient of variation of a variant's error rate from minute to minute, independent of the other's.
-    :param own_slowness: standard deviation of the logarithm of a variant's latency from minute to minute, independent of the other's.
-    :param bunches: probability of a bunch of 1, 2, 3, ... errors: a client that retries.
-    :param bursts: probability that a burst begins in a minute; it lasts one to four and is the same for both.
-    :param burst_errors: by how much it multiplies the error rate at most.
-    :param burst_slowness: by how much it multiplies latency at most.
-    :param drift: amplitude of the logarithm of the error rate over a day; traffic and latency follow with a part of it.
-    :param cold_minutes: how long green is slow, and fails some more calls, from its first call on.
-    :param gaps: share of minutes without figures for both or for green.
-    :param silent: green gets no traffic at all.
-    """
-
-    rate_5xx: float = 0.005
-    rate_4xx: float = 0.01
-    own_noise: float = 0.0
-    own_slowness: float = 0.0
-    bunches: tuple[float, ...] = ONE_BY_ONE
-    bursts: float = 0.0
-    burst_errors: float = 10.0
-    burst_slowness: float = 1.3
-    drift: float = 0.0
-    cold_minutes: int = 0
-    gaps: float = 0.0
-    silent: bool = False
-
-
-@dataclass(frozen=True)
-class Effect:
-    """In what green differs from blue.
-
-    :param errors: factor on its 5XX rate.
-    :param points: added to its 5XX rate.
-    :param onset: minute of the bake with which that begins.
-    :param leak: added to its 5XX rate with each minute.
-    :param latency: factor on its latency.
-    :param tail: factor on its 99th percentile that leaves the median where it is.
-    :param slow_path: share of calls that take three times as long.
-    """
-
-    errors: float = 1.0
-    points: float = 0.0
-    onset: int = 0
-    leak: float = 0.0
-    latency: float = 1.0
-    tail: float = 1.0
-    slow_path: float = 0.0
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One row of the benchmark.
-
-    :param name: what is special about it.
-    :param requests: a minute, both variants together.
-    :param share: green's, 0 to 1.
-    :param harmful: whether green should be rolled back.
-    """
-
-    name: str
-    requests: int
-    share: float
-    harmful: bool
-    world: World
-    effect: Effect = Effect()
-
-    def at(self, requests: int, share: float) -> Cell:
-        """The same with other traffic."""
-        return replace(self, requests=requests, share=share)
+FAR = THRESHOLDS[2] + np.log(2.0)
 
 
 @dataclass(frozen=True)
 class Side:
-    """One variant's figures: arrays of runs x minutes, the last axis of ``over`` and ``latency`` being :data:`QUANTILES`."""
+    """One variant's figures: arrays of runs x minutes, the last axis of ``over`` and ``latency`` being :data:`QUANTILES`.
+
+    :param over_far: calls that took more than twice blue's 99th percentile.
+    """
 
     requests: Counts
     errors_5xx: Counts
     errors_4xx: Counts
     over: Counts
     latency: Floats
+    over_far: Counts
 
 
 @dataclass(frozen=True)
@@ -135,13 +66,16 @@ class _Shared:
 def generate(cell: Cell, runs: int, rng: np.random.Generator) -> Traffic:
     """Figures of ``runs`` independent runs of a cell."""
     world = cell.world
-    minutes = BASELINE_MINUTES + BAKE_MINUTES
+    minutes = BASELINE_MINUTES + cell.minutes
     shared = _draw_shared(world, (runs, minutes), rng)
     bake = np.arange(minutes) >= BASELINE_MINUTES
     share = np.where(bake, 0.0 if world.silent else cell.share, 0.0)
     expected = cell.requests * shared.traffic
-    green = _draw_side(world, cell.effect, rng.poisson(expected * share), shared, is_green=True, rng=rng)
-    blue = _draw_side(world, Effect(), rng.poisson(expected * (1 - share)), shared, is_green=False, rng=rng)
+    greens, blues = happen(world, np.arange(minutes) - BASELINE_MINUTES, runs, rng.spawn(1)[0])
+    of_green = rng.poisson(expected * greens.traffic * share)
+    green = _draw_side(world, cell.effect, of_green, shared, greens, is_green=True, rng=rng)
+    of_blue = rng.poisson(expected * blues.traffic * (1 - share))
+    blue = _draw_side(world, Effect(), of_blue, shared, blues, is_green=False, rng=rng)
     return Traffic(blue, green, _draw_known(world, (runs, minutes), rng))
 
 
@@ -163,6 +97,7 @@ def _split_side(side: Side, parts: int, rng: np.random.Generator) -> Side:
     slow = [calls]
     for quantile in range(len(QUANTILES)):
         slow.append(_split_events(over[..., quantile], slow[-1], rng))
+    far = _split_events(side.over_far[:, BASELINE_MINUTES:], slow[-1], rng.spawn(1)[0])
     runs = len(requests)
     return Side(
         requests=calls.reshape(runs, -1),
@@ -170,6 +105,7 @@ def _split_side(side: Side, parts: int, rng: np.random.Generator) -> Side:
         errors_4xx=_split_events(errors_4xx, calls, rng).reshape(runs, -1),
         over=np.stack([events.reshape(runs, -1) for events in slow[1:]], axis=-1),
         latency=np.repeat(latency, parts, axis=1),
+        over_far=far.reshape(runs, -1),
     )
 
 
@@ -209,16 +145,27 @@ def _draw_known(world: World, shape: tuple[int, int], rng: np.random.Generator) 
 
 
 def _draw_side(
-    world: World, effect: Effect, requests: Counts, shared: _Shared, *, is_green: bool, rng: np.random.Generator
+    world: World,
+    effect: Effect,
+    requests: Counts,
+    shared: _Shared,
+    happened: Happenings,
+    *,
+    is_green: bool,
+    rng: np.random.Generator,
 ) -> Side:
     minute = np.arange(requests.shape[1]) - BASELINE_MINUTES
     cold = np.clip(1 - minute / world.cold_minutes, 0, 1) if is_green and world.cold_minutes else np.zeros(minute.size)
     acting = minute >= effect.onset
-    added = np.where(acting, effect.points, 0.0) + effect.leak * np.clip(minute, 0, None) + 0.02 * cold
+    added = (
+        np.where(acting, effect.points, 0.0) + effect.leak * np.clip(minute, 0, None) + 0.02 * cold + happened.failing
+    )
     factor = np.where(acting, effect.errors, 1.0)
     noise = shared.errors * _noise(world.own_noise, requests.shape, rng)
-    slowness = shared.slowness + rng.normal(0, world.own_slowness, requests.shape) + np.log1p(2 * cold)
-    over, latency = _draw_latency(requests, slowness, _distribution(effect), rng)
+    slowness = (
+        shared.slowness + rng.normal(0, world.own_slowness, requests.shape) + np.log1p(2 * cold) + happened.slowness
+    )
+    over, latency, over_far = _draw_latency(requests, slowness, happened.paused, _distribution(effect), rng)
     return Side(
         requests=requests,
         errors_5xx=_draw_errors(requests, world.rate_5xx * factor * noise, added, world.bunches, rng),
@@ -231,6 +178,7 @@ def _draw_side(
         ),
         over=over,
         latency=latency,
+        over_far=over_far,
     )
 
 
@@ -258,24 +206,35 @@ def _distribution(effect: Effect) -> tuple[Floats, Floats]:
     z = np.linspace(-8, 8, 4001)
     log_latency = SIGMA * z + np.log(effect.latency) + np.log(effect.tail) * (np.clip(z, 0, None) / 2.3263479) ** 4
     below = np.array([NormalDist().cdf(value) for value in z])
+    if effect.slowest:
+        share, takes = effect.slowest
+        log_latency = log_latency + np.where(below > 1 - share, np.log(takes), 0.0)
     if effect.slow_path:
-        slow = np.interp(log_latency - np.log(3), log_latency, below, left=0.0)
+        slow = np.interp(log_latency - np.log(effect.slow_path_takes), log_latency, below, left=0.0)
         below = (1 - effect.slow_path) * below + effect.slow_path * slow
     return log_latency, below
 
 
 def _draw_latency(
-    requests: Counts, slowness: Floats, distribution: tuple[Floats, Floats], rng: np.random.Generator
-) -> tuple[Counts, Floats]:
-    """Calls over blue's quantiles, and the sample's own quantiles."""
+    requests: Counts, slowness: Floats, paused: Floats, distribution: tuple[Floats, Floats], rng: np.random.Generator
+) -> tuple[Counts, Floats, Counts]:
+    """Calls over blue's quantiles, the sample's own quantiles (without pauses), and calls over twice blue's 99th percentile."""
+
+    def above(threshold: float) -> Floats:
+        ordinary = 1 - np.interp(threshold - slowness, log_latency, below)
+        if not paused.any():
+            return ordinary
+        slow: Floats = 1 - np.interp(threshold - slowness - np.log(10), log_latency, below)
+        return (1 - paused) * ordinary + paused * slow
+
     log_latency, below = distribution
-    chance = [1 - np.interp(threshold - slowness, log_latency, below) for threshold in THRESHOLDS]
+    chance = [above(threshold) for threshold in THRESHOLDS]
     over_p50 = rng.binomial(requests, chance[0])
     over_p95 = rng.binomial(over_p50, np.clip(chance[1] / chance[0], 0, 1))
     over_p99 = rng.binomial(over_p95, np.clip(chance[2] / chance[1], 0, 1))
-    return np.stack([over_p50, over_p95, over_p99], axis=-1), np.stack(
-        [_draw_quantile(requests, q, slowness, distribution, rng) for q in QUANTILES], axis=-1
-    )
+    over_far = rng.spawn(1)[0].binomial(over_p99, np.clip(above(FAR) / chance[2], 0, 1))
+    quantiles = [_draw_quantile(requests, q, slowness, distribution, rng) for q in QUANTILES]
+    return np.stack([over_p50, over_p95, over_p99], axis=-1), np.stack(quantiles, axis=-1), over_far
 
 
 def _draw_quantile(

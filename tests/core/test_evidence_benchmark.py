@@ -13,7 +13,8 @@ from benchmarks.verdict.cells import HELD_BACK, TUNING
 from benchmarks.verdict.goals import judge_goals
 from benchmarks.verdict.outcome import Outcome, first_minute
 from benchmarks.verdict.rows import JUDGES, KAYENTA, KAYENTA_WARM, OURS, Row, measure
-from benchmarks.verdict.traffic import BASELINE_MINUTES, Cell, Effect, World, generate, split_bake
+from benchmarks.verdict.traffic import BASELINE_MINUTES, generate, split_bake
+from benchmarks.verdict.worlds import Cell, Effect, World
 
 HARMLESS = ("real noise", "cv 0.6, bunches of 10, cold start", "shared bursts")
 RUNS = 60
