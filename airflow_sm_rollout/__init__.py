@@ -11,7 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AlarmDefaults": "core.rollout",
+    "AlarmDefaults": "core.plan.alarms",
     "AlarmSensor": "sensors.alarm",
     "ApprovalGate": "core.approval",
     "ApproveOperator": "operators.approval",

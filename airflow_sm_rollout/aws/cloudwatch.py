@@ -1,4 +1,4 @@
-"""CloudWatch: reads of alarms and metrics, and the alarms that a rollout makes for green."""
+"""CloudWatch: reads of alarms and metrics."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.observation import Alarm
-from airflow_sm_rollout.core.rollout import AlarmDefaults, Rollout
 
 _NAMES_PER_CALL = 100  # DescribeAlarms' limit
-_JITTER_MICROSECONDS = 25_000.0  # a p99 that rises by less is a shared machine's noise, however fast the model
 
 
 FlapsSeen = dict[tuple[str, datetime], "tuple[datetime, str] | None"]
@@ -89,62 +87,9 @@ def count_requests(
     return sum(values) if values else None
 
 
-def put_own_alarms(cloudwatch: Any, rollout: Rollout) -> None:
-    """Make the alarms of :class:`~airflow_sm_rollout.core.rollout.AlarmDefaults` for green's variant; again changes nothing."""
-    defaults = rollout.plan.default_alarms
-    if defaults is None:
-        return
-    cloudwatch.put_metric_alarm(**_error_alarm(rollout, defaults))
-    if rollout.thresholds is not None:
-        cloudwatch.put_metric_alarm(**_latency_alarm(rollout, defaults, rollout.thresholds.p99))
-
-
 def delete_alarms(cloudwatch: Any, names: Iterable[str]) -> None:
     """Delete alarms; those that are not there are no error to AWS."""
     cloudwatch.delete_alarms(AlarmNames=list(names))
-
-
-def _error_alarm(rollout: Rollout, defaults: AlarmDefaults) -> dict[str, Any]:
-    green, period = rollout.green_dimensions, rollout.metric_period_seconds
-    metrics = [
-        stat_query(name, green, metric, "Sum", period)
-        for name, metric in (("requests", "Invocations"), ("e4", "Invocation4XXErrors"), ("e5", "Invocation5XXErrors"))
-    ]
-    # A period below the floor says 0 %. No FILL: it would invent points for periods that are not published yet.
-    percent = f"IF(requests >= {defaults.min_requests}, 100 * (e4 + e5) / requests, 0)"
-    return {
-        "AlarmName": rollout.names.error_alarm,
-        "AlarmDescription": f"Errors (4XX and 5XX) of {_describe(green)} in percent of its requests, for {rollout.describe_owner()}",
-        "Metrics": [*metrics, {"Id": "error_percent", "Expression": percent, "Label": "errors, %", "ReturnData": True}],
-        "EvaluationPeriods": 3,
-        "DatapointsToAlarm": 2,
-        "Threshold": defaults.max_error_percent,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "missing",
-        "Tags": _tags(rollout),
-    }
-
-
-def _latency_alarm(rollout: Rollout, defaults: AlarmDefaults, baseline: int) -> dict[str, Any]:
-    green, period = rollout.green_dimensions, rollout.metric_period_seconds
-    metrics = [
-        stat_query("requests", green, "Invocations", "Sum", period),
-        stat_query("p99", green, "ModelLatency", "p99", period),
-    ]
-    # An alarm on the percentile itself would either judge a single request, or with EvaluateLowSampleCountPercentile="ignore" say
-    # nothing below 1,000 requests (10 / (1 - 0.99)), which a canary may never get.
-    microseconds = f"IF(requests >= {defaults.min_requests}, p99, 0)"
-    return {
-        "AlarmName": rollout.names.latency_alarm,
-        "AlarmDescription": f"p99 latency (microseconds) of {_describe(green)}; blue had {baseline} before",
-        "Metrics": [*metrics, {"Id": "latency", "Expression": microseconds, "Label": "p99, us", "ReturnData": True}],
-        "EvaluationPeriods": 3,
-        "DatapointsToAlarm": 3,
-        "Threshold": max(defaults.latency_factor * baseline, baseline + _JITTER_MICROSECONDS),
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "missing",
-        "Tags": _tags(rollout),
-    }
 
 
 def read_figures(
@@ -191,12 +136,3 @@ def stat_query(
         "MetricStat": {"Metric": named, "Period": period_seconds, "Stat": stat},
         "ReturnData": False,
     }
-
-
-def _describe(dimensions: Mapping[str, str]) -> str:
-    """Whose metrics these are, for people."""
-    return " ".join(dimensions.values())
-
-
-def _tags(rollout: Rollout) -> list[dict[str, str]]:
-    return [{"Key": "sm-rollout", "Value": rollout.rollout_id}]

@@ -29,6 +29,17 @@ def read_thresholds(
     return Thresholds(p50, p95, p99)
 
 
+def read_worst_errors(cloudwatch: Any, dimensions: Mapping[str, str], until: datetime, min_requests: int) -> float:
+    """The largest share of a variant's calls that failed in one minute of the last hours; 0: none did.
+
+    :param min_requests: calls without which a minute does not count.
+    """
+    end = floor(until, _MINUTE)
+    minutes = _periods(cloudwatch, Sources(dimensions, {}, None, end - BASELINE, _MINUTE), {"b": dimensions}, end)
+    told = [each.blue for each in minutes if each.blue and each.blue.requests >= min_requests]
+    return max(((each.errors_4xx + each.errors_5xx) / each.requests for each in told), default=0.0)
+
+
 def read_periods(cloudwatch: Any, sources: Sources, now: datetime) -> list[Period]:
     """What blue and green did since green first had traffic, period by period."""
     return _periods(cloudwatch, sources, {"b": sources.blue, "g": sources.green}, final_until(now, sources.seconds))

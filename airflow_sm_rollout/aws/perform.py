@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws import cloudwatch, live, scaling
+from airflow_sm_rollout.aws import cloudwatch, live, own_alarms, scaling
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.errors import meaning_of
@@ -103,7 +103,7 @@ def _(action: actions.DeregisterTarget, clients: Clients) -> None:
 
 @perform.register
 def _(action: actions.PutAlarms, clients: Clients) -> None:
-    cloudwatch.put_own_alarms(clients.cloudwatch, action.rollout)
+    own_alarms.put_own_alarms(clients.cloudwatch, action.rollout)
 
 
 @perform.register

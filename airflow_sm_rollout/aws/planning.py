@@ -9,7 +9,7 @@ from datetime import datetime
 from airflow_sm_rollout.aws.blue import read_blue, read_tags
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import read_alarms
-from airflow_sm_rollout.aws.evidence import read_thresholds
+from airflow_sm_rollout.aws.evidence import read_thresholds, read_worst_errors
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.record import read_record, why_too_large
 from airflow_sm_rollout.aws.world import if_found, read_endpoint, translated_errors
@@ -59,6 +59,7 @@ def _read_rollout(
     blue = read_blue(clients, endpoint, plan.traffic)
     if plan.traffic == "endpoints":
         blue = _with_pointer(blue, clients, endpoint, pointer)
+    blues = {"EndpointName": endpoint.name, "VariantName": blue.variant}
     return Rollout(
         endpoint_name=names.endpoint,
         rollout_id=names.rollout_id,
@@ -67,9 +68,10 @@ def _read_rollout(
         blue=blue,
         green=green,
         plan=plan,
-        thresholds=read_thresholds(
-            clients.cloudwatch, {"EndpointName": endpoint.name, "VariantName": blue.variant}, now - THRESHOLDS_FROM, now
-        ),
+        thresholds=read_thresholds(clients.cloudwatch, blues, now - THRESHOLDS_FROM, now),
+        worst_errors=read_worst_errors(clients.cloudwatch, blues, now, plan.default_alarms.min_requests)
+        if plan.default_alarms
+        else 0.0,
         metric_period_seconds=published_every(blue.config),
     )
 

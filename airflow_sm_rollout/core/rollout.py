@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds, evidence_from, thresholds_from
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy
 from airflow_sm_rollout.core.scaling import Scaling, scaling_from
@@ -116,31 +117,6 @@ class Blue:
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmDefaults:
-    """The alarms that a rollout makes for green's variant.
-
-    The error rate counts 4XX and 5XX together: on a recorded SageMaker canary a model that failed every call reached full traffic,
-    because its errors were 4XX and the alarm watched 5XX only.
-
-    :param max_error_percent: errors of all requests above which a period counts as bad.
-    :param min_requests: requests in a period below which it says nothing.
-    :param latency_factor: p99 latency relative to blue's before the rollout above which a period counts as bad.
-    """
-
-    max_error_percent: float = 5.0
-    min_requests: int = 20
-    latency_factor: float = 2.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.max_error_percent < 100:
-            raise PlanError("max_error_percent", self.max_error_percent, "a percentage above 0 and below 100")
-        if self.min_requests < 1:
-            raise PlanError("min_requests", self.min_requests, "1 or more")
-        if self.latency_factor <= 1:
-            raise PlanError("latency_factor", self.latency_factor, "above 1")
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What the user asked for, frozen when the rollout starts.
 
@@ -179,6 +155,7 @@ class Rollout:
     :param shadow_since: when green was first about to get copies of requests, as a shadow.
     :param endpoint_modified: where SageMaker shifts traffic by its guardrails, the endpoint's LastModifiedTime before it was asked to.
     :param thresholds: blue's latencies before, if it had traffic.
+    :param worst_errors: the largest share of blue's calls that failed in one minute of the hours before; 0: none, or nobody knows.
     :param metric_period_seconds: how often the endpoint publishes its metrics.
     """
 
@@ -195,6 +172,7 @@ class Rollout:
     shadow_since: datetime | None = None
     endpoint_modified: datetime | None = None
     thresholds: Thresholds | None = None
+    worst_errors: float = 0.0
     metric_period_seconds: int = 60
 
     @property
@@ -264,10 +242,10 @@ class Rollout:
 
     @property
     def metrics_take(self) -> timedelta:
-        """How long it takes at least until an alarm knows about a share: a whole period begins and ends, and is published within another
-        (recorded on AWS for periods of a minute: final 60 s after their end).
+        """How long it takes at least until an alarm of the rollout's own rings: up to a period until a whole one begins, three whole ones,
+        and the last is published within another (recorded on AWS for periods of a minute: final 60 s after their end).
         """
-        return timedelta(seconds=3 * self.metric_period_seconds)
+        return timedelta(seconds=5 * self.metric_period_seconds)
 
     def bake_end(self, index: int, now: datetime, paused: timedelta) -> datetime:
         """When a step's bake that begins now is to end.
@@ -372,6 +350,7 @@ def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
         shadow_since=datetime.fromisoformat(shadow) if shadow else None,
         endpoint_modified=datetime.fromisoformat(modified) if modified else None,
         thresholds=thresholds_from(stored),
+        worst_errors=stored.get("worst_errors", 0.0),
         metric_period_seconds=stored["metric_period_seconds"],
     )
 

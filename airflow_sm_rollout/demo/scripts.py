@@ -33,7 +33,7 @@ class Script:
     plan: Mapping[str, str]
     shares: Mapping[str, float]
     instances: int = INSTANCES
-    within_seconds: float = 300.0
+    within_seconds: float = 420.0
 
     @property
     def form(self) -> Mapping[str, str]:
@@ -57,12 +57,13 @@ _SCRIPTS = (
         {"step": "25", "interval": "40"},
         {"shift_1": 25.0, "shift_2": 50.0, "shift_3": 75.0, "shift_4": 100.0},
     ),
-    Script("blue_green", "variants", {"bake": "35"}, {"shift_100": 100.0}),
-    Script("blue_green", "endpoints", {"bake": "35", "drain": str(DRAIN_SECONDS)}, {"shift_100": 100.0}),
+    # With all traffic on green only an alarm tells, and it wants three periods in a row.
+    Script("blue_green", "variants", {"bake": "60"}, {"shift_100": 100.0}),
+    Script("blue_green", "endpoints", {"bake": "60", "drain": str(DRAIN_SECONDS)}, {"shift_100": 100.0}),
     # SageMaker shifts whole instances, and its own canary has two steps.
-    Script("canary", "guardrails", {"steps": "50,100", "bake": "40,15"}, _BY_SAGEMAKER),
-    Script("linear", "guardrails", {"step": "34", "interval": "40"}, _BY_SAGEMAKER, instances=3),
-    Script("blue_green", "guardrails", {"bake": "40"}, _BY_SAGEMAKER),
+    Script("canary", "guardrails", {"steps": "50,100", "bake": "60,15"}, _BY_SAGEMAKER),
+    Script("linear", "guardrails", {"step": "34", "interval": "60"}, _BY_SAGEMAKER, instances=3),
+    Script("blue_green", "guardrails", {"bake": "60"}, _BY_SAGEMAKER),
 )
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expand_strategy, parse_duration
-from airflow_sm_rollout.core.rollout import AlarmDefaults, Green, Plan, Rollout, from_json, to_json
+from airflow_sm_rollout.core.rollout import Green, Plan, Rollout, from_json, to_json
 from airflow_sm_rollout.core.watch.sources import validate_proof
 from airflow_sm_rollout.operators.base import (
     RolloutOperator,

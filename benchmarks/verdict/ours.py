@@ -11,10 +11,8 @@ from airflow_sm_rollout.core.comparison.comparison import Finding, Tolerances, c
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from benchmarks.verdict.outcome import Outcome
 from benchmarks.verdict.traffic import BASELINE_MINUTES, Side, Traffic, split_bake
-from benchmarks.verdict.worlds import BAKE_MINUTES
 
 BEGIN = datetime(2026, 1, 5, tzinfo=timezone.utc)
-BAKE = timedelta(minutes=BAKE_MINUTES)
 MINUTE = timedelta(minutes=1)
 
 
@@ -31,10 +29,11 @@ def judge(traffic: Traffic, tolerances: Tolerances, seconds: int, rng: np.random
 
 
 def _decide(baseline: list[Period], bake: list[Period], tolerances: Tolerances) -> tuple[float, float]:
-    said = compare(baseline, bake, tolerances, planned=BAKE)
+    planned = bake[-1].end - bake[0].start
+    said = compare(baseline, bake, tolerances, planned=planned)
     if said.verdict is Finding.HARM and said.decided_at:
         until = next(index for index, period in enumerate(bake) if period.end == said.decided_at)
-        before = compare(baseline, bake[:until], tolerances, planned=BAKE)
+        before = compare(baseline, bake[:until], tolerances, planned=planned)
         if before.verdict is Finding.CANNOT_TELL:
             return (said.decided_at - bake[0].start) / MINUTE, np.nan
         said = before

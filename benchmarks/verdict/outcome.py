@@ -50,6 +50,12 @@ class Outcome:
         return float((self.healthy <= minute).mean())
 
 
+def whichever(one: Outcome, other: Outcome) -> Outcome:
+    """What two judges say together: harm as soon as one says so before the first has called it healthy."""
+    harm = np.fmin(one.harm, np.where(other.harm <= np.nan_to_num(one.healthy, nan=np.inf), other.harm, np.nan))
+    return Outcome(harm, np.where(np.isfinite(harm), np.nan, one.healthy))
+
+
 def first_minute(said: np.ndarray) -> Floats:
     """The first minute, counted from 1, of which something was said; not a number: none.
 

@@ -41,6 +41,11 @@ class Side:
     latency: Floats
     over_far: Counts
 
+    @property
+    def errors(self) -> Counts:
+        """Calls that failed."""
+        return self.errors_5xx + self.errors_4xx
+
 
 @dataclass(frozen=True)
 class Traffic:

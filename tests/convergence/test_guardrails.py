@@ -100,14 +100,16 @@ def test_deploying_green_changes_nothing_that_users_meet_and_comes_behind_the_re
     assert config["KmsKeyId"] == "alias/serving"
 
 
-def test_the_rollouts_own_alarm_hears_greens_fleet_only() -> None:
+def test_the_rollouts_own_alarm_holds_greens_fleet_against_blues() -> None:
     lab = deployed()
     [alarm] = lab.clients.cloudwatch.describe_alarms(AlarmNames=[lab.names.error_alarm])["MetricAlarms"]
-    for query in alarm["Metrics"]:
-        if "MetricStat" in query:
-            dimensions = {d["Name"]: d["Value"] for d in query["MetricStat"]["Metric"]["Dimensions"]}
-            assert dimensions["EndpointConfigName"] == lab.names.final_config
-            assert dimensions["VariantName"] == "AllTraffic"
+    queries = {query["Id"]: query["MetricStat"]["Metric"] for query in alarm["Metrics"] if "MetricStat" in query}
+    assert len(queries) == 6
+    for name, metric in queries.items():
+        dimensions = {d["Name"]: d["Value"] for d in metric["Dimensions"]}
+        config = lab.names.final_config if name.startswith("g") else lab.plan().blue.config_name
+        assert dimensions["EndpointConfigName"] == config
+        assert dimensions["VariantName"] == "AllTraffic"
 
 
 def test_sagemaker_is_asked_with_the_plans_canary_and_every_watched_alarm() -> None:
@@ -216,7 +218,7 @@ def test_a_green_that_fails_its_requests_rings_the_rollouts_own_alarm_and_blue_i
     def predict(model: ModelSpec, body: bytes) -> Reply:
         return Reply(400 if model.image == "green:2" else 200, b"{}")
 
-    lab = GuardrailsLab(Sandbox(clock=ManualClock(), host=FunctionHost(predict)), requests_per_look=60)
+    lab = GuardrailsLab(Sandbox(clock=ManualClock(), host=FunctionHost(predict)), requests_per_look=120)
     lab.run(until=1)
     with pytest.raises(RolloutGaveUp, match=f"put blue back: alarm {lab.names.error_alarm} is in ALARM .* 100.0"):
         lab.reach(OnlyGreen())

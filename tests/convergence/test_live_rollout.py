@@ -70,15 +70,16 @@ def test_an_instance_type_of_greens_own_is_used() -> None:
     assert config["ProductionVariants"][0]["InstanceType"] == "ml.c5.xlarge"
 
 
-def test_greens_own_alarms_look_at_greens_endpoint() -> None:
+def test_greens_own_alarms_hold_greens_endpoint_against_blues() -> None:
     lab = LiveLab()
     lab.run(until=1)
     [alarm] = lab.clients.cloudwatch.describe_alarms(AlarmNames=[lab.names.error_alarm])["MetricAlarms"]
-    looked_at = [metric["MetricStat"]["Metric"]["Dimensions"] for metric in alarm["Metrics"] if "MetricStat" in metric]
-    assert len(looked_at) == 3
-    for dimensions in looked_at:
-        named = {each["Name"]: each["Value"] for each in dimensions}
-        assert named == {"EndpointName": lab.names.green_endpoint, "VariantName": "AllTraffic"}
+    queries = {query["Id"]: query["MetricStat"]["Metric"] for query in alarm["Metrics"] if "MetricStat" in query}
+    assert len(queries) == 6
+    for name, metric in queries.items():
+        named = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+        endpoint = lab.names.green_endpoint if name.startswith("g") else ENDPOINT
+        assert named == {"EndpointName": endpoint, "VariantName": "AllTraffic"}
 
 
 def test_the_record_is_there_before_the_first_effect_and_gone_after_the_last() -> None:

@@ -7,11 +7,13 @@ from functools import cache
 import numpy as np
 import pytest
 
+from airflow_sm_rollout.core.plan.alarms import IN_A_ROW
 from benchmarks.verdict import alarms, kayenta
 from benchmarks.verdict.bound import find_bounds
 from benchmarks.verdict.cells import HELD_BACK, TUNING
+from benchmarks.verdict.families import breaking, harmless
 from benchmarks.verdict.goals import judge_goals
-from benchmarks.verdict.outcome import Outcome, first_minute
+from benchmarks.verdict.outcome import Outcome, first_minute, whichever
 from benchmarks.verdict.rows import JUDGES, KAYENTA, KAYENTA_WARM, OURS, Row, measure
 from benchmarks.verdict.traffic import BASELINE_MINUTES, generate, split_bake
 from benchmarks.verdict.worlds import Cell, Effect, World
@@ -152,3 +154,28 @@ def test_alarms_ring_at_the_first_minute_that_is_bad_enough() -> None:
     assert alarms.five_percent_or_slow(traffic).harm.tolist() == [5, 5, 5]
     assert first_minute(np.array([[False, True, True], [False, False, False]]))[0] == 2
     assert OURS in JUDGES
+
+
+@pytest.mark.parametrize(
+    "cell", [*harmless(TUNING), *breaking(TUNING)], ids=lambda cell: f"{cell.name}, {cell.requests}, {cell.share}"
+)
+def test_a_rollouts_own_alarms_leave_a_green_alone_that_is_as_good_as_blue(cell: Cell) -> None:
+    runs = 5 if cell.minutes > 60 else 150
+    rung = alarms.of_the_rollout(generate(cell, runs, np.random.default_rng(3)))
+    assert rung.rolled_back <= 0.02
+
+
+def test_a_rollouts_own_alarms_ring_where_green_fails_every_call() -> None:
+    cell = Cell("every call fails", 600, 0.1, harmful=True, world=TUNING.real, effect=Effect(points=1.0))
+    rung = alarms.of_the_rollout(generate(cell, 50, np.random.default_rng(3)))
+    assert rung.rolled_back == 1
+    assert rung.median_harm == IN_A_ROW
+
+
+def test_two_judges_together_say_harm_at_the_first_unless_one_had_passed_green_by_then() -> None:
+    nan = np.nan
+    compared = Outcome(np.array([5.0, nan, nan, nan]), np.array([nan, 10.0, 10.0, nan]))
+    alarmed = Outcome(np.array([4.0, 9.0, 11.0, nan]), np.array([nan, nan, nan, 30.0]))
+    both = whichever(compared, alarmed)
+    assert np.array_equal(both.harm, [4.0, 9.0, nan, nan], equal_nan=True)
+    assert np.array_equal(both.healthy, [nan, nan, 10.0, nan], equal_nan=True)

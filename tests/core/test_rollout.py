@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
+from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.plan.strategy import Strategy, canary, linear
 from airflow_sm_rollout.core.plan.tolerances import Margin, Tolerances
-from airflow_sm_rollout.core.rollout import AlarmDefaults, Blue, Green, Phase, Plan, Rollout, from_json, to_json
+from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout, from_json, to_json
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -138,6 +139,9 @@ def test_an_image_needs_its_artifact() -> None:
         ("min_requests", 0),
         ("latency_factor", 1),
         ("latency_factor", 0.5),
+        ("max_slow_percent", 0),
+        ("max_slow_percent", 100),
+        ("min_bad_requests", 0),
     ],
 )
 def test_alarm_defaults_that_could_never_ring_or_never_be_quiet_are_refused(option: str, value: float) -> None:

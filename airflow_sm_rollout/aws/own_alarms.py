@@ -1,0 +1,110 @@
+"""The alarms that a rollout makes for green: metric math that rings at gross harm which is green's alone.
+
+See :class:`~airflow_sm_rollout.core.plan.alarms.AlarmDefaults` for what they ring at, and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_sm_rollout.aws.cloudwatch import stat_query
+from airflow_sm_rollout.aws.evidence import count_above
+from airflow_sm_rollout.core.plan.alarms import IN_A_ROW, TIMES_BLUES, AlarmDefaults
+from airflow_sm_rollout.core.rollout import Rollout
+
+_JITTER_MICROSECONDS = 25_000.0  # a p99 that rises by less is a shared machine's noise, however fast the model
+
+
+def put_own_alarms(cloudwatch: Any, rollout: Rollout) -> None:
+    """Make the alarms of :class:`~airflow_sm_rollout.core.plan.alarms.AlarmDefaults` for green's variant; again changes nothing."""
+    defaults = rollout.plan.default_alarms
+    if defaults is None:
+        return
+    cloudwatch.put_metric_alarm(**_error_alarm(rollout, defaults))
+    if rollout.thresholds is not None:
+        cloudwatch.put_metric_alarm(**_latency_alarm(rollout, defaults, rollout.thresholds.p99))
+
+
+def _error_alarm(rollout: Rollout, defaults: AlarmDefaults) -> dict[str, Any]:
+    failing = (("Invocation4XXErrors", "Sum"), ("Invocation5XXErrors", "Sum"))
+    return {
+        "AlarmName": rollout.names.error_alarm,
+        "AlarmDescription": f"Failing calls (4XX and 5XX) of {_whose(rollout)}",
+        "Metrics": _excess(rollout, defaults, "failing", failing, rollout.worst_errors),
+        "Threshold": defaults.max_error_percent,
+        **_common(rollout),
+    }
+
+
+def _latency_alarm(rollout: Rollout, defaults: AlarmDefaults, baseline: int) -> dict[str, Any]:
+    slow = max(defaults.latency_factor * baseline, baseline + _JITTER_MICROSECONDS)
+    than = f"{slow / 1000:.0f} ms (blue's p99 before: {baseline / 1000:.0f} ms)"
+    return {
+        "AlarmName": rollout.names.latency_alarm,
+        "AlarmDescription": f"Calls slower than {than} of {_whose(rollout)}",
+        "Metrics": _excess(rollout, defaults, "slow", (("ModelLatency", count_above(slow)),), 0.0),
+        "Threshold": defaults.max_slow_percent,
+        **_common(rollout),
+    }
+
+
+def _excess(
+    rollout: Rollout, defaults: AlarmDefaults, kind: str, counted: Sequence[tuple[str, str]], usual: float
+) -> list[dict[str, Any]]:
+    """Metric math: by how many percent of green's calls the bad ones are more than three times blue's share.
+
+    :param counted: metrics and statistics whose sum are the bad calls.
+    :param usual: blue's share where it has too few calls in a period to tell.
+    """
+    queries = [
+        *_counts("g", rollout.green_dimensions, counted, rollout),
+        *_counts("b", rollout.blue_dimensions, counted, rollout),
+    ]
+    green, blue = (" + ".join(f"{side}{index}" for index in range(len(counted))) for side in ("g", "b"))
+    # "0 * gn" gives a point to each of green's periods also where blue has none; an error metric that has no point counts as 0.
+    blues = f"IF(bn + 0 * gn >= {defaults.min_requests}, ({blue}) / bn, {usual:.6f})"
+    excess = f"100 * (({green}) / gn - {TIMES_BLUES:g} * blues)"
+    # No FILL: it would invent points for periods that are not published yet.
+    rings = f"IF(gn >= {defaults.min_bad_requests}, IF({green} + 0 * gn >= {defaults.min_bad_requests}, excess, 0), 0)"
+    return [
+        *queries,
+        {"Id": "blues", "Expression": blues, "Label": f"{kind}, blue's share", "ReturnData": False},
+        {
+            "Id": "excess",
+            "Expression": excess,
+            "Label": f"{kind}, % above {TIMES_BLUES:g} x blue's",
+            "ReturnData": False,
+        },
+        {
+            "Id": "ringing",
+            "Expression": rings,
+            "Label": f"{kind}, % above {TIMES_BLUES:g} x blue's",
+            "ReturnData": True,
+        },
+    ]
+
+
+def _counts(
+    side: str, dimensions: Mapping[str, str], counted: Sequence[tuple[str, str]], rollout: Rollout
+) -> list[dict[str, Any]]:
+    period = rollout.metric_period_seconds
+    calls = stat_query(f"{side}n", dimensions, "Invocations", "Sum", period)
+    bad = [stat_query(f"{side}{index}", dimensions, *each, period) for index, each in enumerate(counted)]
+    return [calls, *bad]
+
+
+def _common(rollout: Rollout) -> dict[str, Any]:
+    return {
+        "EvaluationPeriods": IN_A_ROW,
+        "DatapointsToAlarm": IN_A_ROW,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "missing",
+        "Tags": [{"Key": "sm-rollout", "Value": rollout.rollout_id}],
+    }
+
+
+def _whose(rollout: Rollout) -> str:
+    """Whose metrics these are, for people."""
+    green = " ".join(rollout.green_dimensions.values())
+    return f"{green} in percent of its calls, above {TIMES_BLUES:g} times blue's, for {rollout.describe_owner()}"
