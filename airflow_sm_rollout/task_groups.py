@@ -22,7 +22,7 @@ promotion. A ``dagrun_timeout`` skips teardowns too, so a DAG that has one gets 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -32,8 +32,9 @@ from airflow.sdk import TaskGroup
 from airflow_sm_rollout.core.approval import ApprovalGate, gate_behind_bakes, parse_gate, validate_gate
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.strategy import DurationOption, SharesOption
-from airflow_sm_rollout.operators.base import RolloutOperator, is_template
+from airflow_sm_rollout.operators.base import AwsTask, RolloutTask, is_template
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
+from airflow_sm_rollout.operators.options import options_of
 from airflow_sm_rollout.operators.planning import known_strategy
 from airflow_sm_rollout.operators.promote import PromoteOperator
 from airflow_sm_rollout.operators.settle import SettleOperator, VerdictOperator
@@ -82,7 +83,8 @@ def canary_rollout(
     :param group_id: the task group's name.
     :param options: what to roll out (``model_name``, or ``model_package_arn``, or ``image`` and ``model_data_url``, ...), ``alarms``,
         ``tolerances``, ``limits`` and more: see :class:`~airflow_sm_rollout.operators.planning.PlanningOperator`; and how to reach AWS:
-        :class:`~airflow_sm_rollout.operators.base.RolloutOperator`. ``approval`` asks a person before a step: ``"before_full_traffic"``, or
+        :class:`~airflow_sm_rollout.operators.base.ConvergeOperator`. ``approval`` asks a person before a step:
+        ``"before_full_traffic"``, or
         a mapping such as ``{"before": 50, "timeout": 3600, "assigned_users": ["alice"]}``; see
         :class:`~airflow_sm_rollout.core.approval.ApprovalGate`. ``when_inconclusive="ask"`` puts a task ``ask_N`` behind each bake, which
         asks only if nobody could tell at its end: the same people, for as long. ``validate`` asks green before it has traffic: the
@@ -146,8 +148,14 @@ def _rollout(
     gates = _gates(options["approval"], strategy, labels, traffic) if options.get("approval") else {}
     asks = gate_behind_bakes(options.get("approval")) if options.get("when_inconclusive") == "ask" else None
     with TaskGroup(group_id) as group:
-        planning = {**_for_planning(options), **loop, "strategy": strategy, "is_shadowed": bool(options.get("shadow"))}
-        snapshot = SnapshotOperator(task_id="snapshot", endpoint_name=endpoint_name, **planning)
+        snapshot = SnapshotOperator(
+            task_id="snapshot",
+            endpoint_name=endpoint_name,
+            **_for_planning(options),
+            **_taken_by(SnapshotOperator, loop),
+            strategy=strategy,
+            is_shadowed=bool(options.get("shadow")),
+        )
         snapshot.is_setup = True
         # With guardrails SageMaker takes the steps itself, inside the promotion; tasks that are there all the same do nothing then.
         steps = [] if by_sagemaker else _steps(labels, {"rollout": snapshot.output, **loop}, gates, asks)
@@ -158,7 +166,13 @@ def _rollout(
 
 
 def _for_planning(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name not in ("approval", "validate", "shadow")}
+    others = (*_LOOP_OPTIONS, "approval", "validate", "shadow")
+    return {name: value for name, value in options.items() if name not in others}
+
+
+def _taken_by(operator: type[AwsTask], loop: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the group's options that the operator takes."""
+    return {name: value for name, value in loop.items() if name in options_of(operator)}
 
 
 def _gates(option: object, strategy: dict[str, Any], labels: Sequence[str], traffic: object) -> dict[int, ApprovalGate]:
@@ -174,15 +188,15 @@ def _wire_rollout(
     snapshot: Any, endpoint_name: str, before: Sequence[Any], steps: Sequence[Any], loop: dict[str, Any]
 ) -> None:
     rollout = snapshot.output
-    deploy = DeployGreenOperator(task_id="deploy_green", rollout=rollout, **loop)
-    promote = PromoteOperator(task_id="promote", rollout=rollout, **loop)
+    deploy = DeployGreenOperator(task_id="deploy_green", rollout=rollout, **_taken_by(DeployGreenOperator, loop))
+    promote = PromoteOperator(task_id="promote", rollout=rollout, **_taken_by(PromoteOperator, loop))
     # These two know the rollout by endpoint and run, not by XCom: nothing may have reached XCom when they are needed.
     settle = SettleOperator(
         task_id="settle",
         endpoint_name=endpoint_name,
         promote_task_id=promote.task_id,
         snapshot_task_id=snapshot.task_id,
-        **{**loop, "retries": _SETTLE_RETRIES},
+        **{**_taken_by(SettleOperator, loop), "retries": _SETTLE_RETRIES},
     ).as_teardown(setups=snapshot)
     watched = [task.task_id for task in (*before, deploy, *steps, promote)]
     verdict = VerdictOperator(task_id="verdict", settle_task_id=settle.task_id, watched_task_ids=watched, retries=1)
@@ -194,20 +208,20 @@ def _wire_rollout(
 
 def _steps(
     labels: Sequence[str], loop: dict[str, Any], gates: dict[int, ApprovalGate], asks: ApprovalGate | None
-) -> list[RolloutOperator]:
-    tasks: list[RolloutOperator] = []
+) -> list[RolloutTask]:
+    tasks: list[RolloutTask] = []
     for index, label in enumerate(labels):
         baked = [task.task_id for task in tasks if isinstance(task, BakeSensor)]
         if index in gates:
             tasks.append(_approve(label, gates[index], step=index, evidence_task_ids=baked, **loop))
-        tasks.append(ShiftWeightOperator(task_id=f"shift_{label}", step=index, **loop))
-        tasks.append(BakeSensor(task_id=f"bake_{label}", step=index, **loop))
+        tasks.append(ShiftWeightOperator(task_id=f"shift_{label}", step=index, **_taken_by(ShiftWeightOperator, loop)))
+        tasks.append(BakeSensor(task_id=f"bake_{label}", step=index, **_taken_by(BakeSensor, loop)))
         if asks is not None:
             tasks.append(_ask(tasks[-1], asks, step=index + 1, evidence_task_ids=baked, **loop))
     return tasks
 
 
-def _shadow(options: dict[str, Any], loop: dict[str, Any], asks: ApprovalGate | None) -> list[RolloutOperator]:
+def _shadow(options: dict[str, Any], loop: dict[str, Any], asks: ApprovalGate | None) -> list[RolloutTask]:
     if not options.get("shadow"):
         return []
     shadow = dict(options["shadow"])
@@ -216,32 +230,36 @@ def _shadow(options: dict[str, Any], loop: dict[str, Any], asks: ApprovalGate | 
     traffic = options.get("traffic", "variants")
     if traffic != "variants" and not is_template(traffic):
         raise PlanError("shadow", shadow, f"traffic='variants': with {traffic!r} green can't be a shadow of blue")
-    watch = BakeSensor(task_id="bake_shadow", duration=shadow.pop("bake"), **loop)
+    watch = BakeSensor(task_id="bake_shadow", duration=shadow.pop("bake"), **_taken_by(BakeSensor, loop))
     asking = [_ask(watch, asks, step=0, **loop)] if asks is not None else []
-    return [ShadowGreenOperator(task_id="shadow", **loop, **shadow), watch, *asking]
+    return [ShadowGreenOperator(task_id="shadow", **_taken_by(ShadowGreenOperator, loop), **shadow), watch, *asking]
 
 
-def _validation(options: dict[str, Any], rollout: Any, loop: dict[str, Any]) -> list[RolloutOperator]:
+def _validation(options: dict[str, Any], rollout: Any, loop: dict[str, Any]) -> list[RolloutTask]:
     if not options.get("validate"):
         return []
     if options.get("traffic") == "guardrails":
         allowed = "another way to split traffic: with guardrails SageMaker launches green with the shift, so it can't be asked before"
         raise PlanError("validate", options["validate"], allowed)
-    return [ValidateGreenOperator(task_id="validate", rollout=rollout, **{**loop, **options["validate"]})]
+    return [
+        ValidateGreenOperator(
+            task_id="validate", rollout=rollout, **{**_taken_by(ValidateGreenOperator, loop), **options["validate"]}
+        )
+    ]
 
 
-def _approve(label: str, gate: ApprovalGate, **options: Any) -> RolloutOperator:
+def _approve(label: str, gate: ApprovalGate, **options: Any) -> RolloutTask:
     # Imported here: a DAG that asks nobody needs no Airflow that can ask.
     from airflow_sm_rollout.operators.approval import ApproveOperator
 
-    return ApproveOperator(task_id=f"approve_{label}", gate=gate, **options)
+    return ApproveOperator(task_id=f"approve_{label}", gate=gate, **_taken_by(ApproveOperator, options))
 
 
-def _ask(bake: RolloutOperator, gate: ApprovalGate, **options: Any) -> RolloutOperator:
+def _ask(bake: RolloutTask, gate: ApprovalGate, **options: Any) -> RolloutTask:
     from airflow_sm_rollout.operators.ask import AskOperator
 
     name = bake.task_id.rpartition(".")[2].replace("bake_", "ask_", 1)
-    return AskOperator(task_id=name, bake_task_id=bake.task_id, gate=gate, **options)
+    return AskOperator(task_id=name, bake_task_id=bake.task_id, gate=gate, **_taken_by(AskOperator, options))
 
 
 def _step_labels(option: str, value: object, strategy: dict[str, Any], max_steps: int | None) -> list[str]:

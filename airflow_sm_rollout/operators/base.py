@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator
@@ -20,7 +19,9 @@ from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import DID
 from airflow_sm_rollout.hooks.aws import AwsConnection
-from airflow_sm_rollout.operators.links import LINKS
+from airflow_sm_rollout.operators.handle import handle_of, read_handle
+from airflow_sm_rollout.operators.links import LINKS, leave_link
+from airflow_sm_rollout.operators.options import defers_by_default, parse_verify, refuse_what_is_not_taken
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,65 +29,37 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients
     from airflow_sm_rollout.aws.world import AwsWorld
 
-HANDLE_VERSION = 1
 _PATIENCE = 12
 _T = TypeVar("_T")
 
 
-class RolloutOperator(BaseOperator):
-    """Base of the operators.
+class AwsTask(BaseOperator):
+    """Base of all tasks: how to reach AWS, and which options there are.
 
-    Which rollout is meant, they learn from one of:
-
-    * ``rollout``: the handle that :class:`~.snapshot.SnapshotOperator` or :class:`~.deploy_green.DeployGreenOperator` has returned;
-    * ``endpoint_name``: then it is the one that this DAG run began (in the same task group), so that a rollback works when nothing has
-      reached XCom.
-
-    :param rollout: the handle, usually ``deploy.output`` (templated).
-    :param endpoint_name: the endpoint (templated).
-    :param timeout: when to give up, counted from the task's start: a timedelta or seconds.
-    :param poke_interval: seconds between two looks. Below 6 the task waits in its worker instead of deferring.
-    :param deferrable: wait in the triggerer, without a worker.
-    :param aws_conn_id: Airflow connection to AWS.
-    :param region_name: AWS region, by default the connection's.
-    :param verify: TLS verification, see boto3.
+    :param aws_conn_id: Airflow connection to AWS (templated).
+    :param region_name: AWS region, by default the connection's (templated).
+    :param verify: TLS verification, see boto3 (templated).
     :param botocore_config: members of ``botocore.config.Config``.
     """
 
-    template_fields: Sequence[str] = ("rollout", "endpoint_name", "aws_conn_id", "region_name")
-    ui_color = "#dbe9f6"
-    operator_extra_links = LINKS
-    linked: str = "green_endpoint"
-    """The member of a handle that names the endpoint which links lead to."""
-    found: Rollout | None = None
-    """The rollout that the task is about, as it was when the task began; ``None``: it was not read."""
+    template_fields: Sequence[str] = ("aws_conn_id", "region_name", "verify")
+    not_taken: ClassVar[Mapping[str, str]] = {}
+    """Options that somebody may expect of this operator, each with why it takes none. With ``retries`` among them Airflow makes none,
+    whatever the DAG's default arguments say.
+    """
 
     def __init__(
         self,
         *,
-        rollout: Any = None,
-        endpoint_name: str | None = None,
-        timeout: DurationOption = timedelta(hours=2),
-        poke_interval: float = 15.0,
-        deferrable: bool = True,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if rollout is None and endpoint_name is None:
-            raise PlanError("rollout", rollout, "a rollout handle such as deploy.output, or give endpoint_name")
-        if not poke_interval > 0:
-            raise PlanError("poke_interval", poke_interval, "a number of seconds above 0")
-        if endpoint_name is not None and not is_template(endpoint_name):
-            validate_endpoint_name(endpoint_name)
-        self.rollout = rollout
-        self.endpoint_name = endpoint_name
-        self.timeout = parse_duration("timeout", timeout)
-        self.poke_interval = poke_interval
-        self.deferrable = deferrable
+        refuse_what_is_not_taken(type(self), kwargs)
+        never = {"retries": 0} if "retries" in self.not_taken else {}
+        super().__init__(**{**kwargs, **never})
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -94,17 +67,149 @@ class RolloutOperator(BaseOperator):
 
     @property
     def connection(self) -> AwsConnection:
-        return AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        return AwsConnection(self.aws_conn_id, self.region_name, parse_verify(self.verify), self.botocore_config)
 
-    @cached_property
-    def region(self) -> str:
-        """The AWS region, for links; empty where nobody has said it."""
-        return self.region_name or self.connection.region() or ""
 
-    def reach(self, context: Context, goal: Goal, deadline: datetime | None = None) -> Done:
-        """Go on toward a goal until it is reached; defers while AWS is busy, and is then called again by :meth:`resume`."""
+class RolloutTask(AwsTask):
+    """Base of the tasks of a rollout.
+
+    Which rollout is meant, they learn from one of:
+
+    * ``rollout``: the handle that :class:`~.snapshot.SnapshotOperator` or :class:`~.deploy_green.DeployGreenOperator` has returned;
+    * ``endpoint_name``: then it is the one that this DAG run began (in the same task group), so that a rollback works when nothing has
+      reached XCom. Beside ``rollout`` it is for when that is empty.
+
+    :param rollout: the handle, usually ``deploy.output`` (templated).
+    :param endpoint_name: the endpoint (templated).
+    """
+
+    template_fields: Sequence[str] = ("rollout", "endpoint_name", *AwsTask.template_fields)
+    ui_color = "#dbe9f6"
+    operator_extra_links = LINKS
+    linked: ClassVar[str] = "green_endpoint"
+    """The member of a handle that names the endpoint which links lead to."""
+
+    def __init__(self, *, rollout: Any = None, endpoint_name: str | None = None, **kwargs: Any) -> None:
+        refuse_what_is_not_taken(type(self), {"rollout": rollout})
+        super().__init__(**kwargs)
+        self.rollout = rollout
+        self.endpoint_name = endpoint_name
+        if rollout is None and endpoint_name is None:
+            self.meet_no_rollout()
+        if endpoint_name is not None and not is_template(endpoint_name):
+            validate_endpoint_name(endpoint_name)
+
+    def meet_no_rollout(self) -> None:
+        """What follows if neither says which rollout is meant.
+
+        :raises PlanError: unless the task needs none.
+        """
+        raise PlanError("rollout", self.rollout, "a rollout handle such as deploy.output, or give endpoint_name")
+
+    def execute(self, context: Context) -> Any:
+        return self.execute_until(context, None)
+
+    def execute_until(self, context: Context, deadline: datetime | None) -> Any:
+        """:meth:`run_until`, whose failure leaves its reason in XCom ``reason`` and is not retried: a retry would meet the same."""
+        return failing_with_reason(context, lambda: self.run_until(context, deadline))
+
+    def run_until(self, context: Context, deadline: datetime | None) -> Any:
+        """What the operator does.
+
+        :param deadline: of a goal that the task has begun to drive toward, before it was deferred.
+        :raises RolloutError: if it can't.
+        """
+        raise NotImplementedError
+
+    def identify(self, context: Context, clients: Clients) -> Names:
+        """Which rollout this task is about; see the class. Links lead there from now on."""
+        if self.rollout:
+            handle = read_handle(self.rollout)
+            self.link(context, handle)
+            return Names(handle["endpoint_name"], handle["rollout_id"])
+        if not self.endpoint_name:
+            raise PlanError(
+                "rollout",
+                self.rollout,
+                "a rollout handle; the task that returns it has not run. Give endpoint_name too",
+            )
+        names = own_names(context, self.endpoint_name)
+        record = self._read_record(clients, self.endpoint_name)
+        if record is None or dict(record.owner) != describe_owner(context):
+            self.link(context, {})
+            return names
+        self.link(context, handle_of(record))
+        return record.names
+
+    def link(self, context: Context, handle: Mapping[str, Any], to: str | None = None) -> None:
+        """Let the task's links lead to the rollout's endpoint.
+
+        :param handle: the rollout's; empty: none is known.
+        :param to: the member of the handle that names the endpoint, by default :attr:`linked`.
+        """
+        name = str(handle.get("endpoint_name") or self.endpoint_name or "")
+        endpoint = str(handle.get(to or self.linked) or name)
+        leave_link(context, region=self.connection.region(), endpoint=endpoint, name=name)
+
+    def recorded(self, context: Context) -> Rollout | None:
+        """This task's rollout as it is recorded on AWS, with the frozen plan; ``None``: it is not in progress."""
         clients = self.connection.clients()
         names = self.identify(context, clients)
+        record = self._read_record(clients, names.endpoint)
+        return record if record is not None and record.rollout_id == names.rollout_id else None
+
+    def _read_record(self, clients: Clients, endpoint_name: str) -> Rollout | None:
+        from airflow_sm_rollout.aws.record import read_record
+
+        return self.read_patiently(
+            "could not read the rollout's record", lambda: read_record(clients.ssm, endpoint_name)
+        )
+
+    def read_patiently(self, what: str, read: Callable[[], _T]) -> _T:
+        """Read from AWS outside the loop; see :func:`patiently`."""
+        from airflow_sm_rollout.aws.world import translated_errors
+
+        def translated() -> _T:
+            with translated_errors(what):
+                return read()
+
+        return patiently(translated, self.log.info)
+
+
+class WaitingTask(RolloutTask):
+    """Base of the tasks that look again and again.
+
+    :param poke_interval: seconds between two looks.
+    :param deferrable: wait in the triggerer, without a worker. By default so, unless the environment of Airflow has
+        ``AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE`` set to false.
+    """
+
+    def __init__(self, *, poke_interval: float = 15.0, deferrable: bool | None = None, **kwargs: Any) -> None:
+        refuse_what_is_not_taken(type(self), {"deferrable": deferrable})
+        super().__init__(**kwargs)
+        if not poke_interval > 0:
+            raise PlanError("poke_interval", poke_interval, "a number of seconds above 0")
+        self.poke_interval = poke_interval
+        self.deferrable = defers_by_default() if deferrable is None else deferrable
+
+
+class ConvergeOperator(WaitingTask):
+    """Base of the operators that drive the endpoint toward a goal. With a ``poke_interval`` below 6 they wait in their worker.
+
+    :param timeout: when to give up, counted from the task's start: a timedelta or seconds.
+    """
+
+    def __init__(self, *, timeout: DurationOption = timedelta(hours=2), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.timeout = parse_duration("timeout", timeout)
+
+    def reach(self, context: Context, goal: Goal, deadline: datetime | None = None, names: Names | None = None) -> Done:
+        """Go on toward a goal until it is reached; defers while AWS is busy, and is then called again by :meth:`resume`.
+
+        :param names: the rollout's, where the task need not find out which one is meant.
+        """
+        clients = self.connection.clients()
+        names = names or self.identify(context, clients)
         world = self.world(names, clients)
         deadline = deadline or world.now() + self.timeout
         self.log.info("Wanted: %s (rollout %s of endpoint %s)", goal, names.rollout_id, names.endpoint)
@@ -132,71 +237,10 @@ class RolloutOperator(BaseOperator):
         """After a deferral: look again and go on, with the deadline of before."""
         return self.execute_until(context, datetime.fromisoformat(event["deadline"]))
 
-    def execute(self, context: Context) -> Any:
-        return self.execute_until(context, None)
-
-    def execute_until(self, context: Context, deadline: datetime | None) -> Any:
-        """:meth:`run_until`, whose failure leaves its reason in XCom ``reason`` and is not retried: a retry would meet the same."""
-        return failing_with_reason(context, lambda: self.run_until(context, deadline))
-
-    def run_until(self, context: Context, deadline: datetime | None) -> Any:
-        """What the operator does.
-
-        :raises RolloutError: if it can't.
-        """
-        raise NotImplementedError
-
     def world(self, names: Names, clients: Clients) -> AwsWorld:
         from airflow_sm_rollout.aws.world import AwsWorld
 
         return AwsWorld(clients, names.endpoint, names.rollout_id)
-
-    def identify(self, context: Context, clients: Clients) -> Names:
-        """Which rollout this task is about; see the class."""
-        if self.rollout:
-            return Names(self.rollout["endpoint_name"], self.rollout["rollout_id"])
-        if not self.endpoint_name:
-            raise PlanError(
-                "rollout",
-                self.rollout,
-                "a rollout handle; the task that returns it has not run. Give endpoint_name too",
-            )
-        names = own_names(context, self.endpoint_name)
-        record = self._read_record(clients, self.endpoint_name)
-        if record is None or dict(record.owner) != describe_owner(context):
-            return names
-        self.found = record
-        return record.names
-
-    def handle(self) -> Mapping[str, Any]:
-        """The handle that was given, or one of the rollout that was found; empty for none."""
-        if self.rollout and isinstance(self.rollout, dict):
-            return self.rollout
-        return handle_of(self.found) if self.found else {}
-
-    def recorded(self, context: Context) -> Rollout | None:
-        """This task's rollout as it is recorded on AWS, with the frozen plan; ``None``: it is not in progress."""
-        clients = self.connection.clients()
-        names = self.identify(context, clients)
-        record = self._read_record(clients, names.endpoint)
-        return record if record is not None and record.rollout_id == names.rollout_id else None
-
-    def _read_record(self, clients: Clients, endpoint_name: str) -> Rollout | None:
-        from airflow_sm_rollout.aws.record import read_record
-
-        return self.read_patiently(
-            "could not read the rollout's record", lambda: read_record(clients.ssm, endpoint_name)
-        )
-
-    def read_patiently(self, what: str, read: Callable[[], _T]) -> _T:
-        """Read from AWS outside the loop; see :func:`patiently`."""
-        from airflow_sm_rollout.aws.world import translated_errors
-
-        def translated() -> _T:
-            with translated_errors(what):
-                return read()
-
-        return patiently(translated, self.log.info)
 
     def _wait(self, names: Names, goal: Goal, deadline: datetime) -> None:
         from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
@@ -285,18 +329,3 @@ def describe_owner(context: Context) -> dict[str, str]:
     """Who drives a rollout, as its record has it."""
     ti = context["ti"]
     return {"dag_id": ti.dag_id, "run_id": ti.run_id}
-
-
-def handle_of(rollout: Rollout) -> dict[str, Any]:
-    """What tasks hand to each other: which rollout, and what a person wants to see at a glance. All else is in the record on AWS."""
-    return {
-        "version": HANDLE_VERSION,
-        "endpoint_name": rollout.endpoint_name,
-        "rollout_id": rollout.rollout_id,
-        "green_variant": rollout.green_variant,
-        "green_model": rollout.green_model_name,
-        "green_endpoint": rollout.green_endpoint_name,
-        "blue_config": rollout.blue.config_name,
-        "blue_endpoint": rollout.blue_endpoint_name,
-        "alarms": list(rollout.watched_alarms),
-    }

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed
-from airflow_sm_rollout.operators.base import handle_of
-from airflow_sm_rollout.operators.planning import PlanningOperator
+from airflow_sm_rollout.operators.base import ConvergeOperator
+from airflow_sm_rollout.operators.handle import Handle, handle_of
+from airflow_sm_rollout.operators.planning import PlanningOperator, refuse_beside_a_handle
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.core.rollout import Rollout
 
 
-class DeployGreenOperator(PlanningOperator):
+class DeployGreenOperator(PlanningOperator, ConvergeOperator):
     """Puts green beside blue with no traffic, and takes the endpoint for this rollout.
 
     Green is a second production variant; with ``traffic="endpoints"`` an endpoint of its own; with ``"guardrails"`` a config only, since
@@ -24,7 +25,8 @@ class DeployGreenOperator(PlanningOperator):
 
     If AWS refuses, what was made so far is undone before the task fails.
 
-    Options: see :class:`~.planning.PlanningOperator`; or ``rollout``, what :class:`~.snapshot.SnapshotOperator` has returned.
+    Options: see :class:`~.planning.PlanningOperator`; or ``rollout``, the handle of a task that has them, such as
+    :class:`~.snapshot.SnapshotOperator`.
 
     :return: the rollout handle, which the other operators take as ``rollout=deploy.output``.
     """
@@ -32,15 +34,21 @@ class DeployGreenOperator(PlanningOperator):
     ui_color = "#d7f0dc"
     is_shadowed = False
 
-    def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
+    def __init__(self, *, rollout: Any = None, **options: Any) -> None:
+        if rollout is not None:
+            refuse_beside_a_handle(options)
+        super().__init__(rollout=rollout, **options)
+
+    def run_until(self, context: Context, deadline: datetime | None) -> Handle:
         rollout = self.plan(context)
-        self.rollout = handle_of(rollout)
+        handle = handle_of(rollout)
+        self.link(context, handle)
         try:
-            self.reach(context, self.goal(rollout), deadline)
+            self.reach(context, self.goal(rollout), deadline, rollout.names)
         except RolloutGaveUp as error:
-            self.linked = "blue_endpoint"
+            self.link(context, handle, to="blue_endpoint")
             raise RolloutGaveUp(f"{error}. {self._undo(rollout)}") from error
-        return handle_of(rollout)
+        return handle
 
     def goal(self, rollout: Rollout) -> Goal:
         """The state to reach."""

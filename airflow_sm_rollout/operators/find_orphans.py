@@ -7,14 +7,12 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.orphans import Run, why_orphaned
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout, from_json
-from airflow_sm_rollout.hooks.aws import AwsConnection
-from airflow_sm_rollout.operators.base import failing_with_reason, handle_of, is_template, patiently
+from airflow_sm_rollout.operators.base import AwsTask, failing_with_reason, is_template, patiently
+from airflow_sm_rollout.operators.handle import handle_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 _LIVE_STATES = ["queued", "running"]
 
 
-class FindOrphansOperator(BaseOperator):
+class FindOrphansOperator(AwsTask):
     """Finds the rollouts whose DAG run is over or gone: after a ``dagrun_timeout``, which skips even teardowns, or a lost Airflow database.
 
     It changes nothing; expand a :class:`~.rollback.RollbackOperator` over what it returns. A rollout whose run is queued or running is left
@@ -36,14 +34,10 @@ class FindOrphansOperator(BaseOperator):
         seconds (templated).
     :param max_age: how old one must be to count as orphaned even if its run is running, as that of a paused DAG; ``None``: it never does
         (templated).
-    :param aws_conn_id: Airflow connection to AWS.
-    :param region_name: AWS region, by default the connection's.
-    :param verify: TLS verification, see boto3.
-    :param botocore_config: members of ``botocore.config.Config``.
     :return: the rollouts' handles, each with ``why``.
     """
 
-    template_fields: Sequence[str] = ("endpoints", "unknown_after", "max_age", "aws_conn_id", "region_name")
+    template_fields: Sequence[str] = ("endpoints", "unknown_after", "max_age", *AwsTask.template_fields)
     ui_color = "#e6e6e6"
 
     def __init__(
@@ -52,10 +46,6 @@ class FindOrphansOperator(BaseOperator):
         endpoints: str = "*",
         unknown_after: DurationOption = timedelta(days=1),
         max_age: DurationOption | None = None,
-        aws_conn_id: str | None = "aws_default",
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -65,10 +55,6 @@ class FindOrphansOperator(BaseOperator):
         self.endpoints = endpoints
         self.unknown_after = unknown_after
         self.max_age = max_age
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         orphans: list[dict[str, Any]] = failing_with_reason(context, lambda: self._find(context))
@@ -99,9 +85,8 @@ class FindOrphansOperator(BaseOperator):
         from airflow_sm_rollout.aws.record import read_record_texts
         from airflow_sm_rollout.aws.world import translated_errors
 
-        connection = AwsConnection(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
         with translated_errors("could not read the rollouts' records"):
-            return read_record_texts(connection.client("ssm"))
+            return read_record_texts(self.connection.clients().ssm)
 
     def _why(self, context: Context, rollout: Rollout, now: datetime) -> str:
         unknown_after = parse_duration("unknown_after", self.unknown_after)

@@ -9,12 +9,12 @@ from airflow_sm_rollout.core.plan.evidence import Evidence, parse_tolerances
 from airflow_sm_rollout.core.plan.limits import Limits, parse_limits
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
-from airflow_sm_rollout.operators.base import RolloutOperator
+from airflow_sm_rollout.operators.base import RolloutTask
 
 _DEFAULTS = Evidence()
 
 
-class JudgingOperator(RolloutOperator):
+class JudgingOperator(RolloutTask):
     """Base of the operators whose plan says how green is judged in its bakes, beside alarms.
 
     :param tolerances: how much worse than blue green may be, and how sure the comparison must be: a

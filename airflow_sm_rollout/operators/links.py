@@ -1,23 +1,26 @@
 """Links from a task: to the endpoint, its alarms and metrics in AWS's console, and to the Rollout tab.
 
-Airflow makes them in the worker when a task ends and keeps them in XCom, so they stay when the DAG file has changed.
+A task leaves in XCom :data:`LINKED` where they lead. Airflow makes them from it in the worker when the task ends, and keeps them, so they
+stay when the DAG file has changed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
+from airflow.providers.common.compat.sdk import XCom
 from airflow.sdk import BaseOperatorLink
 
 from airflow_sm_rollout.plugin.address import tab_path
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator
+    from airflow.sdk import BaseOperator, Context
     from airflow.sdk.types import TaskInstanceKey
 
 # By the start of a region's name: AWS's partitions have consoles of their own.
 _CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+LINKED = "linked"
 _CONSOLE = "console.aws.amazon.com"
 
 
@@ -50,16 +53,26 @@ class _ConsoleLink(BaseOperatorLink):
 
     service = ""
     fragment = ""
+    about: Literal["endpoint", "name"] = "endpoint"
+    """What the page is about: the endpoint, or the name that rollouts know."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """See Airflow's ``BaseOperatorLink``."""
-        endpoint, region = self.name_of(operator), getattr(operator, "region", "")
-        fragment = self.fragment.format(quote(endpoint, safe=""))
-        return console_url(region, self.service, fragment) if endpoint and region else ""
+        left = XCom.get_value(key=LINKED, ti_key=ti_key) or {}
+        region, about = left.get("region"), left.get(self.about)
+        return (
+            console_url(region, self.service, self.fragment.format(quote(about, safe=""))) if region and about else ""
+        )
 
-    def name_of(self, operator: Any) -> str:
-        """The endpoint."""
-        return str(operator.handle().get(operator.linked) or _name_of_rollouts(operator))
+
+def leave_link(context: Context, *, region: str, endpoint: str, name: str) -> None:
+    """Leave in XCom where the task's links lead; the last one counts.
+
+    :param region: the AWS region; empty: nobody has said it.
+    :param endpoint: the endpoint.
+    :param name: the name that rollouts know it by.
+    """
+    context["ti"].xcom_push(key=LINKED, value={"region": region, "endpoint": endpoint, "name": name})
 
 
 class EndpointLink(_ConsoleLink):
@@ -76,10 +89,7 @@ class AlarmsLink(_ConsoleLink):
     name = "CloudWatch alarms"
     service = "cloudwatch"
     fragment = "alarmsV2:?search={}"
-
-    def name_of(self, operator: Any) -> str:
-        """The name that rollouts know."""
-        return _name_of_rollouts(operator)
+    about = "name"
 
 
 class MetricsLink(_ConsoleLink):
@@ -91,7 +101,3 @@ class MetricsLink(_ConsoleLink):
 
 
 LINKS = (RolloutLink(), EndpointLink(), AlarmsLink(), MetricsLink())
-
-
-def _name_of_rollouts(operator: Any) -> str:
-    return str(operator.handle().get("endpoint_name") or operator.endpoint_name or "")

@@ -9,17 +9,12 @@ from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expand_strategy, parse_duration
-from airflow_sm_rollout.core.rollout import Green, Plan, Rollout, from_json, to_json
+from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.core.watch.sources import validate_proof
-from airflow_sm_rollout.operators.base import (
-    RolloutOperator,
-    describe_owner,
-    handle_of,
-    is_template,
-    own_names,
-    patiently,
-)
+from airflow_sm_rollout.operators.base import RolloutTask, describe_owner, is_template, own_names, patiently
+from airflow_sm_rollout.operators.handle import read_frozen
 from airflow_sm_rollout.operators.judging import JudgingOperator
+from airflow_sm_rollout.operators.options import options_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -56,7 +51,7 @@ class PlanningOperator(JudgingOperator):
     """
 
     template_fields: Sequence[str] = (
-        *RolloutOperator.template_fields,
+        *RolloutTask.template_fields,
         "model_name",
         "model_package_arn",
         "image",
@@ -105,8 +100,9 @@ class PlanningOperator(JudgingOperator):
 
     def _validate_what_is_known(self) -> None:
         """A wrong plan fails when the DAG file is read; what is templated, in the first task."""
-        if self.rollout is None:
-            self._green()
+        if self.rollout is not None:
+            return  # the task that made the handle has the options
+        self._green()
         if not is_template(self.alarms):
             parse_alarms(self.alarms)
         if not is_template(self.drain):
@@ -127,7 +123,7 @@ class PlanningOperator(JudgingOperator):
         from airflow_sm_rollout.aws.world import utc_now
 
         if self.rollout:
-            return from_json(self.rollout["frozen"])
+            return read_frozen(self.rollout)
         names = own_names(context, self.endpoint_name or "")
         plan = self._plan()
         validate_proof(plan, is_shadowed=self.is_shadowed)
@@ -158,14 +154,22 @@ class PlanningOperator(JudgingOperator):
         )
 
 
+def refuse_beside_a_handle(given: Mapping[str, Any]) -> None:
+    """Check the options of a task that takes the plan from a handle.
+
+    :raises PlanError: for the first one that says what the handle has said already.
+    """
+    beside = sorted((options_of(PlanningOperator) - options_of(RolloutTask)) & given.keys())
+    if beside:
+        allowed = (
+            "the plan comes from rollout, so give this to the task that made that handle, such as SnapshotOperator"
+        )
+        raise PlanError(beside[0], given[beside[0]], allowed)
+
+
 def known_strategy(strategy: Mapping[str, Any]) -> Strategy:
     """The strategy as far as it is no template, which only a DAG run has the values of."""
     return expand_strategy({name: each for name, each in strategy.items() if not is_template(each)})
-
-
-def frozen_handle(rollout: Rollout) -> dict[str, Any]:
-    """A handle that carries the frozen plan to the task that begins it."""
-    return {**handle_of(rollout), "frozen": to_json(rollout)}
 
 
 def parse_alarms(alarms: str | Sequence[str] | None) -> tuple[str, ...]:

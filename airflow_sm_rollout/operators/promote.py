@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.goals import OnlyGreen
-from airflow_sm_rollout.operators.base import RolloutOperator
+from airflow_sm_rollout.operators.base import ConvergeOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class PromoteOperator(RolloutOperator):
+class PromoteOperator(ConvergeOperator):
     """Leaves green alone to serve, removes what the rollout made on the way, and releases the endpoint.
 
     Green must have all of the traffic, and no watched alarm may ring. With ``traffic="endpoints"`` blue's endpoint is kept, or deleted a

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
@@ -21,7 +21,7 @@ from airflow_sm_rollout.core.approval import (
 from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, TaskTrace, Verdict, plain_xcom, verdicts_of
 from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
-from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason, left_by
+from airflow_sm_rollout.operators.base import WaitingTask, failing_with_reason, left_by
 from airflow_sm_rollout.plugin.address import chart_path, group_name, tab_path
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _NOTE = Param(None, type=["null", "string"], title="Note", description="Why; it is kept with the rollout.")
 
 
-class QuestionOperator(RolloutOperator, HITLOperator):
+class QuestionOperator(WaitingTask, HITLOperator):
     """Base of the operators that ask in Airflow's UI (Required Actions) and REST API, with the evidence so far, and wait in the triggerer.
 
     Green is watched as in a bake while the question is open: at harm, or when a person aborts, the task fails and the question is
@@ -44,8 +44,13 @@ class QuestionOperator(RolloutOperator, HITLOperator):
     :param evidence_task_ids: the bakes so far, whose verdicts are shown.
     """
 
-    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "subject")
+    template_fields: Sequence[str] = (*WaitingTask.template_fields, "subject")
     ui_color = "#fbe3c0"
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "timeout": "how long a person has to answer is the gate's, such as {'before': 100, 'timeout': 3600}",
+        "deferrable": "a question is always watched in the triggerer",
+        "retries": "a retry would ask again what was answered",
+    }
 
     def __init__(self, *, gate: ApprovalGate, subject: str, evidence_task_ids: Sequence[str], **kwargs: Any) -> None:
         self.gate = gate
@@ -56,7 +61,7 @@ class QuestionOperator(RolloutOperator, HITLOperator):
             notifiers=list(self.gate.notifiers),
             assigned_users=[{"id": user, "name": user} for user in self.gate.assigned_users] or None,
             response_timeout=self.gate.timeout,
-            **{**kwargs, "retries": 0, "params": {"note": _NOTE}},  # Airflow passes the DAG's params too
+            **{**kwargs, "params": {"note": _NOTE}},  # Airflow passes the DAG's params too
         )
 
     def why_not(self, context: Context, planned: Rollout) -> str:

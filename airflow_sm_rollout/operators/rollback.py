@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.goals import AsBefore
-from airflow_sm_rollout.operators.base import RolloutOperator
+from airflow_sm_rollout.operators.base import ConvergeOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RollbackOperator(RolloutOperator):
+class RollbackOperator(ConvergeOperator):
     """Gives blue all traffic back, restores the endpoint (and the live pointer) as before the rollout, and removes all that that made.
 
     Works from the record on AWS; give ``endpoint_name`` beside ``rollout`` for when nothing has reached XCom. Where no rollout of this

@@ -12,16 +12,18 @@ from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.figures import figures_to_dict
 from airflow_sm_rollout.core.goals import AsBefore, OnlyGreen
-from airflow_sm_rollout.core.rollout import from_json
 from airflow_sm_rollout.core.traces import FIGURES, NOTE
-from airflow_sm_rollout.operators.base import RolloutOperator, left_by
+from airflow_sm_rollout.operators.base import ConvergeOperator, left_by
+from airflow_sm_rollout.operators.handle import handle_of, read_frozen
 from airflow_sm_rollout.operators.links import RolloutLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sm_rollout.core.rollout import Rollout
 
-class SettleOperator(RolloutOperator):
+
+class SettleOperator(ConvergeOperator):
     """Rolls back, unless green was promoted. A teardown, because only teardowns run when a person marks the run failed.
 
     :param promote_task_id: the task whose success means promoted.
@@ -36,27 +38,35 @@ class SettleOperator(RolloutOperator):
         self.snapshot_task_id = snapshot_task_id
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
+        rollout = self._begun(context)
         promoted = _states(context, [self.promote_task_id]).get(self.promote_task_id) == "success"
         done = self.reach(context, OnlyGreen() if promoted else AsBefore(), deadline)
-        self.linked = "green_endpoint" if done.outcome == "promoted" else "blue_endpoint"
-        self._note_figures(context)
+        if rollout is not None:
+            serves = "green_endpoint" if done.outcome == "promoted" else "blue_endpoint"
+            self.link(context, handle_of(rollout), to=serves)
+            self._note_figures(context, rollout)
         context["ti"].xcom_push(key=NOTE, value={"kind": "settled", "outcome": done.outcome})
         return {"outcome": done.outcome, "state": done.reason}
 
-    def _note_figures(self, context: Context) -> None:
+    def _begun(self, context: Context) -> Rollout | None:
+        """The rollout as it is recorded, or was planned; ``None``: nobody knows, or nobody can tell just now."""
+        try:
+            handle = left_by(context, self.snapshot_task_id)
+            return self.recorded(context) or (read_frozen(handle) if handle else None)
+        except Exception as error:  # noqa: BLE001 - it is for people: what can't be read must not keep a rollout from being settled
+            self.log.warning("The report will lack figures: %s", error)
+            return None
+
+    def _note_figures(self, context: Context, rollout: Rollout) -> None:
         """What the requests came to: the record is deleted now, and CloudWatch forgets."""
         from airflow_sm_rollout.aws.figures import read_figures
         from airflow_sm_rollout.aws.world import utc_now
 
         try:
-            handle = left_by(context, self.snapshot_task_id)
-            self.found = self.found or (from_json(handle["frozen"]) if handle else None)
-            if self.found is not None:
-                # Only the record has said whether green was a shadow.
-                may_be_shadow = self.found.plan.traffic == "variants"
-                clients = self.connection.clients()
-                figures = read_figures(clients, self.found, utc_now(), is_shadow_read=may_be_shadow)
-                context["ti"].xcom_push(key=FIGURES, value=figures_to_dict(figures))
+            # Only the record has said whether green was a shadow.
+            may_be_shadow = rollout.plan.traffic == "variants"
+            figures = read_figures(self.connection.clients(), rollout, utc_now(), is_shadow_read=may_be_shadow)
+            context["ti"].xcom_push(key=FIGURES, value=figures_to_dict(figures))
         except Exception as error:  # noqa: BLE001 - a picture that can't be drawn must not make a settled rollout look unsettled
             self.log.warning("The report will lack figures: %s", error)
 

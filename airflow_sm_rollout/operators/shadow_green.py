@@ -9,6 +9,7 @@ from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import Goal, GreenShadowed
 from airflow_sm_rollout.core.traces import NOTE
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
+from airflow_sm_rollout.operators.handle import Handle
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,7 +36,7 @@ class ShadowGreenOperator(DeployGreenOperator):
             raise PlanError("percent", percent, "a percentage above 0 and at most 100")
         self.percent = percent
 
-    def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
+    def run_until(self, context: Context, deadline: datetime | None) -> Handle:
         handle = super().run_until(context, deadline)
         context["ti"].xcom_push(key=NOTE, value={"kind": "shadow", "percent": self.percent})
         return handle

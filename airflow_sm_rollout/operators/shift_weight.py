@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import GreenShare
 from airflow_sm_rollout.core.traces import NOTE
-from airflow_sm_rollout.operators.base import RolloutOperator, is_template
+from airflow_sm_rollout.operators.base import ConvergeOperator, is_template
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ShiftWeightOperator(RolloutOperator):
+class ShiftWeightOperator(ConvergeOperator):
     """Gives green a share of the traffic, once it has the instances for it; with ``traffic="endpoints"`` all of it, or none.
 
     A share is never raised while a watched alarm rings, or has rung since green had traffic.
@@ -25,7 +25,7 @@ class ShiftWeightOperator(RolloutOperator):
         ``traffic="guardrails"``, where SageMaker takes the steps itself.
     """
 
-    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "share")
+    template_fields: Sequence[str] = (*ConvergeOperator.template_fields, "share")
     ui_color = "#f6ecd2"
 
     def __init__(self, *, share: float | str | None = None, step: int | None = None, **kwargs: Any) -> None:

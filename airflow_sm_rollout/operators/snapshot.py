@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_rollout.core.traces import PLANNED
-from airflow_sm_rollout.operators.planning import PlanningOperator, frozen_handle
+from airflow_sm_rollout.operators.handle import Handle, handle_of
+from airflow_sm_rollout.operators.planning import PlanningOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,10 +33,13 @@ class SnapshotOperator(PlanningOperator):
         super().__init__(**kwargs)
 
     linked = "blue_endpoint"
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "rollout": "it makes the handle that other tasks take, by endpoint_name and the options of the plan"
+    }
 
-    def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
+    def run_until(self, context: Context, deadline: datetime | None) -> Handle:
         rollout = self.plan(context)
-        self.found = rollout
+        self.link(context, handle_of(rollout))
         blue, strategy = rollout.blue, rollout.plan.strategy
         self.log.info(
             "Blue is config %s, variant %s with weight %g on %d instance(s)",
@@ -54,7 +59,7 @@ class SnapshotOperator(PlanningOperator):
             )
         self.log.info("Watched: %s", ", ".join(rollout.watched_alarms) or "no alarm")
         context["ti"].xcom_push(key=PLANNED, value=self._identity(rollout))
-        return frozen_handle(rollout)
+        return handle_of(rollout)
 
     def _identity(self, rollout: Rollout) -> dict[str, Any]:
         return {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.validation import CONTENT_TYPES, Case, Check, Checks, Schema, parse_cases
-from airflow_sm_rollout.operators.base import RolloutOperator, is_template
+from airflow_sm_rollout.operators.base import RolloutTask, is_template
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.core.validation import Report
 
 
-class ValidateGreenOperator(RolloutOperator):
+class ValidateGreenOperator(RolloutTask):
     """Sends real samples to green alone, and fails unless they are answered as they should be.
 
     Green is reached by its variant, though it has no traffic yet, or by its own endpoint. All calls must succeed; what else is wanted, the
@@ -41,7 +41,7 @@ class ValidateGreenOperator(RolloutOperator):
     :param most_reported: how many samples the report shows.
     """
 
-    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "samples")
+    template_fields: Sequence[str] = (*RolloutTask.template_fields, "samples")
     ui_color = "#d8ecef"
 
     def __init__(

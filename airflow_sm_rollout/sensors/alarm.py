@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,7 @@ from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.watch.bake import Bake
 from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
 from airflow_sm_rollout.core.watch.verdict import Verdict
-from airflow_sm_rollout.operators.base import RolloutOperator, failing_with_reason, is_template, left_by
+from airflow_sm_rollout.operators.base import WaitingTask, failing_with_reason, is_template, left_by
 from airflow_sm_rollout.operators.planning import parse_alarms
 
 if TYPE_CHECKING:
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.core.rollout import Rollout
 
 
-class AlarmSensor(RolloutOperator):
+NO_SENSOR = "It is no BaseSensorOperator of Airflow's"
+
+
+class AlarmSensor(WaitingTask):
     """Watches alarms through a bake.
 
     Succeeds when it is over and every alarm was quiet, had data, and green had enough requests; fails the moment one is in ALARM, or was
     between two looks, or does not exist.
 
-    It is never retried, whatever the DAG's default arguments say: a retry would bake again what has just proven harmful.
+    It is no ``BaseSensorOperator``: such a sensor ends at a time-out, or as skipped (``timeout``, ``soft_fail``), and then nothing rolls
+    back. It is never retried, whatever the DAG's default arguments say: a retry would bake again what has just proven harmful.
 
     With ``rollout`` it watches that rollout's alarms (yours and its own) for its plan's ``step``; alone it watches ``alarms`` for
     ``duration``.
@@ -40,12 +44,21 @@ class AlarmSensor(RolloutOperator):
     :param duration: how long to watch: a timedelta or seconds (templated).
     :param step: which step of the frozen plan gives the duration, counted from 0; behind the last one there is nothing to watch.
     :param min_requests: requests that green must have had, with ``rollout``; by default as the rollout's own alarms have it.
-    :param poke_interval: seconds between two looks; CloudWatch allows nine a second in a region for all of its users.
     """
 
-    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "alarms", "duration")
+    template_fields: Sequence[str] = (*WaitingTask.template_fields, "alarms", "duration")
     ui_color = "#eadcf3"
     judges_evidence: ClassVar[bool] = False
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "retries": "a retry would watch again what has just proven harmful",
+        "timeout": f"duration or step says how long it watches. {NO_SENSOR}",
+        "mode": f"deferrable=False keeps it in its worker. {NO_SENSOR}",
+        "soft_fail": f"a green that does harm must not end as skipped. {NO_SENSOR}",
+        "never_fail": f"a green that does harm must not end as skipped. {NO_SENSOR}",
+        "silent_fail": f"an error of AWS's is waited out, or ends the watch as inconclusive. {NO_SENSOR}",
+        "exponential_backoff": f"harm must be seen within one poke_interval. {NO_SENSOR}",
+        "max_wait": f"harm must be seen within one poke_interval. {NO_SENSOR}",
+    }
 
     def __init__(
         self,
@@ -54,22 +67,22 @@ class AlarmSensor(RolloutOperator):
         duration: DurationOption | None = None,
         step: int | None = None,
         min_requests: int | None = None,
-        poke_interval: float = 15.0,
         **kwargs: Any,
     ) -> None:
-        if kwargs.get("rollout") is None and kwargs.get("endpoint_name") is None:
-            if not alarms:
-                raise PlanError("alarms", alarms, "names of alarms, or give rollout")
-            kwargs["rollout"] = {}
-        super().__init__(poke_interval=poke_interval, **{**kwargs, "retries": 0})
+        self.alarms, self.min_requests, self.step = alarms, min_requests, step
+        super().__init__(**kwargs)
         if (duration is None) == (step is None):
             raise PlanError("duration", duration, "how long to watch, or give step instead of it")
         if duration is not None and not is_template(duration):
             parse_duration("duration", duration)
-        self.alarms = alarms
         self.duration = duration
-        self.step = step
-        self.min_requests = min_requests
+
+    def meet_no_rollout(self) -> None:
+        if not self.alarms:
+            raise PlanError("alarms", self.alarms, "names of alarms, or give rollout")
+        for name in ("step", "min_requests"):
+            if getattr(self, name) is not None:
+                raise PlanError(name, getattr(self, name), "it belongs to a rollout: give rollout, or endpoint_name")
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         result: dict[str, Any] | None = failing_with_reason(context, lambda: self._begin(context))
@@ -116,7 +129,7 @@ class AlarmSensor(RolloutOperator):
         if planned is None:
             if not alarms:
                 raise PlanError("alarms", self.alarms, "names of alarms: nobody would be watching")
-            bake = Bake(now, now + duration, None, self.min_requests or 0)
+            bake = Bake(now, now + duration, None, 0)
             return {"bake": bake_to_dict(bake), "alarms": alarms, "watched": None}
         alarms += [name for name in judged_alarms(planned) if name not in alarms]
         step = planned.step(self.step) if self.step is not None else None

@@ -26,16 +26,13 @@ class BakeSensor(AlarmSensor):
     :param step: which step of the frozen plan gives the duration, counted from 0; behind the last one there is nothing to watch.
     :param alarms: names of further alarms (templated).
     :param min_requests: requests that green must have had, by default as the plan's limits or the rollout's own alarms have it.
-    :param poke_interval: seconds between two looks.
     """
 
     ui_color = "#f3dce6"
     judges_evidence: ClassVar[bool] = True
 
-    def __init__(self, **kwargs: Any) -> None:
-        if kwargs.get("rollout") is None and kwargs.get("endpoint_name") is None:
-            raise PlanError("rollout", None, "a rollout handle such as deploy.output, or give endpoint_name")
-        super().__init__(**kwargs)
+    def meet_no_rollout(self) -> None:
+        raise PlanError("rollout", None, "a rollout handle such as deploy.output, or give endpoint_name")
 
     def planned_min_requests(self, planned: Rollout) -> int:
         limit = planned.plan.evidence.limits.min_requests

@@ -183,7 +183,7 @@ def test_a_dagrun_timeout_which_skips_every_rollback_gets_a_warning() -> None:
 def test_default_arguments_make_no_bake_again() -> None:
     with DAG("retried", schedule=None, default_args={"retries": 3}) as dag:
         group(steps=[10, 100], retries=5)
-        AlarmSensor(task_id="watch", alarms=["a"], duration=60, retries=4)
+        AlarmSensor(task_id="watch", alarms=["a"], duration=60)
     assert {task.task_id: task.retries for task in dag.tasks if isinstance(task, AlarmSensor)} == {
         "canary.bake_10": 0,
         "canary.bake_100": 0,

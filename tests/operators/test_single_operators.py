@@ -14,6 +14,7 @@ from airflow_sm_rollout import (
     DeployGreenOperator,
     PromoteOperator,
     RollbackOperator,
+    ShadowGreenOperator,
     ShiftWeightOperator,
     SnapshotOperator,
 )
@@ -30,6 +31,7 @@ GREEN: dict[str, Any] = {
     "default_alarms": None,
     **QUICK,
 }
+PLANNED = {name: value for name, value in GREEN.items() if name not in QUICK}
 REASON = "Threshold Crossed: 1 datapoint [37.0 (24/11/26 10:00:00)] was greater than the threshold (5.0)."
 
 
@@ -94,6 +96,24 @@ def test_a_step_after_the_rollback_moves_no_traffic(
     assert production.describe("fraud") == before
     assert ended.states["late"] == "failed"
     assert "is not in progress" in ended.reason("late")
+
+
+def test_a_deployment_goes_on_from_the_handle_of_a_shadow(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production, before: dict[str, Any]
+) -> None:
+    with dag:
+        shadow = ShadowGreenOperator(task_id="shadow", **GREEN)
+        deploy = DeployGreenOperator(task_id="deploy", rollout=shadow.output, **QUICK)
+        shift = ShiftWeightOperator(task_id="shift", rollout=deploy.output, share=30, **QUICK)
+        deploy >> shift >> RollbackOperator(task_id="rollback", rollout=deploy.output, **QUICK)
+    with production.watched("fraud") as seen:
+        ended = run(dag)
+    assert ended.state == "success"
+    assert ended.xcoms["shadow", "return_value"] == ended.xcoms["deploy", "return_value"]
+    assert 30 in {looked.green for looked in seen["fraud"]}
+    assert ended.xcoms["shift", "linked"] == {"region": "us-east-1", "endpoint": "fraud", "name": "fraud"}
+    assert "/sagemaker/home?region=us-east-1#/endpoints/fraud" in ended.xcoms["shift", "_link_EndpointLink"]
+    assert production.describe("fraud") == before
 
 
 def by_name(production: Production) -> dict[str, str]:
@@ -232,7 +252,7 @@ def test_what_can_be_known_to_fail_is_refused_by_the_first_task_naming_the_optio
     before = production.describe("fraud")
     already = len(production.writes())
     with dag:
-        SnapshotOperator(task_id="snapshot", retries=2, **{**GREEN, "strategy": {"name": "canary"}, **options})
+        SnapshotOperator(task_id="snapshot", retries=2, **{**PLANNED, "strategy": {"name": "canary"}, **options})
     ended = run(dag)
     assert ended.states == {"snapshot": "failed"}
     assert ended.tries == {"snapshot": 1}
@@ -292,6 +312,6 @@ def test_the_way_to_split_traffic_and_its_drain_may_come_from_a_form(
 ) -> None:
     form = {"traffic": "{{ 'endpoints' }}", "drain": "{{ 7 }}", "strategy": {"name": "blue_green"}}
     with dag:
-        SnapshotOperator(task_id="snapshot", **{**GREEN, **form})
+        SnapshotOperator(task_id="snapshot", **{**PLANNED, **form})
     plan = from_json(run(dag).xcoms["snapshot", "return_value"]["frozen"]).plan
     assert (plan.traffic, plan.drain) == ("endpoints", timedelta(seconds=7))

@@ -33,6 +33,7 @@ OPTIONS: dict[str, Any] = {
     "limits": {"min_requests": 0},
     "poke_interval": 0.2,
 }
+PLAN = {name: value for name, value in OPTIONS.items() if name != "poke_interval"}
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +97,7 @@ def test_a_snapshot_outside_of_any_group_is_a_rollout_of_the_tasks_outside_of_ot
     production.put_endpoint("prices")
     quick = {"poke_interval": 0.2}
     with dag:
-        snapshot = SnapshotOperator(task_id="snapshot", endpoint_name="fraud", model_data_url=GOOD, **OPTIONS)
+        snapshot = SnapshotOperator(task_id="snapshot", endpoint_name="fraud", model_data_url=GOOD, **PLAN)
         deploy = DeployGreenOperator(task_id="deploy", rollout=snapshot.output, **quick)
         shift = ShiftWeightOperator(task_id="shift", rollout=snapshot.output, share=100, **quick)
         promote = PromoteOperator(task_id="promote", rollout=snapshot.output, **quick)
@@ -183,7 +184,7 @@ def test_a_shadow_and_the_comparison_so_far_are_told(
 ) -> None:
     quick = {"poke_interval": 0.2}
     with dag:
-        options = {**OPTIONS, "tolerances": {}, "model_data_url": GOOD}
+        options = {**PLAN, "tolerances": {}, "model_data_url": GOOD}
         snapshot = SnapshotOperator(task_id="snapshot", endpoint_name="fraud", **options)
         snapshot >> ShadowGreenOperator(task_id="shadow", rollout=snapshot.output, percent=50, **quick)
     with production.traffic("fraud", requests_per_second=20):
