@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import botocore
+
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.scaling import read_scaling, read_scheduled
+from airflow_sm_rollout.aws.whole import read, unknown_members
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.observation import Endpoint
-from airflow_sm_rollout.core.rollout import Blue
+from airflow_sm_rollout.core.rollout import Blue, Green
 from airflow_sm_rollout.core.scaling import Scaling, resource_id
 
+# Members that are carried to green though an older boto3 lacks them: those that AWS added after the oldest one that this package takes.
+# How they work was looked at here; what is in neither list is refused, as nobody knows what green would be with it, or without.
+LATER_MEMBERS = frozenset(
+    {
+        "CrossRegionTrafficConfig",
+        "MetricsConfig.EnableDetailedObservability",
+        "ProductionVariants[].AcceleratorPartitionLayouts",
+        "ProductionVariants[].InstancePools",
+        "ProductionVariants[].ManagedInstanceScaling.ScaleInPolicy",
+        "ProductionVariants[].RoutingConfig.PrefixAwareRoutingConfig",
+        "ProductionVariants[].VariantInstanceProvisionTimeoutInSeconds",
+        "PrimaryContainer.ContainerMetricsConfig",
+        "Containers[].ContainerMetricsConfig",
+    }
+)
+# What AWS tells of a config besides what CreateEndpointConfig takes.
+_TOLD_ONLY = frozenset({"EndpointConfigName", "EndpointConfigArn", "CreationTime"})
 
-def read_blue(clients: Clients, endpoint: Endpoint, traffic: str) -> Blue:
+
+def read_blue(clients: Clients, endpoint: Endpoint, traffic: str, green: Green) -> Blue:
     """Blue as it is now: config, weight, instances, scaling and tags.
 
     :param traffic: the way to split traffic.
@@ -25,8 +46,9 @@ def read_blue(clients: Clients, endpoint: Endpoint, traffic: str) -> Blue:
             f"{endpoint.describe()}; a rollout starts from an endpoint that is InService. Nothing was changed; try again later"
         )
     config, config_arn = read_config(clients.sagemaker, endpoint.config_name)
-    refuse_unsuitable(endpoint.name, config, traffic)
+    _refuse(endpoint.name, traffic, _why_unsuitable(config, traffic) or _why_not_carried(config, green))
     variant = endpoint.variants[0]
+    _refuse(endpoint.name, traffic, _why_no_room(clients.sagemaker, endpoint, config))
     return Blue(
         config_name=endpoint.config_name,
         config=config,
@@ -38,6 +60,13 @@ def read_blue(clients: Clients, endpoint: Endpoint, traffic: str) -> Blue:
     )
 
 
+def _refuse(endpoint_name: str, traffic: str, why: str) -> None:
+    if why:
+        raise RolloutRefused(
+            f"endpoint {endpoint_name} can't be rolled out with traffic={traffic!r}: {why}. Nothing was changed"
+        )
+
+
 def _read_blues_scaling(autoscaling: Any, resource: str) -> Scaling | None:
     found = read_scaling(autoscaling, [resource]).get(resource)
     return replace(found, scheduled=read_scheduled(autoscaling, resource)) if found else None
@@ -45,38 +74,46 @@ def _read_blues_scaling(autoscaling: Any, resource: str) -> Scaling | None:
 
 def read_tags(sagemaker: Any, arn: str) -> dict[str, str]:
     """A resource's tags, but for those that AWS set itself, which nobody else can set."""
-    tags = sagemaker.list_tags(ResourceArn=arn, MaxResults=50)["Tags"]
+    pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
+    tags = [tag for page in pages for tag in page.get("Tags", ())]
     return {tag["Key"]: tag["Value"] for tag in tags if not tag["Key"].startswith("aws:")}
 
 
 def read_config(sagemaker: Any, name: str) -> tuple[dict[str, Any], str]:
     """A config as CreateEndpointConfig takes it, and its ARN.
 
-    Which members those are is read from the service's own model, so that what AWS adds later is carried over too instead of being lost
+    It holds all that AWS tells of it, so that what AWS adds later is carried over too instead of being lost
     (docs/facts-aws.md#what-other-tools-lost-on-the-way: mlflow#7255 lost the data capture config).
+
+    :raises RolloutRefused: if AWS tells something of it that nobody here knows.
     """
-    described = sagemaker.describe_endpoint_config(EndpointConfigName=name)
-    members = sagemaker.meta.service_model.operation_model("CreateEndpointConfig").input_shape.members
+    described = read(sagemaker, "DescribeEndpointConfig", EndpointConfigName=name)
+    refuse_unknown(f"blue's endpoint config {name}", unknown_members(sagemaker, "DescribeEndpointConfig", described))
     config = {
-        member: described[member] for member in members if described.get(member) and member != "EndpointConfigName"
+        member: value for member, value in described.items() if member not in _TOLD_ONLY and value not in ([], {}, "")
     }
+    # Where blue says nothing it has none, which a new config would have to pay for (docs/facts-aws.md#newer-members).
+    config["MetricsConfig"] = {"EnableDetailedObservability": False, **config.get("MetricsConfig", {})}
     return config, str(described["EndpointConfigArn"])
 
 
-def refuse_unsuitable(endpoint_name: str, config: Mapping[str, Any], traffic: str) -> None:
-    """Refuse what a way to split traffic can't do (docs/facts-aws.md#limits and docs/facts-aws.md#shadows).
+def refuse_unknown(whose: str, members: Iterable[str]) -> None:
+    """Refuse what neither this package nor the installed botocore knows: green would be without it.
 
-    :raises RolloutRefused: with the reason.
+    :param members: their paths, see :func:`~airflow_sm_rollout.aws.whole.unknown_members`.
+    :raises RolloutRefused: if there are any.
     """
-    why = _why_unsuitable(config, traffic)
-    if why:
+    unknown = [member for member in members if member not in LATER_MEMBERS]
+    if unknown:
         raise RolloutRefused(
-            f"endpoint {endpoint_name} can't be rolled out with traffic={traffic!r}: {why}. Nothing was changed"
+            f"{whose} has {', '.join(unknown)}, which botocore {botocore.__version__} does not know: green would lack it without a "
+            "word. Install a newer boto3, which knows it, where Airflow's tasks run. Nothing was changed"
         )
 
 
 def _why_unsuitable(config: Mapping[str, Any], traffic: str) -> str:
-    variants = config["ProductionVariants"]
+    """What a way to split traffic can't do (docs/facts-aws.md#limits and docs/facts-aws.md#shadows)."""
+    variants = config.get("ProductionVariants", [])
     if len(variants) != 1:
         names = ", ".join(variant["VariantName"] for variant in variants)
         return f"it has {len(variants)} production variants ({names}), and blue must be one"
@@ -89,3 +126,46 @@ def _why_unsuitable(config: Mapping[str, Any], traffic: str) -> str:
     if "ModelName" not in variants[0]:
         return "it hosts inference components, which have no variant weights"
     return ""
+
+
+def _why_not_carried(config: Mapping[str, Any], green: Green) -> str:
+    """What of blue's variant can't be green's, too."""
+    [variant] = config["ProductionVariants"]
+    pools = variant.get("InstancePools", [])
+    named = [pool["ModelNameOverride"] for pool in pools if pool.get("ModelNameOverride")]
+    if named:
+        return (
+            f"a pool in its InstancePools names a model of its own by ModelNameOverride ({', '.join(named)}), so green would serve "
+            "blue's model from that pool: put the endpoint on a config whose pools name none"
+        )
+    if green.instance_type and pools:
+        return (
+            f"it has InstancePools, which instance_type={green.instance_type!r} can't replace: leave instance_type out"
+        )
+    is_reserved = bool(variant.get("CapacityReservationConfig"))
+    if is_reserved and green.instance_type not in (None, variant.get("InstanceType")):
+        return (
+            f"its CapacityReservationConfig is of {variant.get('InstanceType')}, so instance_type={green.instance_type!r} finds no "
+            "instances there: leave instance_type out"
+        )
+    return ""
+
+
+def _why_no_room(sagemaker: Any, endpoint: Endpoint, config: Mapping[str, Any]) -> str:
+    """Why green gets no instances, where blue's come from a capacity reservation only: green's would have to come from it, too."""
+    [variant] = config["ProductionVariants"]
+    if not variant.get("CapacityReservationConfig"):
+        return ""
+    wanted = endpoint.variants[0].desired_count
+    described = read(sagemaker, "DescribeEndpoint", EndpointName=endpoint.name)
+    [told] = [each.get("CapacityReservationConfig", {}) for each in described.get("ProductionVariants", [])] or [{}]
+    free = told.get("AvailableInstanceCount")
+    if free is not None and free >= wanted:
+        return ""
+    room = (
+        "AWS does not say how many are free" if free is None else f"{free} of {told.get('TotalInstanceCount')} are free"
+    )
+    return (
+        f"its CapacityReservationConfig takes instances from a reservation only, green needs {wanted} of them beside blue's, and {room}: "
+        "enlarge the reservation, or put the endpoint on a config without it for the rollout"
+    )

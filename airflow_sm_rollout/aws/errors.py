@@ -6,6 +6,8 @@ That is SageMaker's control plane: an endpoint in progress, one not found and on
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -80,6 +82,16 @@ def _cause_of_status(code: str, error: ClientError) -> Cause:
 def code_of(error: ClientError) -> str:
     """The code of AWS's answer; empty if it has none."""
     return str(error.response.get("Error", {}).get("Code") or "")
+
+
+def if_found(call: Callable[[], Any]) -> Any | None:
+    """A describe call's answer; ``None``: AWS says there is no such thing."""
+    try:
+        return call()
+    except ClientError as error:
+        if meaning_of(error) is Meaning.GONE:
+            return None
+        raise
 
 
 def describe(error: Exception) -> str:

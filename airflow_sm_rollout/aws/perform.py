@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from airflow_sm_rollout.aws import cloudwatch, live, own_alarms, scaling
+from airflow_sm_rollout.aws.blue import read_tags
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.errors import meaning_of
+from airflow_sm_rollout.aws.models import model_request, read_model, tag_list
 from airflow_sm_rollout.aws.record import delete_record, write_record
+from airflow_sm_rollout.aws.whole import send
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.actions import Action
+from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.rollout import Rollout
 
 
@@ -44,14 +48,14 @@ def _(action: actions.DeleteRecord, clients: Clients) -> None:
 
 @perform.register
 def _(action: actions.CreateModel, clients: Clients) -> None:
-    request = _model_request(action.rollout, clients)
-    _tolerating(Meaning.EXISTS, lambda: clients.sagemaker.create_model(**request))
+    request = _model_request(action.rollout, clients.sagemaker)
+    _tolerating(Meaning.EXISTS, lambda: send(clients.sagemaker, "CreateModel", request))
 
 
 @perform.register
 def _(action: actions.CreateConfig, clients: Clients) -> None:
-    request = {"EndpointConfigName": action.name, **action.config, "Tags": _tag_list(action.tags)}
-    _tolerating(Meaning.EXISTS, lambda: clients.sagemaker.create_endpoint_config(**request))
+    request = {"EndpointConfigName": action.name, **action.config, "Tags": tag_list(action.tags)}
+    _tolerating(Meaning.EXISTS, lambda: send(clients.sagemaker, "CreateEndpointConfig", request))
 
 
 @perform.register
@@ -113,7 +117,7 @@ def _(action: actions.DeleteAlarms, clients: Clients) -> None:
 
 @perform.register
 def _(action: actions.CreateEndpoint, clients: Clients) -> None:
-    request = {"EndpointName": action.name, "EndpointConfigName": action.config_name, "Tags": _tag_list(action.tags)}
+    request = {"EndpointName": action.name, "EndpointConfigName": action.config_name, "Tags": tag_list(action.tags)}
     _tolerating(Meaning.EXISTS, lambda: clients.sagemaker.create_endpoint(**request))
 
 
@@ -150,32 +154,10 @@ def _tolerating(meaning: Meaning, call: Callable[[], Any]) -> None:
             raise
 
 
-def _model_request(rollout: Rollout, clients: Clients) -> dict[str, Any]:
-    """CreateModel's members: green's image and artifact, and around them what blue's model has (role, environment, network)."""
-    green = rollout.green
-    blue = clients.sagemaker.describe_model(ModelName=rollout.blue.model_name)
-    container: dict[str, Any] = {"Environment": dict(_environment(rollout, blue))}
-    if green.model_package_arn:
-        container["ModelPackageName"] = green.model_package_arn
-    else:
-        container |= {"Image": green.image, "ModelDataUrl": green.model_data_url}
-    request = {
-        "ModelName": rollout.green_model_name,
-        "PrimaryContainer": container,
-        "ExecutionRoleArn": green.execution_role_arn or blue.get("ExecutionRoleArn"),
-        "VpcConfig": blue.get("VpcConfig"),
-        "EnableNetworkIsolation": blue.get("EnableNetworkIsolation"),
-        "Tags": _tag_list(rollout.blue.config_tags),
-    }
-    return {member: value for member, value in request.items() if value}
-
-
-def _environment(rollout: Rollout, blue_model: Mapping[str, Any]) -> Mapping[str, str]:
-    if rollout.green.environment is not None:
-        return rollout.green.environment
-    environment: Mapping[str, str] = blue_model.get("PrimaryContainer", {}).get("Environment", {})
-    return environment
-
-
-def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+def _model_request(rollout: Rollout, sagemaker: Any) -> dict[str, Any]:
+    blue = read_model(sagemaker, rollout.blue.model_name)
+    if blue is None:
+        raise RolloutGaveUp(
+            f"blue's model {rollout.blue.model_name} was deleted, and green's is made like it: it can't be made. Blue serves on"
+        )
+    return model_request(rollout.green, rollout.green_model_name, blue, read_tags(sagemaker, blue["ModelArn"]))

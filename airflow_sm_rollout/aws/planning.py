@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from airflow_sm_rollout.aws.blue import read_blue, read_tags
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import read_alarms
 from airflow_sm_rollout.aws.evidence import read_thresholds, read_worst_errors
 from airflow_sm_rollout.aws.live import read_pointer
+from airflow_sm_rollout.aws.models import read_model, refuse_unlike
 from airflow_sm_rollout.aws.record import read_record, why_too_large
-from airflow_sm_rollout.aws.world import if_found, read_endpoint, translated_errors
+from airflow_sm_rollout.aws.world import read_endpoint, translated_errors
 from airflow_sm_rollout.core.converge import validate_plan, why_unsuited
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import RolloutRefused
@@ -56,7 +58,7 @@ def _read_rollout(
         raise RolloutRefused(
             f"this DAG run has promoted its model already: {endpoint.describe()}. Start a new rollout with a new DAG run"
         )
-    blue = read_blue(clients, endpoint, plan.traffic)
+    blue = read_blue(clients, endpoint, plan.traffic, green)
     if plan.traffic == "endpoints":
         blue = _with_pointer(blue, clients, endpoint, pointer)
     blues = {"EndpointName": endpoint.name, "VariantName": blue.variant}
@@ -118,10 +120,26 @@ def _refuse_unready(clients: Clients, rollout: Rollout) -> None:
     too_large = why_too_large(rollout)
     if too_large:
         raise RolloutRefused(f"the rollout can't be recorded: {too_large}. Nothing was changed")
-    name = rollout.green.model_name
-    if name and if_found(lambda: clients.sagemaker.describe_model(ModelName=name)) is None:
-        raise RolloutRefused(f"model_name={name!r}: there is no such SageMaker model. Nothing was changed")
+    _refuse_without_models(clients.sagemaker, rollout)
     for alarm in read_alarms(clients.cloudwatch, rollout.plan.alarms, None):
         harm = describe_harm([alarm], None)
         if harm:
             raise RolloutRefused(f"alarms={list(rollout.plan.alarms)!r}: {harm}. Nothing was changed")
+
+
+def _refuse_without_models(sagemaker: Any, rollout: Rollout) -> None:
+    """Blue's model is in the config that has both, green's may be made like it, and a rollback needs it: AWS lets one be deleted that
+    an endpoint still runs, and refuses every config that names it from then on.
+    """
+    name = rollout.green.model_name
+    if name and read_model(sagemaker, name) is None:
+        raise RolloutRefused(f"model_name={name!r}: there is no such SageMaker model. Nothing was changed")
+    blue = read_model(sagemaker, rollout.blue.model_name)
+    if blue is None:
+        raise RolloutRefused(
+            f"blue's model {rollout.blue.model_name} was deleted; endpoint {rollout.blue_endpoint_name} serves on without it, but no "
+            "config can name it any more, so there would be no way back. Create a model of that name as it was, or update the endpoint "
+            "to a config whose model exists. Nothing was changed"
+        )
+    if rollout.green.is_made_by_rollout:
+        refuse_unlike(sagemaker, blue, rollout.green)

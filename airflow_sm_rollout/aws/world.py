@@ -7,13 +7,11 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from airflow_sm_rollout.aws import cloudwatch
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.control import read_control
-from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, meaning_of
+from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, if_found, meaning_of
 from airflow_sm_rollout.aws.live import read_live_name, read_pointer
 from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.record import read_record
@@ -138,16 +136,6 @@ def _variant(described: dict[str, Any]) -> Variant:
         current_count=current_count,
         desired_count=described.get("DesiredInstanceCount", current_count),
     )
-
-
-def if_found(call: Callable[[], Any]) -> Any | None:
-    """A describe call's answer; ``None``: AWS says there is no such thing."""
-    try:
-        return call()
-    except ClientError as error:
-        if meaning_of(error) is Meaning.GONE:
-            return None
-        raise
 
 
 @contextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 import botocore.session
 from botocore.exceptions import ClientError
 from botocore.model import OperationModel, ServiceModel
 
 from airflow_sm_rollout.aws.iam import EXTRAS, GRANTS
+from airflow_sm_rollout.sandbox.wire import Call
+from convergence.lab import Lab
 
 # Which service's model has a call that an IAM action of another name allows.
 RUNTIME = {"InvokeEndpoint": "sagemaker-runtime"}
@@ -32,3 +35,14 @@ def calls_of_rollouts() -> Iterator[OperationModel]:
     for action in sorted({"s3:GetObject", *(action for grant in grants for action in grant.actions)}):
         service, operation = action.split(":")
         yield service_model(RUNTIME.get(operation, service)).operation_model(operation)
+
+
+def change_answers(lab: Lab, operation: str, change: Callable[[Any], Any]) -> None:
+    """Let AWS answer something else: ``change`` takes the sandbox's answer to an operation, and gives the one to be sent."""
+    carry_out = lab.sandbox.carry_out
+
+    def changed(call: Call) -> dict[str, Any]:
+        answered = carry_out(call)
+        return change(answered) if call.operation == operation else answered
+
+    lab.sandbox.carry_out = changed  # type: ignore[method-assign]

@@ -230,6 +230,8 @@ class Lab:
         for variant in endpoint.get("ProductionVariants", []):
             for image in variant.get("DeployedImages", []):
                 image.pop("ResolutionTime")  # when this fleet was launched
+        # Where nothing is said there is none: blue's config is from before AWS made it the default.
+        endpoint["MetricsConfig"] = {"EnableDetailedObservability": False, **endpoint.get("MetricsConfig", {})}
         return endpoint
 
     @property
