@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import venv
 from datetime import datetime, timezone
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 
 from airflow_sm_rollout.airflow_versions import as_stored, read_dags
 from airflow_sm_rollout.aws.clients import Clients
@@ -20,6 +23,7 @@ from airflow_sm_rollout.aws.record import write_record
 from airflow_sm_rollout.cli import main
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.rollout import Green, Plan
+from airflow_sm_rollout.demo.settings import SETTINGS
 from airflow_sm_rollout.pytest_plugin import SageMakerSandbox, sagemaker_sandbox, sagemaker_sandbox_speed
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +41,38 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 def test_there_is_no_block_of_a_kind_that_is_not_run() -> None:
     languages = {language for page in PAGES for language in re.findall(r"^```(\w*)$", page.read_text(), re.MULTILINE)}
-    assert languages - {""} == {"python", "sh"}
+    assert languages - {""} == {"python", "sh", "json", "yaml", "text"}
+
+
+@pytest.mark.parametrize("policy", [pytest.param(text, id=page) for page, text in blocks("json")])
+def test_every_policy_is_one_that_iam_can_read(policy: str) -> None:
+    """AWS's grammar: a version, and statements with an effect, an action and whom or what they are about."""
+    document = json.loads(policy)
+    assert document["Version"] == "2012-10-17"
+    for statement in document["Statement"]:
+        assert {"Effect", "Action"} < set(statement)
+        assert {"Resource", "Principal"} & set(statement)
+        assert re.fullmatch(r"\w+:\w+", statement["Action"])
+
+
+@pytest.mark.parametrize("values", [pytest.param(text, id=page) for page, text in blocks("yaml")])
+def test_every_setting_in_a_charts_values_is_one_that_we_recommend(values: str) -> None:
+    ours = {(each.section, each.option): each.value for each in SETTINGS}
+    told = {
+        (section, option): value
+        for section, each in yaml.safe_load(values)["config"].items()
+        for option, value in each.items()
+    }
+    assert told
+    assert told.items() <= ours.items()
+
+
+def test_the_requirements_for_mwaa_name_this_package_and_leave_its_constraints_alone() -> None:
+    """MWAA looks for these words anywhere in the file, comments included."""
+    [(page, requirements)] = blocks("text")
+    assert page == "mwaa.md"
+    assert requirements.splitlines()[-1] == "airflow-sm-rollout"
+    assert not re.search(r"-c |--constraint ", requirements)
 
 
 @pytest.mark.filterwarnings("default")
@@ -68,13 +103,30 @@ def in_progress(sagemaker_sandbox: SageMakerSandbox) -> None:
 
 
 @pytest.mark.usefixtures("in_progress")
-@pytest.mark.parametrize("commands", [pytest.param(text, id=page) for page, text in blocks("sh")])
+@pytest.mark.parametrize(
+    "commands", [pytest.param(text, id=page) for page, text in blocks("sh") if page != "install.md"]
+)
 def test_every_command_works(commands: str, capsys: pytest.CaptureFixture[str]) -> None:
     for command in commands.splitlines():
         words = re.findall(r'"[^"]*"|\S+', command)
         assert words[0] == "sm-rollout"
         assert main([word.strip('"') for word in words[1:]]) == 0, command
         assert capsys.readouterr().out, command
+
+
+def test_every_command_of_the_installation_works(tmp_path: Path) -> None:
+    """In an environment of its own. What the package needs is left out: Airflow is there where it is installed."""
+    venv.create(tmp_path, with_pip=True)
+    commands = [command for page, text in blocks("sh") if page == "install.md" for command in text.splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        words = [word.strip('"') for word in command.split()]
+        assert words[0] == "pip"
+        alone = ["--no-deps"] if words[1] == "install" else []
+        pip = [tmp_path / "bin" / "pip", *words[1:], *alone]
+        ran = subprocess.run(pip, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, (command, ran.stderr)
+        assert (tmp_path / "bin" / "sm-rollout").exists() == (words[1] == "install")
 
 
 def test_the_users_own_tests_pass_by_the_plugin_in_seconds(tmp_path: Path) -> None:
