@@ -29,6 +29,7 @@ from operators.dag_runs import run_dag
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+INSTALL = re.findall(r"^pip .+$", (ROOT / "docs" / "install.md").read_text(), re.MULTILINE)
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
 ONE_SCREEN_LINES = 90
@@ -48,10 +49,17 @@ def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
     assert [
         "make demo",
         "make test",
+        "pip install .",
         f"sm-rollout status {ENDPOINT}",
         f"sm-rollout rollback {ENDPOINT}",
         f"sm-rollout iam-policy {ENDPOINT}",
     ] == COMMANDS
+
+
+def test_the_installation_is_the_one_whose_page_is_tested() -> None:
+    """``tests/test_docs.py`` runs every command of that page."""
+    installed = [command for command in COMMANDS if command.startswith("pip ")]
+    assert installed == [INSTALL[0]]
 
 
 def make(*arguments: str, venv: Path) -> list[str]:
