@@ -52,3 +52,9 @@ def test_a_task_group_and_its_strategy_have_the_same_defaults(group: FunctionTyp
     of_group, of_plan = inspect.signature(group).parameters, inspect.signature(plan).parameters
     assert of_plan
     assert {name: of_group[name].default for name in of_plan} == {name: each.default for name, each in of_plan.items()}
+
+
+def test_the_command_line_tells_the_same_default_bake_times() -> None:
+    bakes = [inspect.signature(each).parameters["bake"].default for each in (strategy.canary, strategy.blue_green)]
+    canary, blue_green = (f"{bake.total_seconds():g}" for bake in bakes)
+    assert f"(default: {canary}, and {blue_green})" in (PACKAGE / "cli.py").read_text()
