@@ -13,6 +13,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import boto3
+import cfnlint.api
+import hcl2
 import pytest
 import yaml
 
@@ -41,7 +43,7 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 def test_there_is_no_block_of_a_kind_that_is_not_run() -> None:
     languages = {language for page in PAGES for language in re.findall(r"^```(\w*)$", page.read_text(), re.MULTILINE)}
-    assert languages - {""} == {"python", "sh", "json", "yaml", "text"}
+    assert languages - {""} == {"python", "sh", "json", "yaml", "hcl", "text"}
 
 
 @pytest.mark.parametrize("policy", [pytest.param(text, id=page) for page, text in blocks("json")])
@@ -55,7 +57,18 @@ def test_every_policy_is_one_that_iam_can_read(policy: str) -> None:
         assert re.fullmatch(r"\w+:\w+", statement["Action"])
 
 
-@pytest.mark.parametrize("values", [pytest.param(text, id=page) for page, text in blocks("yaml")])
+@pytest.mark.parametrize("text", [pytest.param(text, id=page) for page, text in blocks("hcl")])
+def test_every_terraform_snippet_is_one_that_a_parser_reads(text: str) -> None:
+    parsed = hcl2.loads(text)
+    assert parsed["resource"]
+
+
+def test_the_template_for_cloudformation_is_one_that_its_linter_accepts() -> None:
+    [template] = [text for page, text in blocks("yaml") if page == "infrastructure.md"]
+    assert [str(match) for match in cfnlint.api.lint(template, regions=["us-east-1"])] == []
+
+
+@pytest.mark.parametrize("values", [text for page, text in blocks("yaml") if page == "helm.md"])
 def test_every_setting_in_a_charts_values_is_one_that_we_recommend(values: str) -> None:
     ours = {(each.section, each.option): each.value for each in SETTINGS}
     told = {
