@@ -78,8 +78,8 @@ def make_trigger(clients: str, index: int) -> Any:
     """The trigger of a bake that lasts longer than the benchmark, and counts its looks."""
     from airflow_sm_rollout.aws.clients import Clients
     from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
-    from airflow_sm_rollout.core.watch.bake import Bake
-    from airflow_sm_rollout.triggers.bake import BakeTrigger, bake_to_dict, watched_to_dict
+    from airflow_sm_rollout.core.watch.watch import Watch, watch_to_dict
+    from airflow_sm_rollout.triggers.bake import BakeTrigger
 
     class Counted(BakeTrigger):
         looks = 0
@@ -95,14 +95,8 @@ def make_trigger(clients: str, index: int) -> Any:
     now = datetime.now(timezone.utc)
     blue = Blue("config", {}, "AllTraffic", 1.0, 1)
     rollout = Rollout(f"wine-{index}", "0badcafe", {}, now, blue, Green(model_name="wine-v2"), Plan())
-    bake = Bake(now, now + timedelta(hours=1), green_traffic_since=now, min_requests=0)
-    return Counted(
-        bake=bake_to_dict(bake),
-        alarms=[],
-        watched=watched_to_dict(rollout, judges_evidence=True),
-        poke_interval=1.0,
-        connection=_CONNECTION,
-    )
+    watch = Watch(now, now + timedelta(hours=1), now, 0, rollout=rollout, judges_evidence=True)
+    return Counted(watch=watch_to_dict(watch), poke_interval=1.0, connection=_CONNECTION)
 
 
 def own_clients() -> Any:

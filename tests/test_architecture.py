@@ -190,3 +190,32 @@ def test_the_provider_tells_airflow_its_name_and_version() -> None:
 def test_every_directory_with_modules_is_a_package() -> None:
     directories = {module.parent for module in MODULES}
     assert [str(directory) for directory in directories if not (directory / "__init__.py").exists()] == []
+
+
+def callers_of(name: str, *, within: Path = PACKAGE) -> set[str]:
+    """Modules of the package that name something, but for the one that defines it."""
+    found = set()
+    for module in sorted(within.rglob("*.py")):
+        tree = ast.parse(module.read_text())
+        defined = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        named |= {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        if name in named - defined:
+            found.add(module.relative_to(PACKAGE).as_posix())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("Course", {"core/watch/ledger.py"}),
+        ("compare", {"core/replay/history.py", "core/replay/replay.py"}),  # of what is past and over
+        ("fold", {"aws/watch.py"}),
+        ("get_metric_data", {"aws/metrics.py"}),
+    ],
+)
+def test_there_is_one_judge_and_one_reader_of_metrics(name: str, where: set[str]) -> None:
+    outside = {module for module in callers_of(name) if module.startswith(("sandbox/", "demo/"))}
+    assert callers_of(name) - outside == where

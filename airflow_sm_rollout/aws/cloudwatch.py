@@ -1,21 +1,18 @@
-"""CloudWatch: reads of alarms and metrics."""
+"""Reads CloudWatch's alarms, and deletes them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
-from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.observation import Alarm
 
 _NAMES_PER_CALL = 100  # DescribeAlarms' limit
 
 
 FlapsSeen = dict[tuple[str, datetime], "tuple[datetime, str] | None"]
-Figures = dict[datetime, float]
-"""A statistic by the start of its period, in UTC; a period that has no figure is not there."""
 
 
 def read_alarms(
@@ -78,61 +75,6 @@ def _reason_of(item: Mapping[str, Any]) -> str:
         return str(item["HistorySummary"])
 
 
-def count_requests(
-    cloudwatch: Any, dimensions: Mapping[str, str], period_seconds: int, start: datetime, end: datetime
-) -> float | None:
-    """Requests that a variant had, by the dimensions of its metrics; ``None``: no data."""
-    query = stat_query("requests", dimensions, "Invocations", "Sum", period_seconds)
-    values = read_figures(cloudwatch, [query], start, end)["requests"].values()
-    return sum(values) if values else None
-
-
 def delete_alarms(cloudwatch: Any, names: Iterable[str]) -> None:
     """Delete alarms; those that are not there are no error to AWS."""
     cloudwatch.delete_alarms(AlarmNames=list(names))
-
-
-def read_figures(
-    cloudwatch: Any, queries: Sequence[Mapping[str, Any]], start: datetime, end: datetime, *wanted: str
-) -> dict[str, Figures]:
-    """Statistics by the identifiers of their queries.
-
-    :param wanted: identifiers of those to be returned, where the others are only what metric math is made of; by default all.
-    :raises Passing: if CloudWatch could not give one of them just now, which it says in an answer that is otherwise a success.
-    """
-    found: dict[str, Figures] = {query["Id"]: {} for query in queries if not wanted or query["Id"] in wanted}
-    asked = [{**query, "ReturnData": query["Id"] in found} for query in queries]
-    pages = cloudwatch.get_paginator("get_metric_data").paginate(MetricDataQueries=asked, StartTime=start, EndTime=end)
-    for page in pages:
-        for result in page["MetricDataResults"]:
-            if result.get("StatusCode") == "InternalError":
-                raise Passing(
-                    f"CloudWatch could not give the figures of {result.get('Label') or result['Id']} just now"
-                )
-            found[result["Id"]].update(zip(map(_utc, result["Timestamps"]), result["Values"], strict=True))
-    return found
-
-
-def _utc(moment: datetime) -> datetime:
-    """boto3 gives times of this machine's zone; in the hour that is repeated when summer ends these equal no time of another zone
-    (PEP 495), so that no figure would be found.
-    """
-    return moment.astimezone(timezone.utc)
-
-
-def stat_query(
-    query_id: str,
-    dimensions: Mapping[str, str],
-    metric: str,
-    stat: str,
-    period_seconds: int,
-    namespace: str = "AWS/SageMaker",
-) -> dict[str, Any]:
-    """A MetricDataQuery of one metric, which returns nothing by itself."""
-    listed = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-    named = {"Namespace": namespace, "MetricName": metric, "Dimensions": listed}
-    return {
-        "Id": query_id,
-        "MetricStat": {"Metric": named, "Period": period_seconds, "Stat": stat},
-        "ReturnData": False,
-    }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_sm_rollout.aws.cloudwatch import Figures, read_figures, stat_query
+from airflow_sm_rollout.aws.metrics import Values, count_above, count_up_to, read_values, stat_query
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.plan.evidence import Thresholds
 from airflow_sm_rollout.core.replay.replay import Over, PastMinute
@@ -22,7 +23,7 @@ def read_thresholds(
 ) -> Thresholds | None:
     """A variant's p50, p95 and p99: medians of the minutes of that time; ``None``: no traffic."""
     queries = [stat_query(name, dimensions, "ModelLatency", name, _MINUTE) for name in ("p50", "p95", "p99")]
-    figures = read_figures(cloudwatch, queries, since, until)
+    figures = read_values(cloudwatch, queries, since, until)
     if not all(figures.values()):
         return None
     p50, p95, p99 = (round(statistics.median(figures[name].values())) for name in ("p50", "p95", "p99"))
@@ -40,9 +41,14 @@ def read_worst_errors(cloudwatch: Any, dimensions: Mapping[str, str], until: dat
     return max(((each.errors_4xx + each.errors_5xx) / each.requests for each in told), default=0.0)
 
 
-def read_periods(cloudwatch: Any, sources: Sources, now: datetime) -> list[Period]:
-    """What blue and green did since green first had traffic, period by period."""
-    return _periods(cloudwatch, sources, {"b": sources.blue, "g": sources.green}, final_until(now, sources.seconds))
+def read_periods(cloudwatch: Any, sources: Sources, now: datetime, after: datetime | None = None) -> list[Period]:
+    """What blue and green did since green first had traffic, period by period, as far as it is final.
+
+    :param after: only what came after that end of a period; ``None``: all.
+    """
+    variants = {"b": sources.blue, "g": sources.green}
+    new = replace(sources, since=after or sources.since)
+    return _periods(cloudwatch, new, variants, final_until(now, sources.seconds))
 
 
 def read_baseline(cloudwatch: Any, sources: Sources, until: datetime) -> list[Period]:
@@ -65,7 +71,7 @@ def read_past(
         return []
     sources = Sources(dimensions, {}, read_thresholds(cloudwatch, dimensions, start, end), start, _MINUTE)
     queries = _queries("b", dimensions, sources) + _slowed_queries(sources, slowdowns)
-    figures = read_figures(cloudwatch, queries, start, end)
+    figures = read_values(cloudwatch, queries, start, end)
     return [
         PastMinute(
             Period(at, _MINUTE, _sample(figures, "b", at), None),
@@ -89,7 +95,7 @@ def _periods(
     if end <= sources.since:
         return []
     queries = [query for mark, dimensions in variants.items() for query in _queries(mark, dimensions, sources)]
-    figures = read_figures(cloudwatch, queries, sources.since, end)
+    figures = read_values(cloudwatch, queries, sources.since, end)
     return [
         Period(start, sources.seconds, _sample(figures, "b", start), _sample(figures, "g", start))
         for start in _starts(sources.since, end, sources.seconds)
@@ -118,20 +124,7 @@ def _queries_over(
     ]
 
 
-def count_above(microseconds: float) -> str:
-    """CloudWatch's statistic for how many points are above a limit (a trimmed count's lower bound is exclusive).
-
-    What it is where none is, 0 or nothing, AWS does not say; so it is read beside :func:`count_up_to`. Where that is there, it is 0.
-    """
-    return f"TC({round(microseconds)}:)"
-
-
-def count_up_to(microseconds: float) -> str:
-    """CloudWatch's statistic for how many points are not above a limit."""
-    return f"TC(:{round(microseconds)})"
-
-
-def _sample(figures: Mapping[str, Figures], mark: str, start: datetime) -> Sample | None:
+def _sample(figures: Mapping[str, Values], mark: str, start: datetime) -> Sample | None:
     """A variant's figures of one period; ``None``: they are not there, or not complete."""
     requests, *errors = (figures.get(mark + name, {}).get(start) for name in ("n", "e5", "e4"))
     if requests == 0:
@@ -143,7 +136,7 @@ def _sample(figures: Mapping[str, Figures], mark: str, start: datetime) -> Sampl
     return Sample(round(requests), errors_5xx, errors_4xx, *_over(figures, mark, start, mark))
 
 
-def _over(figures: Mapping[str, Figures], mark: str, start: datetime, variant: str) -> Over:
+def _over(figures: Mapping[str, Values], mark: str, start: datetime, variant: str) -> Over:
     """Calls above the thresholds.
 
     :param variant: the mark of the figures of the variant whose calls these are.

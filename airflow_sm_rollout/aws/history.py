@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_sm_rollout.aws.cloudwatch import Figures, read_figures, stat_query
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods, read_thresholds
+from airflow_sm_rollout.aws.metrics import Values, read_values, stat_query
 from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.replay.history import Fleet, PastRollout
 from airflow_sm_rollout.core.watch.sources import THRESHOLDS_FROM, Sources
@@ -38,15 +38,15 @@ def list_fleets(cloudwatch: Any, endpoint_name: str) -> list[Fleet]:
 
 def read_calls(
     cloudwatch: Any, endpoint_name: str, fleets: Iterable[Fleet], since: datetime, until: datetime
-) -> dict[Fleet, Figures]:
+) -> dict[Fleet, Values]:
     """Each fleet's calls by the minute."""
-    calls: dict[Fleet, Figures] = {}
+    calls: dict[Fleet, Values] = {}
     for some in _batches(sorted(set(fleets))):
         queries = [
             stat_query(f"n{number}", fleet.dimensions(endpoint_name), "Invocations", "Sum", _MINUTE)
             for number, fleet in enumerate(some)
         ]
-        figures = read_figures(cloudwatch, queries, since, until)
+        figures = read_values(cloudwatch, queries, since, until)
         calls |= {fleet: figures[f"n{number}"] for number, fleet in enumerate(some)}
     return calls
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_sm_rollout.aws.cloudwatch import stat_query
-from airflow_sm_rollout.aws.evidence import count_above
+from airflow_sm_rollout.aws.metrics import count_above, stat_query
 from airflow_sm_rollout.core.plan.alarms import IN_A_ROW, TIMES_BLUES, AlarmDefaults
 from airflow_sm_rollout.core.rollout import Rollout
 

@@ -22,8 +22,9 @@ from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.plan.evidence import published_every
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
-from airflow_sm_rollout.core.watch.alarms import describe_harm
-from airflow_sm_rollout.core.watch.sources import THRESHOLDS_FROM, why_unprovable
+from airflow_sm_rollout.core.watch.policy import why_unprovable
+from airflow_sm_rollout.core.watch.ringing import describe_harm
+from airflow_sm_rollout.core.watch.sources import THRESHOLDS_FROM
 
 
 def plan_rollout(

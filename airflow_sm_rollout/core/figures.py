@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-_FINE = timedelta(hours=3)  # CloudWatch keeps periods below a minute that long
+from airflow_sm_rollout.core.watch.sources import FINE_KEPT
+
 _POINTS = 1080  # three hours of ten seconds: about 70 KB as JSON
 _SIDES = ("blue", "green", "shadow")
 
@@ -56,7 +57,7 @@ def choose_period(metric_period_seconds: int, start: datetime, end: datetime) ->
     Longer ones are whole minutes, as GetMetricData wants them after three hours.
     """
     span = (end - start).total_seconds()
-    if span <= _FINE.total_seconds() and span / metric_period_seconds <= _POINTS:
+    if span <= FINE_KEPT.total_seconds() and span / metric_period_seconds <= _POINTS:
         return metric_period_seconds
     return 60 * max(1, -int(-span // (60 * _POINTS)))
 

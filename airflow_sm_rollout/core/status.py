@@ -12,7 +12,7 @@ from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.orphans import describe_age, why_stale
 from airflow_sm_rollout.core.plan.strategy import Step
 from airflow_sm_rollout.core.rollout import Phase, Rollout
-from airflow_sm_rollout.core.watch.alarms import describe_harm
+from airflow_sm_rollout.core.watch.ringing import describe_harm
 
 _NEARLY = 0.01  # percent; weights are floats
 

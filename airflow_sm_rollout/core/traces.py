@@ -34,7 +34,10 @@ EVIDENCE = "evidence"
 FIGURES = "figures"
 """XCom key of the rollout's :class:`~airflow_sm_rollout.core.figures.Figures`."""
 
-KEYS = ("return_value", "reason", PLANNED, NOTE, DID, APPROVAL, EVIDENCE, FIGURES)
+WATCH = "watch"
+"""XCom key of what a bake watches and until when: :func:`~airflow_sm_rollout.core.watch.watch.watch_to_dict`."""
+
+KEYS = ("return_value", "reason", PLANNED, NOTE, DID, APPROVAL, EVIDENCE, FIGURES, WATCH)
 """All that a report is made of."""
 
 UNFINISHED = frozenset(

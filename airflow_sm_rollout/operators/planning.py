@@ -10,7 +10,7 @@ from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
-from airflow_sm_rollout.core.watch.sources import validate_proof
+from airflow_sm_rollout.core.watch.policy import validate_proof
 from airflow_sm_rollout.operators.base import RolloutTask, describe_owner, is_template, own_names, patiently
 from airflow_sm_rollout.operators.handle import read_frozen
 from airflow_sm_rollout.operators.judging import JudgingOperator

@@ -20,7 +20,8 @@ from airflow_sm_rollout.core.approval import (
 )
 from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, TaskTrace, Verdict, plain_xcom, verdicts_of
-from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
+from airflow_sm_rollout.core.watch.sources import judged_alarms
+from airflow_sm_rollout.core.watch.watch import watch_question, watch_to_dict
 from airflow_sm_rollout.operators.base import WaitingTask, failing_with_reason, left_by
 from airflow_sm_rollout.plugin.address import chart_path, group_name, tab_path
 
@@ -108,7 +109,7 @@ class QuestionOperator(WaitingTask, HITLOperator):
             until=until.isoformat(),
             approves_silence=self.gate.on_timeout == "approve",
             question=question,
-            watch=self._watch(planned, now, until),
+            watch=watch_to_dict(watch_question(planned, now, until)),
             poke_interval=self.poke_interval,
             connection=self.connection.as_dict(),
         )
@@ -164,28 +165,14 @@ class QuestionOperator(WaitingTask, HITLOperator):
 
     def _refuse_harm(self, context: Context, planned: Rollout) -> None:
         """Neither asked nor approved is what harms."""
-        from airflow_sm_rollout.aws.bake import Memory
+        from airflow_sm_rollout.aws.watch import Memory, look
         from airflow_sm_rollout.aws.world import utc_now
         from airflow_sm_rollout.triggers.approval import AGAINST
-        from airflow_sm_rollout.triggers.bake import look
 
         now = utc_now()
-        watch = self._watch(planned, now, now)
-        seen = look(self.connection.clients(), watch["bake"], watch["alarms"], watch["watched"], Memory())
-        judgement = seen.judgement
+        judgement = look(self.connection.clients(), watch_question(planned, now, now), now, Memory()).judgement
         if judgement.verdict in AGAINST:
             raise RolloutGaveUp(judgement.reason)
-
-    def _watch(self, planned: Rollout, now: datetime, until: datetime) -> dict[str, Any]:
-        from airflow_sm_rollout.core.watch.bake import Bake
-        from airflow_sm_rollout.triggers.approval import watch_until
-        from airflow_sm_rollout.triggers.bake import bake_to_dict, watched_to_dict
-
-        return {
-            "bake": bake_to_dict(Bake(now, watch_until(until), judged_since(planned), 0)),
-            "alarms": list(judged_alarms(planned)),
-            "watched": watched_to_dict(planned, judges_evidence=True),
-        }
 
     def _render_body(self, context: Context, planned: Rollout, until: datetime) -> str:
         from airflow_sm_rollout.aws.cloudwatch import read_alarms

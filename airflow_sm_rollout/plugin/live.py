@@ -8,16 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.report import Live
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.traces import settled_at
+from airflow_sm_rollout.core.traces import WATCH, settled_at
+from airflow_sm_rollout.core.watch.watch import last_watch
 from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.plugin.reads import Connection, Found
+
+if TYPE_CHECKING:
+    from airflow_sm_rollout.aws.watch import Memory
 
 FRESH_SECONDS = 4.0
 COMPARED_SECONDS = 30.0
@@ -111,23 +114,25 @@ def read_live(found: Found) -> Live:
     )
 
 
-_pasts: dict[str, list[Period]] = {}
+_memories: dict[str, Memory] = {}
 
 
 def read_compared(found: Found) -> Mapping[str, Any] | None:
-    """Green against blue by now, as JSON; ``None``: there is nothing to compare."""
-    from airflow_sm_rollout.aws.figures import read_comparison, read_past_of_blue
+    """Green against blue by now, as the bake that is under way, or was last, judges it; as JSON. ``None``: there is nothing to compare."""
     from airflow_sm_rollout.aws.record import read_record
+    from airflow_sm_rollout.aws.watch import Memory, look_at
     from airflow_sm_rollout.aws.world import utc_now
 
-    clients, key = clients_of(found.connection), found.rollout.rollout_id
+    clients, now = clients_of(found.connection), utc_now()
     record = read_record(clients.ssm, found.rollout.endpoint_name)
-    if record is None or record.rollout_id != key or record.plan.evidence.tolerances is None:
+    if record is None or record.rollout_id != found.rollout.rollout_id or record.plan.evidence.tolerances is None:
         return None
-    past = _pasts.get(key) or read_past_of_blue(clients, record, utc_now())
-    _keep(_pasts, key, past)
-    comparison = read_comparison(clients, record, past, utc_now())
-    return comparison.as_dict() if comparison else None
+    watch = last_watch([task.xcoms[WATCH] for task in found.tasks if task.xcoms.get(WATCH)], record, now)
+    key = f"{record.rollout_id} {watch.started_at}"
+    memory = _memories.get(key) or Memory()
+    _keep(_memories, key, memory)
+    comparison = look_at(clients, watch, now, memory).comparison
+    return comparison.as_dict() if comparison and comparison.judged_until else None
 
 
 def wish(found: Found, wished: Wish, by: str, note: str, owner: Mapping[str, str]) -> Control:

@@ -11,18 +11,19 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
-from airflow_sm_rollout.core.watch.bake import Bake
+from airflow_sm_rollout.core.traces import WATCH
 from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
 from airflow_sm_rollout.core.watch.verdict import Verdict
+from airflow_sm_rollout.core.watch.watch import Watch, watch_from_dict, watch_to_dict
 from airflow_sm_rollout.operators.base import WaitingTask, failing_with_reason, is_template, left_by
 from airflow_sm_rollout.operators.planning import parse_alarms
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sm_rollout.aws.bake import Look
     from airflow_sm_rollout.core.control import Control
     from airflow_sm_rollout.core.rollout import Rollout
+    from airflow_sm_rollout.core.watch.judge import Look
 
 
 NO_SENSOR = "It is no BaseSensorOperator of Airflow's"
@@ -90,7 +91,7 @@ class AlarmSensor(WaitingTask):
 
     def resume(self, context: Context, event: Any) -> dict[str, Any] | None:
         """Only in ``dag.test()``, which lets no trigger end its task: judge what the trigger has judged."""
-        return self._watch(context, left_by(context, self.task_id, "bake"))
+        return self._look_on(context, watch_from_dict(left_by(context, self.task_id, WATCH)))
 
     def _begin(self, context: Context) -> dict[str, Any] | None:
         from airflow_sm_rollout.triggers.bake import BakeTrigger
@@ -106,12 +107,14 @@ class AlarmSensor(WaitingTask):
             self.log.info("The plan has no step %s: nothing to watch", self.step)
             return None
         watch = self._plan_watch(planned, duration)
-        context["ti"].xcom_push(key="bake", value=watch)
-        self.log.info("Watching %s for %s", ", ".join(watch["alarms"]) or "no alarm", duration)
+        context["ti"].xcom_push(key=WATCH, value=watch_to_dict(watch))
+        self.log.info("Watching %s for %s", ", ".join(watch.alarms) or "no alarm", duration)
         if self.deferrable and duration >= SHORTEST_DEFERRAL:
-            trigger = BakeTrigger(**watch, poke_interval=self.poke_interval, connection=self.connection.as_dict())
+            trigger = BakeTrigger(
+                watch=watch_to_dict(watch), poke_interval=self.poke_interval, connection=self.connection.as_dict()
+            )
             self.defer(trigger=trigger, method_name="resume")
-        return self._watch(context, watch)
+        return self._look_on(context, watch)
 
     def _duration(self, planned: Rollout | None) -> timedelta | None:
         if self.duration is not None:
@@ -119,39 +122,38 @@ class AlarmSensor(WaitingTask):
         step = planned.step(self.step or 0) if planned else None
         return step.bake if step else None
 
-    def _plan_watch(self, planned: Rollout | None, duration: timedelta) -> dict[str, Any]:
-        """The watch as JSON: what the trigger takes, and a person reads."""
+    def _plan_watch(self, planned: Rollout | None, duration: timedelta) -> Watch:
         from airflow_sm_rollout.aws.world import utc_now
-        from airflow_sm_rollout.triggers.bake import bake_to_dict, watched_to_dict
 
-        now = utc_now()
-        alarms = list(parse_alarms(self.alarms))
+        now, alarms = utc_now(), parse_alarms(self.alarms)
         if planned is None:
             if not alarms:
                 raise PlanError("alarms", self.alarms, "names of alarms: nobody would be watching")
-            bake = Bake(now, now + duration, None, 0)
-            return {"bake": bake_to_dict(bake), "alarms": alarms, "watched": None}
-        alarms += [name for name in judged_alarms(planned) if name not in alarms]
+            return Watch(now, now + duration, None, 0, alarms=alarms)
         step = planned.step(self.step) if self.step is not None else None
-        return {
-            "bake": bake_to_dict(self._bake(planned, duration, now)),
-            "alarms": alarms,
-            "watched": watched_to_dict(
-                planned, judges_evidence=self.judges_evidence, share=step.share if step else None
-            ),
-        }
+        paused = self._paused(planned, now)
+        return Watch(
+            started_at=now,
+            ends_at=now + duration if self.step is None else planned.bake_end(self.step, now, paused),
+            green_traffic_since=judged_since(planned),
+            min_requests=self.min_requests if self.min_requests is not None else self.planned_min_requests(planned),
+            paused_before=paused,
+            alarms=tuple(dict.fromkeys((*alarms, *judged_alarms(planned)))),
+            rollout=planned,
+            judges_evidence=self.judges_evidence,
+            share=step.share if step else None,
+            **self.watch_options(planned),
+        )
 
-    def _bake(self, planned: Rollout, duration: timedelta, now: datetime) -> Bake:
+    def _paused(self, planned: Rollout, now: datetime) -> timedelta:
+        """How long the rollout has been paused so far."""
         from airflow_sm_rollout.aws.control import read_control
 
         def read() -> Control | None:
             return read_control(self.connection.clients().ssm, planned.endpoint_name, planned.rollout_id)
 
         control = self.read_patiently("could not read what is wished of the rollout", read)
-        paused = control.paused(now) if control else timedelta()
-        ends_at = now + duration if self.step is None else planned.bake_end(self.step, now, paused)
-        enough = self.min_requests if self.min_requests is not None else self.planned_min_requests(planned)
-        return Bake(now, ends_at, judged_since(planned), enough, paused, **self.bake_options(planned))
+        return control.paused(now) if control else timedelta()
 
     def planned_min_requests(self, planned: Rollout) -> int:
         """Requests that green must have had in a bake, where this task does not say; without any it can't be compared with blue."""
@@ -159,18 +161,16 @@ class AlarmSensor(WaitingTask):
             return planned.plan.default_alarms.min_requests
         return 1 if self.judges_evidence and planned.plan.evidence.tolerances else 0
 
-    def bake_options(self, planned: Rollout) -> dict[str, Any]:
-        """What else decides about the bake's end: members of :class:`~airflow_sm_rollout.core.watch.bake.Bake`."""
+    def watch_options(self, planned: Rollout) -> dict[str, Any]:
+        """What else decides about the bake's end: members of :class:`~airflow_sm_rollout.core.watch.watch.Watch`."""
         return {}
 
-    def _watch(self, context: Context, watch: dict[str, Any]) -> dict[str, Any]:
-        from airflow_sm_rollout.aws.bake import Memory
-        from airflow_sm_rollout.triggers.bake import look
+    def _look_on(self, context: Context, watch: Watch) -> dict[str, Any]:
+        from airflow_sm_rollout.aws.watch import Memory, look
+        from airflow_sm_rollout.aws.world import utc_now
 
         clients, memory = self.connection.clients(), Memory()
-        while (
-            seen := look(clients, watch["bake"], watch["alarms"], watch["watched"], memory)
-        ).judgement.verdict is Verdict.WATCHING:
+        while (seen := look(clients, watch, utc_now(), memory)).judgement.verdict is Verdict.WATCHING:
             self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
             time.sleep(self.poke_interval)
         return self._end(context, seen)

@@ -38,7 +38,7 @@ class BakeSensor(AlarmSensor):
         limit = planned.plan.evidence.limits.min_requests
         return limit if limit is not None else super().planned_min_requests(planned)
 
-    def bake_options(self, planned: Rollout) -> dict[str, Any]:
+    def watch_options(self, planned: Rollout) -> dict[str, Any]:
         evidence = planned.plan.evidence
         return {
             "extension": evidence.extension,

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail, update_hitl_detail_response
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_sm_rollout.aws.bake import Memory
 from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.watch import Memory
 from airflow_sm_rollout.aws.world import utc_now
 from airflow_sm_rollout.core.approval import APPROVE, REJECT, describe_silence
 from airflow_sm_rollout.core.traces import APPROVAL
 from airflow_sm_rollout.core.watch.verdict import Verdict
-from airflow_sm_rollout.triggers.bake import look
+from airflow_sm_rollout.triggers.bake import look_by
 from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger, in_thread
 
 AGAINST = frozenset({Verdict.HARMFUL, Verdict.ABORTED, Verdict.INCONCLUSIVE})
@@ -33,7 +33,7 @@ class ApprovalTrigger(RolloutTrigger):
     :param until: when the question closes, ISO 8601.
     :param approves_silence: whether no answer counts as approval.
     :param question: the XCom :data:`~airflow_sm_rollout.core.traces.APPROVAL` as it is without an answer.
-    :param watch: ``bake``, ``alarms`` and ``watched`` as :class:`~.bake.BakeTrigger` has them; the bake must not end before the question.
+    :param watch: as for :class:`~.bake.BakeTrigger`; it must not end before the question.
     """
 
     def __init__(
@@ -83,8 +83,7 @@ class ApprovalTrigger(RolloutTrigger):
 
     def _look(self, clients: Clients, memory: Memory) -> str:
         """The reason not to wait any longer, or nothing."""
-        watch = self.watch
-        judgement = look(clients, watch["bake"], watch["alarms"], watch["watched"], memory).judgement
+        judgement = look_by(clients, self.watch, memory).judgement
         if judgement.verdict not in AGAINST:
             return ""
         self.log.info("%s: %s", judgement.verdict.value, judgement.reason)
@@ -110,8 +109,3 @@ class ApprovalTrigger(RolloutTrigger):
     def _answered(self, answer: str, note: str) -> dict[str, Any]:
         at = utc_now().isoformat(timespec="seconds")
         return {**self.question, "answer": answer, "at": at, "note": note}
-
-
-def watch_until(until: datetime) -> datetime:
-    """When a watch has to end that lasts as long as a question: never before it."""
-    return until + timedelta(days=1)

@@ -14,7 +14,7 @@ from airflow_sm_rollout.core.control import Control, Wish, next_control
 from airflow_sm_rollout.core.goals import GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.plan.strategy import Strategy, linear
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.watch.bake import Bake
+from airflow_sm_rollout.core.watch.watch import Watch
 from airflow_sm_rollout.sandbox.timings import Timings
 from convergence.lab import CALL_SECONDS, ENDPOINT, Lab
 
@@ -60,7 +60,7 @@ class LinearLab(Lab):
         begun, record = self.now(), self.record()
         control = read_control(self.clients.ssm, ENDPOINT, record.rollout_id)
         paused = control.paused(begun) if control else timedelta()
-        bake = Bake(begun, record.bake_end(index, begun, paused), record.green_traffic_since, 0, paused)
+        bake = Watch(begun, record.bake_end(index, begun, paused), record.green_traffic_since, 0, paused)
         if pause:
             self.wish(Wish.PAUSE)
             self.pass_time(pause.total_seconds())

@@ -9,18 +9,19 @@ from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.observation import Alarm
 from airflow_sm_rollout.core.plan.evidence import WHEN_INCONCLUSIVE
-from airflow_sm_rollout.core.watch.bake import Bake, Seen, judge_bake
+from airflow_sm_rollout.core.watch.judge import Signs, conclude
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.watch.watch import Watch
 
 START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 END = START + timedelta(minutes=10)
 SHIFTED = START - timedelta(minutes=1)
-BAKE = Bake(START, END, SHIFTED, min_requests=20)
+BAKE = Watch(START, END, SHIFTED, min_requests=20)
 QUIET = Alarm("errors", "OK", "2.1 % <= 5 %", START - timedelta(minutes=5))
 
 
 def judge(*alarms: Alarm, requests: float | None = 100, now: datetime = END) -> tuple[Verdict, str]:
-    judgement = judge_bake(BAKE, Seen(alarms, requests), now)
+    judgement = conclude(BAKE, Signs(alarms, requests), now)
     return judgement.verdict, judgement.reason
 
 
@@ -32,7 +33,7 @@ def test_a_healthy_bake_tells_what_was_watched_and_how_much_of_it() -> None:
     slow = Judgement(Verdict.HEALTHY, "Green did well.")
     assert judge(QUIET, requests=1_234_567)[1] == "alarm errors quiet to the end of the bake, 1,234,567 requests"
     assert judge(requests=20)[1] == "no harm seen (no alarm is watched) to the end of the bake, 20 requests"
-    both = judge_bake(BAKE, Seen([QUIET], 30, judgements=[slow, slow]), END).reason
+    both = conclude(BAKE, Signs([QUIET], 30, judgements=[slow, slow]), END).reason
     assert both == "alarm errors quiet to the end of the bake, 30 requests; Green did well; Green did well"
 
 
@@ -106,7 +107,7 @@ def test_only_what_is_quiet_to_the_end_is_ever_healthy(alarms: list[Alarm], requ
 
 def judged(*judgements: Judgement, now: datetime = END, is_proven: bool = False, **changes: object) -> Judgement:
     bake = replace(BAKE, **changes)  # type: ignore[arg-type]
-    return judge_bake(bake, Seen([QUIET], 100, None, judgements, is_proven), now)
+    return conclude(bake, Signs([QUIET], 100, None, judgements, is_proven), now)
 
 
 UNSURE = Judgement(Verdict.INCONCLUSIVE, "refusals: there are no figures")

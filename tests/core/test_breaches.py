@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -14,17 +16,16 @@ from airflow_sm_rollout.core.comparison.dispersion import Dispersion
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.watch.breaches import (
-    Counts,
-    Series,
-    judge_limits,
-    log_evidence,
+    KpiLimit,
+    ShareLimit,
+    limit_errors,
+    limit_slow_calls,
     scatter_of_errors,
     scatter_of_slow_calls,
 )
 from airflow_sm_rollout.core.watch.verdict import Verdict
 
 REFUSED = {"m": Metric("Shop", "Refused")}
-NO_CALLS = Counts()
 INDEPENDENT = Dispersion(1.0, 0.0)
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
@@ -37,15 +38,51 @@ def history(*minutes: tuple[int, int]) -> list[Period]:
     ]
 
 
+@dataclass(frozen=True)
+class Counts:
+    """Green's calls period by period, and how many of them are events."""
+
+    errors: tuple[tuple[int, int], ...] = ()
+    slow: tuple[tuple[int, int], ...] = ()
+    slow_gap: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A KPI's values period by period."""
+
+    green: tuple[float | None, ...]
+    blue: tuple[float | None, ...] | None = None
+
+
+NO_CALLS = Counts()
+
+
 def judge(
     limits: Limits,
     counts: Counts = NO_CALLS,
     *series: Series,
     is_over: bool = False,
-    baseline: list[Period] | None = None,
+    baseline: Sequence[Period] = (),
 ) -> tuple[Verdict, str]:
-    [judgement] = judge_limits(limits, counts, series, baseline or [], is_over=is_over)
+    """The one limit's judgement."""
+    if limits.max_error_rate is not None:
+        judgement = fold(limit_errors(limits.max_error_rate, baseline, 60), counts.errors).judge()
+    elif limits.max_p99_ms is not None:
+        judgement = fold(limit_slow_calls(limits.max_p99_ms, baseline, 60), counts.slow).judge(counts.slow_gap)
+    else:
+        [kpi], [values] = limits.kpis, series
+        judged = KpiLimit(kpi)
+        for green, blue in zip(values.green, values.blue or [None] * len(values.green), strict=True):
+            judged.take(green, blue)
+        judgement = judged.judge(is_over=is_over)
     return judgement.verdict, judgement.reason
+
+
+def fold(limit: ShareLimit, counts: Iterable[tuple[int, int]]) -> ShareLimit:
+    for calls, events in counts:
+        limit.take(calls, events)
+    return limit
 
 
 def errors(*counts: tuple[int, int]) -> Counts:
@@ -116,7 +153,7 @@ def bunched(calls: int, size: int, limit: float) -> list[tuple[float, int]]:
 def expectation(calls: int, size: int, limit: float, dispersion: Dispersion) -> float:
     """Of the evidence against a green that is just at its limit."""
     return sum(
-        chance * math.exp(next(log_evidence([(calls, events)], limit, dispersion, 1.0)))
+        chance * math.exp(fold(ShareLimit("", limit, "", dispersion, 60), [(calls, events)]).log_evidence)
         for chance, events in bunched(calls, size, limit)
     )
 
@@ -149,7 +186,7 @@ def test_a_green_at_its_limit_whose_clients_retry_as_blues_did_is_hardly_ever_ca
         baseline = history(*[minute(600) for _ in range(60)])
         counts = errors(*[minute(60) for _ in range(30)])
         for knows in called:
-            found, _ = judge(Limits(max_error_rate=0.02), counts, baseline=baseline if knows else None)
+            found, _ = judge(Limits(max_error_rate=0.02), counts, baseline=baseline if knows else ())
             called[knows] += found is Verdict.HARMFUL
     assert called[True] <= 1
     assert called[False] >= 10

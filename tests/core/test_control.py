@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from airflow_sm_rollout.core.control import Control, Wish, control_from_json, control_to_json, next_control
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.observation import Alarm
-from airflow_sm_rollout.core.watch.bake import Bake, Seen, judge_bake
+from airflow_sm_rollout.core.watch.judge import Signs, conclude
 from airflow_sm_rollout.core.watch.verdict import Verdict
+from airflow_sm_rollout.core.watch.watch import Watch
 
 START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
@@ -53,8 +54,8 @@ def test_only_a_pause_is_resumed_and_nothing_follows_an_abort() -> None:
 
 
 def judge(minute: float, control: Control | None, *alarms: Alarm) -> tuple[Verdict, str]:
-    bake = Bake(START, START + timedelta(minutes=10), START, min_requests=0)
-    judgement = judge_bake(bake, Seen(alarms, 100, control), START + timedelta(minutes=minute))
+    watch = Watch(START, START + timedelta(minutes=10), START, min_requests=0)
+    judgement = conclude(watch, Signs(alarms, 100, control), START + timedelta(minutes=minute))
     return judgement.verdict, judgement.reason
 
 

@@ -10,15 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
-from airflow_sm_rollout.core.watch.coverage import describe_gap, describe_gaps, with_idle
+from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage, with_idle
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 SOME, IDLE, TIMED = Sample(9, 1, 0), Sample(0, 0, 0, 0, 0, 0), Sample(9, 1, 0, 4, 1, 0)
 
 
+def fold(what: str, figures: Iterable[tuple[datetime, bool | None]], seconds: int) -> str:
+    coverage = Coverage(what, seconds)
+    for start, is_there in figures:
+        coverage.take(start, is_there)
+    return coverage.describe_gap()
+
+
 def gap(there: Iterable[bool], seconds: int = 60) -> str:
     figures = [(NOON + timedelta(seconds=number * seconds), each) for number, each in enumerate(there)]
-    return describe_gap("figures of green", figures, seconds)
+    return fold("figures of green", figures, seconds)
 
 
 def minutes(text: str, seconds: int = 60) -> str:
@@ -67,7 +74,13 @@ def test_further_figures_never_open_a_gap(there: list[bool], seconds: int) -> No
 
 
 def gaps(periods: list[Period], since: datetime, *, is_compared: bool, by_latency: bool = False) -> str:
-    return describe_gaps(periods, since, is_compared=is_compared, by_latency=by_latency)
+    green, blue = VariantCoverage("green", 60), VariantCoverage("blue", 60)
+    for period in periods:
+        if period.start >= since:
+            green.take(period.start, period.green)
+            blue.take(period.start, period.blue)
+    gap = green.describe_gap(by_latency=is_compared and by_latency)
+    return gap or (blue.describe_gap(by_latency=by_latency) if is_compared else "")
 
 
 def bake(green: str, blue: str) -> list[Period]:
@@ -102,7 +115,7 @@ def test_a_latency_is_missing_only_where_there_was_a_call_and_idle_seconds_hide_
 def by_ten_seconds(*bake: list[bool | None]) -> str:
     marks = [mark for minute in bake for mark in minute]
     figures = [(NOON + timedelta(seconds=10 * number), mark) for number, mark in enumerate(marks)]
-    return describe_gap("latencies", figures, 10)
+    return fold("latencies", figures, 10)
 
 
 def test_minutes_without_calls_are_no_gap() -> None:

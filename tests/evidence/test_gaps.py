@@ -9,18 +9,18 @@ from typing import Any, ClassVar
 
 import pytest
 
-from airflow_sm_rollout.aws.bake import Memory, Watched, look_at_bake
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.watch import Memory, look_at
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.goals import GreenDeployed, GreenShadowed, GreenShare
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.plan.strategy import Strategy, canary
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
-from airflow_sm_rollout.core.watch.bake import Bake
 from airflow_sm_rollout.core.watch.sources import judged_since
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.watch.watch import Watch
 from convergence.guardrails_lab import CANARY_BAKES_AT, GuardrailsLab
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
 from convergence.live_lab import LiveLab
@@ -41,7 +41,7 @@ def silence(lab: Lab, dimensions: Mapping[str, str]) -> None:
     lab.sandbox.cloudwatch.record = heard  # type: ignore[method-assign]
 
 
-class Watch:
+class Baking:
     """A bake of ten minutes on a lab, of a green that has hardly any calls.
 
     :param share: green's as planned.
@@ -53,32 +53,32 @@ class Watch:
         self.lab, self.share = lab, share
         self.rollout: Rollout = replace(rollout, plan=replace(rollout.plan, evidence=Evidence(**options)))
         lab.pass_time(10)
-        self.bake = Bake(lab.now(), lab.now() + timedelta(minutes=10), judged_since(rollout), min_requests=0)
+        self.bake = Watch(lab.now(), lab.now() + timedelta(minutes=10), judged_since(rollout), min_requests=0)
 
     def judge(self) -> Judgement:
-        watched = Watched(self.rollout, judges_evidence=True, share=self.share)
-        return look_at_bake(self.lab.clients, self.bake, [USER_ALARM], watched, self.lab.now(), Memory()).judgement
+        watch = replace(self.bake, alarms=(USER_ALARM,), rollout=self.rollout, judges_evidence=True, share=self.share)
+        return look_at(self.lab.clients, watch, self.lab.now(), Memory()).judgement
 
 
-def variants(share: float | None, **options: Any) -> Watch:
+def variants(share: float | None, **options: Any) -> Baking:
     lab = Lab()
     lab.run(until=6 if share == 100 else 2)
-    return Watch(lab, share, **options)
+    return Baking(lab, share, **options)
 
 
-def endpoints(share: float | None = 100.0, **options: Any) -> Watch:
+def endpoints(share: float | None = 100.0, **options: Any) -> Baking:
     lab = LiveLab()
     lab.run(until=2)
-    return Watch(lab, share, **options)
+    return Baking(lab, share, **options)
 
 
-def shadow(share: float | None = None, **options: Any) -> Watch:
+def shadow(share: float | None = None, **options: Any) -> Baking:
     lab = Lab()
     lab.reach(GreenShadowed(lab.plan(), 50))
-    return Watch(lab, share, **options)
+    return Baking(lab, share, **options)
 
 
-def dimensions_of(watch: Watch, whose: str) -> Mapping[str, str]:
+def dimensions_of(watch: Baking, whose: str) -> Mapping[str, str]:
     if whose == "shadow":
         return {"EndpointName": ENDPOINT, "VariantName": watch.lab.names.shadow}
     return watch.rollout.green_dimensions if whose == "green" else watch.rollout.blue_dimensions
@@ -105,7 +105,7 @@ def dimensions_of(watch: Watch, whose: str) -> Mapping[str, str]:
 def test_a_bake_whose_figures_have_stopped_is_not_healthy(
     watch: Any, whose: str, told: str, minutes_of_silence: float
 ) -> None:
-    watched: Watch = watch()
+    watched: Baking = watch()
     watched.lab.pass_time((10 - minutes_of_silence) * MINUTES)
     silence(watched.lab, dimensions_of(watched, whose))
     stopped_at = watched.lab.now()
@@ -142,7 +142,7 @@ def test_a_rollout_under_traffic_is_healthy_at_each_step_by_all_that_may_be_watc
     lab.reach(GreenDeployed(lab.plan()))
     for share in shares:
         lab.reach(GreenShare(share))
-        watched = Watch(lab, share, limits=Limits(max_error_rate=0.05, max_p99_ms=60_000))
+        watched = Baking(lab, share, limits=Limits(max_error_rate=0.05, max_p99_ms=60_000))
         assert watched.rollout.thresholds is not None
         call(lab, minutes=10)
         judgement = watched.judge()
@@ -222,7 +222,7 @@ def test_sagemakers_own_shift_is_watched_by_fleet_and_an_idle_fleet_is_not_silen
     lab = LongGuardrailsLab()
     lab.run(until=3)
     lab.let_pass(CANARY_BAKES_AT)
-    watched = Watch(lab, None)
+    watched = Baking(lab, None)
     lab.let_pass(5 * MINUTES)
     if whose in {"green", "blue"}:
         silence(lab, dimensions_of(watched, whose))

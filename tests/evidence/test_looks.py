@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_rollout.aws.bake import Look, Memory, Watched, look_at_bake
 from airflow_sm_rollout.aws.control import write_control
 from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.watch import Memory, look, look_at
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.goals import GreenShadowed
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
@@ -18,11 +18,12 @@ from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.watch.bake import Bake
-from airflow_sm_rollout.core.watch.sources import final_until, judged_alarms, tolerances_in
+from airflow_sm_rollout.core.watch.judge import Look
+from airflow_sm_rollout.core.watch.policy import tolerances_in
+from airflow_sm_rollout.core.watch.sources import final_until, judged_alarms
 from airflow_sm_rollout.core.watch.verdict import Verdict
+from airflow_sm_rollout.core.watch.watch import Watch
 from airflow_sm_rollout.sandbox.faults import Fault
-from airflow_sm_rollout.triggers.bake import bake_to_dict, look, watched_to_dict
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
 from evidence.published import publish
 
@@ -38,7 +39,7 @@ class BakingLab(Lab):
         rollout = read_record(self.clients.ssm, ENDPOINT)
         assert rollout is not None
         self.rollout: Rollout = replace(rollout, plan=replace(rollout.plan, evidence=Evidence(**options)))
-        self.bake = Bake(self.now(), self.now() + timedelta(minutes=10), rollout.green_traffic_since, 20)
+        self.bake = Watch(self.now(), self.now() + timedelta(minutes=10), rollout.green_traffic_since, 20)
         self.memory = Memory()
         self.share: float | None = None
 
@@ -50,9 +51,13 @@ class BakingLab(Lab):
             publish(self.sandbox, self.rollout.green_dimensions, at, **green)
         self.pass_time(10 * periods + 20)
 
+    @property
+    def asked(self) -> Watch:
+        evidence = {"alarms": (USER_ALARM,), "judges_evidence": True}
+        return replace(self.bake, rollout=self.rollout, share=self.share, **evidence)
+
     def look(self) -> Look:
-        watched = Watched(self.rollout, judges_evidence=True, share=self.share)
-        return look_at_bake(self.clients, self.bake, [USER_ALARM], watched, self.now(), self.memory)
+        return look_at(self.clients, self.asked, self.now(), self.memory)
 
 
 def test_the_mixed_config_publishes_metrics_every_ten_seconds() -> None:
@@ -67,20 +72,20 @@ def test_the_mixed_config_publishes_metrics_every_ten_seconds() -> None:
 def test_a_limit_that_is_proven_to_be_exceeded_ends_a_bake_at_once() -> None:
     lab = BakingLab(limits=Limits(max_error_rate=0.05), tolerances=None)
     lab.serve(2, blue={"requests": 90}, green={"requests": 10, "e4": 4})
-    look = lab.look()
-    assert look.judgement.verdict is Verdict.HARMFUL
-    assert "8 of green's 20 calls (40 %) were answered with an error" in look.judgement.reason
-    assert look.comparison is None
+    seen = lab.look()
+    assert seen.judgement.verdict is Verdict.HARMFUL
+    assert "8 of green's 20 calls (40 %) were answered with an error" in seen.judgement.reason
+    assert seen.comparison is None
 
 
 def test_a_model_that_fails_every_call_is_proven_harmful_by_the_comparison_within_two_periods() -> None:
     lab = BakingLab(tolerances=STRICT)
     lab.serve(2, blue={"requests": 90}, green={"requests": 10, "e5": 10})
-    look = lab.look()
-    assert look.judgement.verdict is Verdict.HARMFUL
-    assert look.comparison is not None
-    assert look.comparison.culprit == "errors_5xx"
-    assert look.judgement.reason == look.comparison.sentence
+    seen = lab.look()
+    assert seen.judgement.verdict is Verdict.HARMFUL
+    assert seen.comparison is not None
+    assert seen.comparison.culprit == "errors_5xx"
+    assert seen.judgement.reason == seen.comparison.sentence
 
 
 @pytest.mark.parametrize(("require_proof", "verdict"), [(True, Verdict.INCONCLUSIVE), (False, Verdict.HEALTHY)])
@@ -175,12 +180,12 @@ def test_a_shadow_is_judged_by_what_it_did_with_the_copies() -> None:
         publish(lab.sandbox, shadow, lab.now(), requests=45, e5=45)
         lab.pass_time(10)
     lab.pass_time(20)
-    bake = Bake(lab.now(), lab.now() + timedelta(minutes=10), rollout.shadow_since, 20)
-    watched = Watched(rollout, judges_evidence=True)
-    look = look_at_bake(lab.clients, bake, judged_alarms(rollout), watched, lab.now(), Memory())
+    ends_at, asked = lab.now() + timedelta(minutes=10), {"rollout": rollout, "judges_evidence": True}
+    watch = Watch(lab.now(), ends_at, rollout.shadow_since, 20, alarms=judged_alarms(rollout), **asked)
+    seen = look_at(lab.clients, watch, lab.now(), Memory())
     assert judged_alarms(rollout) == (USER_ALARM,)
-    assert look.judgement.verdict is Verdict.HARMFUL
-    assert "Green failed" in look.judgement.reason
+    assert seen.judgement.verdict is Verdict.HARMFUL
+    assert "Green failed" in seen.judgement.reason
 
 
 def test_too_little_traffic_at_the_end_is_inconclusive_and_enough_is_not() -> None:
@@ -188,7 +193,7 @@ def test_too_little_traffic_at_the_end_is_inconclusive_and_enough_is_not() -> No
     lab.serve(1, blue={"requests": 90}, green={"requests": 19})
     lab.pass_time(600)
     assert lab.look().judgement.verdict is Verdict.INCONCLUSIVE
-    publish(lab.sandbox, lab.rollout.green_dimensions, lab.now() - timedelta(seconds=30), requests=1)
+    publish(lab.sandbox, lab.rollout.green_dimensions, lab.now() - timedelta(seconds=5), requests=1)
     assert lab.look().judgement.verdict is Verdict.HEALTHY
 
 
@@ -202,33 +207,31 @@ def test_requests_of_a_bake_of_many_hours_are_counted_by_the_minute_since_nothin
     )
     lab.pass_time(4 * 3600)
     assert lab.look().judgement.verdict is Verdict.HEALTHY
-    periods = {query["MetricStat"]["Period"] for params in asked for query in params["MetricDataQueries"]}
+    of_long_ago = [params for params in asked if lab.now() - params["StartTime"] >= timedelta(hours=3)]
+    periods = {query["MetricStat"]["Period"] for params in of_long_ago for query in params["MetricDataQueries"]}
     assert periods == {60}
 
 
 def test_blues_baseline_is_read_once_and_kept_by_who_looks_often() -> None:
     lab = BakingLab()
     lab.look()
-    first = lab.memory.baseline
+    assert lab.memory.ledger is not None
+    first = lab.memory.ledger.baseline
     calls = lab.calls.count("cloudwatch:GetMetricData")
     lab.look()
-    assert lab.memory.baseline is first
+    assert lab.memory.ledger.baseline is first
     assert lab.calls.count("cloudwatch:GetMetricData") == calls + 1
 
 
-def test_a_look_that_fails_once_is_waited_out_also_where_the_bake_is_longer_by_a_pause(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_look_that_fails_once_is_waited_out_also_where_the_bake_is_longer_by_a_pause() -> None:
     lab = BakingLab(tolerances=None)
     write_control(lab.clients.ssm, ENDPOINT, Control(lab.rollout.rollout_id, Wish.PAUSE, lab.now()))
     lab.pass_time(1200)
-    watched, bake = watched_to_dict(lab.rollout, judges_evidence=True), bake_to_dict(lab.bake)
-    monkeypatch.setattr("airflow_sm_rollout.triggers.bake.utc_now", lab.now)
-    assert look(lab.clients, bake, [USER_ALARM], watched, lab.memory).judgement.verdict is Verdict.WATCHING
+    assert look(lab.clients, lab.asked, lab.now(), lab.memory).judgement.verdict is Verdict.WATCHING
     lab.sandbox.faults.add(Fault("throttle", "DescribeAlarms", times=50))
     lab.pass_time(15)
-    failed = look(lab.clients, bake, [USER_ALARM], watched, lab.memory).judgement
+    failed = look(lab.clients, lab.asked, lab.now(), lab.memory).judgement
     assert "DescribeAlarms" in failed.reason
     assert failed.verdict is Verdict.WATCHING
     lab.pass_time(1200)
-    assert look(lab.clients, bake, [USER_ALARM], watched, lab.memory).judgement.verdict is Verdict.INCONCLUSIVE
+    assert look(lab.clients, lab.asked, lab.now(), lab.memory).judgement.verdict is Verdict.INCONCLUSIVE

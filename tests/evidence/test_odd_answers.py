@@ -10,8 +10,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from airflow_sm_rollout.aws.cloudwatch import read_figures, stat_query
 from airflow_sm_rollout.aws.limits import read_kpi
+from airflow_sm_rollout.aws.metrics import read_values, stat_query
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.plan.limits import Kpi, Metric
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
@@ -36,14 +36,14 @@ def answering(**result: Any) -> Any:
 def test_figures_are_found_in_the_hour_that_is_repeated_where_the_machine_is() -> None:
     local = REPEATED.astimezone(ZoneInfo("America/New_York"))
     cloudwatch = answering(Timestamps=[local], Values=[7.0], StatusCode="Complete")
-    found = read_figures(cloudwatch, QUERIES, BEGIN, BEGIN + timedelta(hours=1))
+    found = read_values(cloudwatch, QUERIES, BEGIN, BEGIN + timedelta(hours=1))
     assert found["requests"].get(REPEATED) == 7.0
 
 
 def test_figures_that_could_not_be_given_just_now_are_not_taken_for_none() -> None:
     cloudwatch = answering(Timestamps=[], Values=[], StatusCode="InternalError", Label="Invocations")
     with pytest.raises(Passing, match="Invocations"):
-        read_figures(cloudwatch, QUERIES, BEGIN, BEGIN + timedelta(hours=1))
+        read_values(cloudwatch, QUERIES, BEGIN, BEGIN + timedelta(hours=1))
 
 
 def test_an_executions_time_is_told_in_utc_wherever_the_machine_is() -> None:
@@ -73,5 +73,5 @@ def test_a_kpi_by_less_than_a_minute_is_still_seen_in_a_bake_of_many_hours() -> 
     variant = {"VariantName": "AllTraffic", "ModelName": "fraud-v1"}
     blue = Blue("fraud-2024", {"ProductionVariants": [variant]}, "AllTraffic", 1.0, 1)
     rollout = Rollout("fraud", "0badcafe", {}, BEGIN, blue, Green(model_name="fraud-v2"), Plan())
-    found = read_kpi(OfTheLastHours(now), kpi, rollout, BEGIN, now)
-    assert found.green == (5.0,) + (None,) * 238  # the last minute is not final
+    found = read_kpi(OfTheLastHours(now), kpi, rollout, BEGIN, None, now)
+    assert [each.green for each in found] == [5.0] + [None] * 238  # the last minute is not final

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from airflow_sm_rollout.aws.evidence import read_periods, read_thresholds
-from airflow_sm_rollout.aws.limits import read_counts, read_kpi
+from airflow_sm_rollout.aws.limits import read_kpi, read_slow
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.plan.evidence import Thresholds
 from airflow_sm_rollout.core.plan.limits import Kpi, Metric
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
-from airflow_sm_rollout.core.watch.breaches import Counts, Series
 from airflow_sm_rollout.core.watch.sources import Sources
 from evidence.published import BLUE, GREEN, Published, at_minute, minutes, publish
 
@@ -87,7 +86,7 @@ def test_blues_thresholds_are_the_medians_of_its_last_hours_minutes(published: P
     assert read_thresholds(published.cloudwatch, GREEN, since, published.now()) is None
 
 
-def test_calls_above_the_p99_limit_are_counted_since_the_bake_began(published: Published) -> None:
+def test_calls_above_the_p99_limit_are_counted_in_the_periods_that_are_asked_for(published: Published) -> None:
     asked = sources(published)
     before, within, after = minutes(asked.since, 3)
     publish(published.sandbox, GREEN, before, requests=2, e5=2, milliseconds=[500, 500])
@@ -95,8 +94,7 @@ def test_calls_above_the_p99_limit_are_counted_since_the_bake_began(published: P
     publish(published.sandbox, GREEN, after)
     published.pass_time(minutes=4)
     periods = read_periods(published.cloudwatch, asked, published.now())
-    counts = read_counts(published.cloudwatch, asked, periods, 250, within)
-    assert counts == Counts(errors=((3, 1), (0, 0)), slow=((3, 2),))
+    assert read_slow(published.cloudwatch, asked, periods[1:], 250) == {within: 2}
 
 
 def test_fast_calls_are_known_to_be_fast_also_if_cloudwatch_has_no_count_of_those_above_a_limit(
@@ -119,26 +117,33 @@ def test_fast_calls_are_known_to_be_fast_also_if_cloudwatch_has_no_count_of_thos
     periods = read_periods(published.cloudwatch, asked, published.now())
     assert [period.green for period in periods] == [Sample(1, 0, 0, 0, 0, 0)] * 4
     assert [period.blue for period in periods] == [Sample(2, 0, 0, 1, 0, 0)] * 4
-    counts = read_counts(published.cloudwatch, asked, periods, 250, asked.since)
-    assert (counts.slow, counts.slow_gap) == (((1, 0),) * 4, "")
+    slow = read_slow(published.cloudwatch, asked, periods, 250)
+    assert slow == {period.start: 0 for period in periods}
 
 
-def test_a_missing_latency_or_two_are_not_taken_for_fast_calls_nor_for_a_gap(published: Published) -> None:
+def test_a_period_whose_latencies_are_missing_has_no_count_of_slow_calls(published: Published) -> None:
     asked = sources(published)
     for number, minute in enumerate(minutes(asked.since, 8)):
         publish(published.sandbox, GREEN, minute, requests=2, milliseconds=[] if number in {2, 5} else [500, 250])
     published.pass_time(minutes=9)
     periods = read_periods(published.cloudwatch, asked, published.now())
-    counts = read_counts(published.cloudwatch, asked, periods, 250, asked.since)
-    assert (counts.slow, counts.slow_gap) == (((2, 1),) * 6, "")
-    for minute in minutes(asked.since + 8 * MINUTE, 3):
-        publish(published.sandbox, GREEN, minute, requests=2)
-    published.pass_time(minutes=3)
-    periods = read_periods(published.cloudwatch, asked, published.now())
-    counts = read_counts(published.cloudwatch, asked, periods, 250, asked.since)
-    stopped = asked.since + 8 * MINUTE
-    assert counts.slow_gap == f"CloudWatch has no latencies of green since {stopped:%H:%M:%S} UTC"
-    assert counts.errors == ((2, 0),) * 11
+    slow = read_slow(published.cloudwatch, asked, periods, 250)
+    assert [slow.get(period.start) for period in periods] == [1, 1, None, 1, 1, None, 1, 1]
+
+
+def test_only_what_came_after_a_period_is_read_where_that_is_asked_for(published: Published) -> None:
+    asked = sources(published)
+    for minute in minutes(asked.since, 5):
+        publish(published.sandbox, BLUE, minute, requests=2)
+        publish(published.sandbox, GREEN, minute, requests=1)
+    published.pass_time(minutes=6)
+    everything = read_periods(published.cloudwatch, asked, published.now())
+    assert len(everything) == 5
+    for number in range(5):
+        assert (
+            read_periods(published.cloudwatch, asked, published.now(), everything[number].end)
+            == everything[number + 1 :]
+        )
 
 
 def rollout(published: Published) -> Rollout:
@@ -167,12 +172,17 @@ def test_a_kpi_is_a_metric_or_metric_math_of_greens_and_of_blues(published: Publ
     }
     absolute = Kpi("refusals", {"refused": metrics["refused"]}, at_most=7)
     relative = Kpi("refusal rate", metrics, "100 * refused / orders", at_most=1.2, relative_to_blue=True)
-    known = (published.cloudwatch,)
-    assert read_kpi(*known, absolute, rollout(published), since, published.now()) == Series((6.0,))
+
+    def read(kpi: Kpi) -> list[tuple[float | None, float | None]]:
+        found = read_kpi(published.cloudwatch, kpi, rollout(published), since, None, published.now())
+        return [(each.green, each.blue) for each in found]
+
+    assert read(absolute) == [(6.0, None)]
     published.pass_time(seconds=1)
-    assert read_kpi(*known, absolute, rollout(published), since, published.now()) == Series((6.0, 12.0))
-    found = read_kpi(*known, relative, rollout(published), since, published.now())
-    assert found == Series((10.0, 20.0), (5.0, 10.0))
+    assert read(absolute) == [(6.0, None), (12.0, None)]
+    assert read(relative) == [(10.0, 5.0), (20.0, 10.0)]
+    [first, second] = read_kpi(published.cloudwatch, absolute, rollout(published), since, None, published.now())
+    assert read_kpi(published.cloudwatch, absolute, rollout(published), since, first, published.now()) == [second]
 
 
 def test_a_kpi_without_a_figure_in_some_periods_is_0_in_them_only_if_it_says_so(published: Published) -> None:
@@ -183,6 +193,6 @@ def test_a_kpi_without_a_figure_in_some_periods_is_0_in_them_only_if_it_says_so(
     published.pass_time(minutes=2)
     refused = {"refused": Metric("Shop", "Refused", "Sum", {"Model": "{model}"})}
     sparse, filled = (Kpi("refusals", refused, expression, at_most=7) for expression in ("", "FILL(refused, 0)"))
-    known = (rollout(published), since, published.now())
-    assert read_kpi(published.cloudwatch, sparse, *known) == Series((3.0, None, 5.0))
-    assert read_kpi(published.cloudwatch, filled, *known) == Series((3.0, 0.0, 5.0))
+    known = (rollout(published), since, None, published.now())
+    assert [each.green for each in read_kpi(published.cloudwatch, sparse, *known)] == [3.0, None, 5.0]
+    assert [each.green for each in read_kpi(published.cloudwatch, filled, *known)] == [3.0, 0.0, 5.0]

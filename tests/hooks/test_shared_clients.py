@@ -14,9 +14,9 @@ import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.sdk import Connection
 
-from airflow_sm_rollout.core.watch.bake import Bake
+from airflow_sm_rollout.core.watch.watch import Watch, watch_to_dict
 from airflow_sm_rollout.hooks.aws import KEPT_FOR, LOOK_UP_AGAIN, AwsConnection, SharedClients
-from airflow_sm_rollout.triggers.bake import BakeTrigger, bake_to_dict
+from airflow_sm_rollout.triggers.bake import BakeTrigger
 from production import Production, alarm_of
 
 STORED = AwsConnection("stored", "eu-west-1")
@@ -167,8 +167,8 @@ def test_only_so_many_connections_are_kept(airflow: Airflow, shared: SharedClien
 
 def bake(connection: AwsConnection, seconds: float) -> BakeTrigger:
     now = datetime.now(timezone.utc)
-    stored = bake_to_dict(Bake(now, now + timedelta(seconds=seconds), green_traffic_since=now, min_requests=0))
-    return BakeTrigger(bake=stored, alarms=[alarm_of("fraud")], poke_interval=0.2, connection=connection.as_dict())
+    watch = Watch(now, now + timedelta(seconds=seconds), now, 0, alarms=(alarm_of("fraud"),))
+    return BakeTrigger(watch=watch_to_dict(watch), poke_interval=0.2, connection=connection.as_dict())
 
 
 async def first_events(make: Callable[[], BakeTrigger], count: int) -> list[Any]:

@@ -193,7 +193,7 @@ def test_green_does_not_pass_a_bake_without_any_request_to_compare(
     ended = run(dag)
     assert ended.state == "failed"
     assert "green had 0 requests in this bake, at least 1 were needed" in ended.reason("canary.verdict")
-    assert ended.xcoms["canary.bake_25", "bake"]["watched"]["share"] == 25
+    assert ended.xcoms["canary.bake_25", "watch"]["share"] == 25
     assert production.describe("fraud") == before
 
 

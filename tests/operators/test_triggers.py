@@ -13,22 +13,15 @@ from typing import Any
 import pytest
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
-from airflow_sm_rollout.aws.bake import Watched
 from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
-from airflow_sm_rollout.core.watch.bake import Bake
+from airflow_sm_rollout.core.watch.watch import Watch, watch_from_dict, watch_to_dict
 from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.sandbox.faults import Fault
-from airflow_sm_rollout.triggers.bake import (
-    BakeTrigger,
-    bake_from_dict,
-    bake_to_dict,
-    watched_from_dict,
-    watched_to_dict,
-)
+from airflow_sm_rollout.triggers.bake import BakeTrigger
 from airflow_sm_rollout.triggers.converge import ConvergeTrigger, goal_from_dict, goal_to_dict
 from production import BLUE, Production, alarm_of, meanwhile
 
@@ -39,11 +32,17 @@ NOW = datetime(2026, 11, 24, 10, 0, 0, 123456, tzinfo=timezone.utc)
 ROLLOUT = Rollout("fraud", "0badcafe", {}, NOW, Blue("config", {}, BLUE, 1.0, 1), Green(model_name="fraud-v2"), Plan())
 
 
-def watch(seconds: float = 60.0, alarms: tuple[str, ...] = (alarm_of("fraud"),), **changes: Any) -> BakeTrigger:
+def watch(
+    seconds: float = 60.0,
+    alarms: tuple[str, ...] = (alarm_of("fraud"),),
+    rollout: Rollout | None = None,
+    **changes: Any,
+) -> BakeTrigger:
     now = datetime.now(timezone.utc)
-    bake = Bake(now, now + timedelta(seconds=seconds), green_traffic_since=now, min_requests=0)
-    options = {"watched": None, "poke_interval": 0.1, "connection": CONNECTION, **changes}
-    return BakeTrigger(bake=bake_to_dict(bake), alarms=list(alarms), **options)
+    asked = {"alarms": alarms, "rollout": rollout, "judges_evidence": rollout is not None}
+    watched = Watch(now, now + timedelta(seconds=seconds), green_traffic_since=now, min_requests=0, **asked)
+    options = {"poke_interval": 0.1, "connection": CONNECTION, **changes}
+    return BakeTrigger(watch=watch_to_dict(watched), **options)
 
 
 def wait_for_endpoint(seconds: float = 60.0) -> ConvergeTrigger:
@@ -74,26 +73,24 @@ def test_a_trigger_is_the_same_after_its_way_through_the_database(trigger: BaseT
     assert restored.serialize() == (path, kwargs)
 
 
-@pytest.mark.parametrize("judges_evidence", [True, False])
-def test_what_is_watched_is_the_same_after_its_way_through_the_database(judges_evidence: bool) -> None:
-    stored = json.loads(json.dumps(watched_to_dict(ROLLOUT, judges_evidence=judges_evidence, share=12.5)))
-    assert watched_from_dict(stored) == Watched(ROLLOUT, judges_evidence, 12.5)
-
-
 @pytest.mark.parametrize("since", [None, NOW])
-def test_a_bake_is_the_same_after_its_way_through_the_database(since: datetime | None) -> None:
+@pytest.mark.parametrize("rollout", [None, ROLLOUT])
+def test_a_watch_is_the_same_after_its_way_through_the_database(
+    since: datetime | None, rollout: Rollout | None
+) -> None:
     minute = timedelta(minutes=1)
-    bake = Bake(NOW, NOW + 5 * minute, since, 20, timedelta(seconds=9), minute, "ask", "canary.ask_10", ends_early=True)
-    assert bake_from_dict(json.loads(json.dumps(bake_to_dict(bake)))) == bake
+    ends = {"extension": minute, "when_inconclusive": "ask", "asked_in": "canary.ask_10", "ends_early": True}
+    watched = {"alarms": ("errors", "latency"), "rollout": rollout, "judges_evidence": True, "share": 12.5}
+    every = Watch(NOW, NOW + 5 * minute, since, 20, timedelta(seconds=9), **ends, **watched)
+    default = Watch(NOW, NOW + minute, None, 0)
+    assert all(getattr(every, name) != getattr(default, name) for name in ends)
+    assert watch_from_dict(json.loads(json.dumps(watch_to_dict(every)))) == every
 
 
-def test_a_bake_of_an_earlier_version_is_as_by_default_in_what_that_did_not_know() -> None:
-    bake = Bake(NOW, NOW + timedelta(minutes=5), NOW, 20)
+def test_a_watch_of_an_earlier_version_is_as_by_default_in_what_that_did_not_know() -> None:
+    watched = Watch(NOW, NOW + timedelta(minutes=5), NOW, 20)
     known = ("started_at", "ends_at", "green_traffic_since", "min_requests")
-    assert bake_from_dict({name: bake_to_dict(bake)[name] for name in known}) == bake
-    watched = watched_to_dict(ROLLOUT, judges_evidence=True)
-    del watched["share"]
-    assert watched_from_dict(watched) == Watched(ROLLOUT, judges_evidence=True)
+    assert watch_from_dict({name: watch_to_dict(watched)[name] for name in known}) == watched
 
 
 def without(stored: dict[str, Any], name: str) -> dict[str, Any]:
@@ -103,17 +100,17 @@ def without(stored: dict[str, Any], name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda kwargs: {**kwargs, "bake": {**kwargs["bake"], "ends_when": "quiet"}}, "ends_when"),
-        (lambda kwargs: {**kwargs, "bake": without(kwargs["bake"], "ends_at")}, "ends_at"),
-        (lambda kwargs: {**kwargs, "watched": without(kwargs["watched"], "judges_evidence")}, "judges_evidence"),
-        (lambda kwargs: {**kwargs, "watched": {**kwargs["watched"], "rollout": '{"version":9}'}}, "version 9"),
-        (lambda kwargs: {**without(kwargs, "watched"), "counted": {"endpoint": "fraud"}}, "counted"),
+        (lambda kwargs: {**kwargs, "watch": {**kwargs["watch"], "ends_when": "quiet"}}, "ends_when"),
+        (lambda kwargs: {**kwargs, "watch": without(kwargs["watch"], "ends_at")}, "ends_at"),
+        (lambda kwargs: {**kwargs, "watch": {**kwargs["watch"], "rollout": '{"version":9}'}}, "version 9"),
+        (lambda kwargs: {**without(kwargs, "watch"), "bake": {"started_at": "now"}, "watched": None}, "bake, watched"),
+        (lambda kwargs: {**kwargs, "counted": {"endpoint": "fraud"}}, "counted"),
     ],
 )
 def test_a_bake_of_another_version_that_can_not_be_read_fails_and_says_so(
     change: Callable[[dict[str, Any]], dict[str, Any]], named: str, production: Production
 ) -> None:
-    stored = watch(watched=watched_to_dict(ROLLOUT, judges_evidence=True)).serialize()[1]
+    stored = watch(rollout=ROLLOUT).serialize()[1]
     trigger = BakeTrigger(**json.loads(json.dumps(change(stored))))
     assert trigger.serialize()[1].items() >= change(stored).items()
     event = first_event(trigger)
@@ -185,7 +182,7 @@ def test_a_bake_that_is_judged_by_evidence_leaves_it_and_the_reason(production: 
     kpi = Kpi("refused orders", {"refused": Metric("Shop", "Refused")}, at_most=5)
     plan = Plan(evidence=Evidence(limits=Limits(kpis=(kpi,))))
     rollout = replace(ROLLOUT, plan=plan, green_traffic_since=NOW, started_at=NOW)
-    event = first_event(watch(seconds=0, watched=watched_to_dict(rollout, judges_evidence=True)))
+    event = first_event(watch(seconds=0, rollout=rollout))
     assert isinstance(event, TaskFailedEvent)
     assert event.xcoms is not None
     assert (

@@ -1,7 +1,7 @@
 """Green against blue: harmful, healthy, or nobody can tell yet.
 
-The question is asked anew at each look, of all periods since green's first call, so nothing has to be kept between two tasks; the
-answer to it is the same whoever asks, and how often. What is shown of the evidence is that of
+All periods since green's first call are taken, in the order of time: at once, or a few at each look (:class:`Course`). The answer is the
+same whoever asks, and how often, so nothing has to be kept between two tasks. What is shown of the evidence is that of
 :mod:`~airflow_sm_rollout.core.comparison.bets`:
 
 - *Harm* is proven when the capital bet on it, over all metrics, has become 1 / false_rollback. A rollout with a green that is not worse
@@ -24,7 +24,7 @@ from airflow_sm_rollout.core.comparison.results import Compared, Comparison, Fin
 from airflow_sm_rollout.core.comparison.wording import describe
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, METRICS, Margin, Tolerances
 
-__all__ = ["METRICS", "Compared", "Comparison", "Finding", "Margin", "Rate", "Tolerances", "compare"]
+__all__ = ["METRICS", "Compared", "Comparison", "Course", "Finding", "Margin", "Rate", "Tolerances", "compare"]
 
 
 def compare(
@@ -44,19 +44,22 @@ def compare(
     :param since: begin of this step's bake: health has to be proven by a period that ends ``min_bake`` after it; ``None``: green's first
         call.
     """
-    course = _Course(baseline, tolerances, planned, since)
+    course = Course(baseline, tolerances, planned=planned, since=since)
     for period in periods:
         course.take(period)
-        if course.harmful_at:
-            break
     return course.conclude()
 
 
-class _Course:
-    """What has been seen up to some period."""
+class Course:
+    """What has been seen up to some period; the arguments are those of :func:`compare`."""
 
     def __init__(
-        self, baseline: Sequence[Period], tolerances: Tolerances, planned: timedelta, since: datetime | None
+        self,
+        baseline: Sequence[Period],
+        tolerances: Tolerances = DEFAULTS,
+        *,
+        planned: timedelta,
+        since: datetime | None = None,
     ) -> None:
         self._tolerances = tolerances
         self._needed = 1 / tolerances.false_rollback
@@ -71,7 +74,9 @@ class _Course:
         self._healthy_at: datetime | None = None
 
     def take(self, period: Period) -> None:
-        """Take one more period."""
+        """Take one more period, in the order of time; once harm is proven nothing more is asked."""
+        if self.harmful_at:
+            return
         self._until = period.end
         green, blue = period.green, period.blue
         if green is None or blue is None or not green.requests or not blue.requests:

@@ -24,7 +24,7 @@ from airflow_sm_rollout.core.variants.shared import (
     on_known_config,
     tidy,
 )
-from airflow_sm_rollout.core.watch.alarms import describe_harm
+from airflow_sm_rollout.core.watch.ringing import describe_harm
 from airflow_sm_rollout.core.way import Needs, Rule
 
 # An alarm of three one-minute periods, each of which is final a minute after its end, and some.

@@ -20,7 +20,7 @@ from airflow_sm_rollout.core.variants.shared import (
     update_once,
     wait_while_busy,
 )
-from airflow_sm_rollout.core.watch.alarms import describe_harm
+from airflow_sm_rollout.core.watch.ringing import describe_harm
 from airflow_sm_rollout.core.way import Needs, Rule
 
 

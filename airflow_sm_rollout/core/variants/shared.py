@@ -12,7 +12,7 @@ from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Hold, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout
-from airflow_sm_rollout.core.watch.alarms import describe_harm
+from airflow_sm_rollout.core.watch.ringing import describe_harm
 from airflow_sm_rollout.core.way import Rule
 
 UPDATE_TAKES = timedelta(seconds=134)  # recorded: plain UpdateEndpoint, all at once

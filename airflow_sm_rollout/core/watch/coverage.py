@@ -8,9 +8,10 @@ apart, have no such zeros; for those see :func:`with_idle`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 
@@ -22,55 +23,94 @@ _MINUTE = 60
 _IDLE = Sample(0, 0, 0, 0, 0, 0)
 
 
-def describe_gap(what: str, figures: Iterable[tuple[datetime, bool | None]], seconds: int) -> str:
-    """Why figures don't cover a bake, as a sentence; empty: they do.
+class _Slots(NamedTuple):
+    """The minutes so far.
+
+    :param total: all of them.
+    :param seen: those with figures.
+    :param silent: those since the last one with figures.
+    :param last_seen: that one, counted from the epoch; ``None``: there was none.
+    """
+
+    total: int = 0
+    seen: int = 0
+    silent: int = 0
+    last_seen: float | None = None
+
+    def and_one(self, slot: float, found: Collection[bool | None]) -> _Slots:
+        if True in found or False not in found:
+            return _Slots(self.total + 1, self.seen + 1, 0, slot)
+        return _Slots(self.total + 1, self.seen, self.silent + 1, self.last_seen)
+
+
+class Coverage:
+    """Whether figures cover a watch, told period by period.
 
     Counted by the minute: with calls as rare as that, a shorter period may well be without any.
 
     :param what: whose figures, such as ``figures of green``.
-    :param figures: of each of the bake's final periods its start, and whether its figures are there, in order of time; ``None``: there
-        can't be any, as there is no latency without a call.
     :param seconds: length of a period.
     """
-    slots: dict[float, set[bool | None]] = {}
-    for start, is_there in figures:
-        slots.setdefault(start.timestamp() // max(seconds, _MINUTE), set()).add(is_there)
-    seen = [slot for slot, found in slots.items() if True in found or False not in found]
-    if not slots:
+
+    def __init__(self, what: str, seconds: int) -> None:
+        self._what = what
+        self._seconds = max(seconds, _MINUTE)
+        self._closed = _Slots()
+        self._slot: float | None = None
+        self._found: set[bool | None] = set()
+
+    def take(self, start: datetime, is_there: bool | None) -> None:
+        """Take one more final period, in the order of time.
+
+        :param is_there: whether its figures are there; ``None``: there can't be any, as there is no latency without a call.
+        """
+        slot = start.timestamp() // self._seconds
+        if slot != self._slot:
+            self._closed, self._slot, self._found = self._slots(), slot, set()
+        self._found.add(is_there)
+
+    def describe_gap(self) -> str:
+        """Why the figures don't cover the watch so far, as a sentence; empty: they do."""
+        slots = self._slots()
+        if not slots.total:
+            return ""
+        if slots.last_seen is None:
+            return f"CloudWatch has no {self._what} in this bake"
+        if slots.silent > ORDINARY:
+            since = datetime.fromtimestamp((slots.last_seen + 1) * self._seconds, timezone.utc)
+            return f"CloudWatch has no {self._what} since {since:%H:%M:%S} UTC"
+        missing = slots.total - slots.seen
+        if missing > max(ORDINARY, ORDINARY_PART * slots.total):
+            minutes = self._seconds / _MINUTE
+            of_all = f"{missing * minutes:g} of the {slots.total * minutes:g} minutes"
+            return f"CloudWatch has no {self._what} for {of_all} of this bake"
         return ""
-    if not seen:
-        return f"CloudWatch has no {what} in this bake"
-    if len([slot for slot in slots if slot > seen[-1]]) > ORDINARY:
-        since = datetime.fromtimestamp((seen[-1] + 1) * max(seconds, _MINUTE), timezone.utc)
-        return f"CloudWatch has no {what} since {since:%H:%M:%S} UTC"
-    missing = len(slots) - len(seen)
-    if missing > max(ORDINARY, ORDINARY_PART * len(slots)):
-        minutes = max(seconds, _MINUTE) / _MINUTE
-        return (
-            f"CloudWatch has no {what} for {missing * minutes:g} of the {len(slots) * minutes:g} minutes of this bake"
-        )
-    return ""
+
+    def _slots(self) -> _Slots:
+        return self._closed if self._slot is None else self._closed.and_one(self._slot, self._found)
 
 
-def describe_gaps(periods: Sequence[Period], since: datetime, *, is_compared: bool, by_latency: bool) -> str:
-    """Why the figures of green, and of blue where it is compared with that, don't cover a bake; empty: they do.
+class VariantCoverage:
+    """Whether a variant's figures, and its latencies, cover a watch.
 
-    :param periods: final ones, in order of time.
-    :param since: when the bake began.
-    :param by_latency: whether their latencies are compared, too.
+    :param whose: ``green`` or ``blue``.
     """
-    baked = [period for period in periods if period.start >= since]
-    seconds = baked[0].seconds if baked else _MINUTE
-    samples = {"green": [(each.start, each.green) for each in baked]}
-    if is_compared:
-        samples["blue"] = [(each.start, each.blue) for each in baked]
-    for whose, figures in samples.items():
-        gap = describe_gap(f"figures of {whose}", ((start, each is not None) for start, each in figures), seconds)
-        if not gap and is_compared and by_latency:
-            gap = describe_gap(f"latencies of {whose}", ((start, _is_timed(each)) for start, each in figures), seconds)
-        if gap:
-            return gap
-    return ""
+
+    def __init__(self, whose: str, seconds: int) -> None:
+        self._figures = Coverage(f"figures of {whose}", seconds)
+        self._latencies = Coverage(f"latencies of {whose}", seconds)
+
+    def take(self, start: datetime, sample: Sample | None) -> None:
+        """Take what the variant did in one more final period."""
+        self._figures.take(start, sample is not None)
+        self._latencies.take(start, _is_timed(sample))
+
+    def describe_gap(self, *, by_latency: bool) -> str:
+        """Why they don't, as a sentence; empty: they do.
+
+        :param by_latency: whether latencies are asked for, too.
+        """
+        return self._figures.describe_gap() or (self._latencies.describe_gap() if by_latency else "")
 
 
 def _is_timed(sample: Sample | None) -> bool | None:

@@ -1,0 +1,161 @@
+"""Looks at green: reads what a watch asks for, as one value, and has it judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.cloudwatch import FlapsSeen, read_alarms
+from airflow_sm_rollout.aws.control import read_control
+from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
+from airflow_sm_rollout.aws.limits import read_calls, read_executions, read_kpi, read_slow
+from airflow_sm_rollout.aws.metrics import count_requests
+from airflow_sm_rollout.aws.world import translated_errors
+from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.core.comparison.periods import Period
+from airflow_sm_rollout.core.control import Control
+from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.plan.limits import Limits
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.watch.coverage import with_idle
+from airflow_sm_rollout.core.watch.judge import Look, judge
+from airflow_sm_rollout.core.watch.ledger import Ledger, fold
+from airflow_sm_rollout.core.watch.policy import judged_limits
+from airflow_sm_rollout.core.watch.readings import Figures, Readings
+from airflow_sm_rollout.core.watch.sources import (
+    Sources,
+    judged_dimensions,
+    kept_seconds,
+    needs_greens_figures,
+    sources_of,
+)
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.watch.watch import Watch
+
+_PATIENCE = timedelta(minutes=1)  # a watch is longer by this rather than that a throttled last look costs a rollout
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is kept from look to look; all of it could be read again.
+
+    :param ledger: what was seen of figures.
+    :param ends_at: when the watch is over, with the pauses up to the last look; what counts where nothing can be read.
+    """
+
+    flaps_seen: FlapsSeen = field(default_factory=dict)
+    ledger: Ledger | None = None
+    ends_at: datetime | None = None
+
+
+def look(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Look:
+    """One look, with errors of AWS as judgements.
+
+    An error that passes leaves the watch on, until it has been over for a while, with all that it is longer by pauses and where nobody can
+    tell; then, and after one that does not pass, nobody can tell.
+    """
+    try:
+        with translated_errors("could not look at green"):
+            return look_at(clients, watch, now, memory)
+    except Passing as error:
+        over = now >= (memory.ends_at or watch.ends_at) + watch.extension + _PATIENCE
+        return Look(Judgement(Verdict.INCONCLUSIVE if over else Verdict.WATCHING, str(error)))
+    except RolloutGaveUp as error:
+        return Look(Judgement(Verdict.INCONCLUSIVE, str(error)))
+
+
+def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Look:
+    """One look; errors of AWS are raised as they come."""
+    readings = read(clients, watch, now, memory)
+    judged = None
+    if readings.figures is not None:
+        memory.ledger, judged = fold(memory.ledger, watch, readings.figures, now)
+    return judge(watch, readings, judged, now)
+
+
+def read(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Readings:
+    """Everything that a watch asks for, of figures those that have become final since the last look."""
+    alarms = read_alarms(clients.cloudwatch, watch.alarms, watch.alarms_count_since, memory.flaps_seen)
+    rollout = watch.rollout
+    if rollout is None:
+        return Readings(alarms)
+    control = read_control(clients.ssm, rollout.endpoint_name, rollout.rollout_id)
+    memory.ends_at = watch.end(control, now)
+    sources = sources_of(rollout, now) if watch.judges_evidence else None
+    figures = _read_figures(clients, watch, rollout, sources, now, memory) if sources else None
+    schedules = rollout.plan.evidence.monitoring_schedules if sources else ()
+    return Readings(
+        alarms,
+        control,
+        _count_open_requests(clients, watch, rollout, figures, control, now, memory),
+        figures,
+        {each: read_executions(clients.sagemaker, each, sources.since) for each in schedules if sources},
+    )
+
+
+def _read_figures(
+    clients: Clients, watch: Watch, rollout: Rollout, sources: Sources, now: datetime, memory: Memory
+) -> Figures:
+    cloudwatch, limits = clients.cloudwatch, judged_limits(rollout, watch.share)
+    ledger = memory.ledger if memory.ledger and memory.ledger.sources == sources else None
+    baseline = _read_baseline(clients, rollout, sources, memory)
+    periods: Sequence[Period] = ()
+    if needs_greens_figures(rollout, watch.min_requests):
+        periods = _read_periods(clients, sources, now, ledger.until if ledger else None)
+    return Figures(
+        sources,
+        baseline,
+        periods,
+        _read_slow(clients, watch, sources, periods, limits),
+        [
+            read_kpi(cloudwatch, kpi, rollout, watch.started_at, ledger.kpis_until[number] if ledger else None, now)
+            for number, kpi in enumerate(limits.kpis)
+        ],
+    )
+
+
+def _read_baseline(clients: Clients, rollout: Rollout, sources: Sources, memory: Memory) -> Sequence[Period]:
+    """Blue's hours before the rollout, where anything is judged by them. They do not change any more."""
+    if memory.ledger is not None:
+        return memory.ledger.baseline
+    if not needs_greens_figures(rollout, 0):
+        return ()
+    return read_baseline(clients.cloudwatch, sources, rollout.started_at)
+
+
+def _read_periods(clients: Clients, sources: Sources, now: datetime, after: datetime | None) -> list[Period]:
+    periods = read_periods(clients.cloudwatch, sources, now, after)
+    if not periods or "EndpointConfigName" not in sources.green:
+        return periods
+    dimensions = {name: value for name, value in sources.green.items() if name != "EndpointConfigName"}
+    return with_idle(periods, read_calls(clients.cloudwatch, dimensions, periods))
+
+
+def _read_slow(
+    clients: Clients, watch: Watch, sources: Sources, periods: Sequence[Period], limits: Limits
+) -> dict[datetime, int]:
+    lately = [period for period in periods if period.end > watch.started_at]
+    if limits.max_p99_ms is None:
+        return {}
+    return read_slow(clients.cloudwatch, sources, lately, limits.max_p99_ms)
+
+
+def _count_open_requests(
+    clients: Clients,
+    watch: Watch,
+    rollout: Rollout,
+    figures: Figures | None,
+    control: Control | None,
+    now: datetime,
+    memory: Memory,
+) -> float | None:
+    """Green's requests in this watch after the periods that were read. Figures that are not final yet are counted too: they only grow."""
+    if now < watch.end(control, now) and not watch.ends_early:
+        return None
+    until = figures.periods[-1].end if figures and figures.periods else memory.ledger.until if memory.ledger else None
+    since = max(watch.started_at, until or watch.started_at)
+    seconds = kept_seconds(rollout.metric_period_seconds, now - since)
+    # No data of a variant that had traffic is no requests; both are too few to tell.
+    return count_requests(clients.cloudwatch, judged_dimensions(rollout), seconds, since, now) or 0.0

@@ -1,0 +1,203 @@
+"""Judges green at any moment of a watch: everything that watches it is put together here.
+
+Harm that anything has proven ends it at once. At its end it is healthy only if everything that was to be watched had figures to the end,
+green had enough calls, and nobody found harm; what nobody can tell is inconclusive, and the plan says what becomes of that.
+
+Whoever asks how green does asks :func:`judge`: a bake, a question to a person, the Rollout tab. So they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding
+from airflow_sm_rollout.core.control import Control, Wish
+from airflow_sm_rollout.core.observation import Alarm
+from airflow_sm_rollout.core.watch.ledger import Ledger
+from airflow_sm_rollout.core.watch.monitor import judge_schedule
+from airflow_sm_rollout.core.watch.policy import judge_comparison
+from airflow_sm_rollout.core.watch.readings import Readings
+from airflow_sm_rollout.core.watch.ringing import describe_harm
+from airflow_sm_rollout.core.watch.sources import needs_blues_figures, needs_greens_figures
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
+from airflow_sm_rollout.core.watch.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at green came to.
+
+    :param comparison: of green with blue; ``None``: they were not compared.
+    """
+
+    judgement: Judgement
+    comparison: Comparison | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What a look at a bake has found.
+
+    :param alarms: the watched alarms, with flaps since green had traffic.
+    :param requests: green's requests in this bake; ``None``: not read, which is enough before the end.
+    :param control: what a person last wished of the rollout.
+    :param judgements: of the comparison, the limits and what else watches.
+    :param is_proven: whether the comparison has proven green healthy.
+    :param gap: why the figures that it is judged by don't cover the bake so far (:mod:`~.coverage`); empty: they do.
+    """
+
+    alarms: Sequence[Alarm]
+    requests: float | None = None
+    control: Control | None = None
+    judgements: Sequence[Judgement] = ()
+    is_proven: bool = False
+    gap: str = ""
+
+
+def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime) -> Look:
+    """Judge green by all that was seen of it so far.
+
+    :param readings: the last look.
+    :param ledger: what all looks together have seen of figures; ``None``: none are asked for, or green has had no traffic yet.
+    """
+    comparison = ledger.course.conclude() if ledger and ledger.course else None
+    is_over = now >= watch.end(readings.control, now)
+    requests = readings.requests
+    if requests is not None and ledger is not None:
+        requests += ledger.requests
+    signs = Signs(
+        alarms=readings.alarms,
+        requests=requests,
+        control=readings.control,
+        judgements=tuple(_judge_evidence(watch, readings, ledger, comparison, is_over)),
+        is_proven=_is_proven(watch, comparison, now),
+        gap=_describe_gap(watch, ledger) if watch.judges_evidence else "",
+    )
+    return Look(conclude(watch, signs, now), comparison)
+
+
+def _judge_evidence(
+    watch: Watch, readings: Readings, ledger: Ledger | None, comparison: Comparison | None, is_over: bool
+) -> Iterator[Judgement]:
+    rollout = watch.rollout
+    if rollout is None or ledger is None:
+        return
+    if comparison is not None:
+        yield judge_comparison(comparison, rollout, watch.share)
+    if ledger.errors is not None:
+        yield ledger.errors.judge()
+    if ledger.slow is not None:
+        yield ledger.slow.judge(ledger.slow_calls.describe_gap())
+    for kpi in ledger.kpis:
+        yield kpi.judge(is_over=is_over)
+    for schedule, executions in readings.executions.items():
+        yield judge_schedule(schedule, executions, ledger.sources.since)
+
+
+def _is_proven(watch: Watch, comparison: Comparison | None, now: datetime) -> bool:
+    """Whether green is proven healthy, and was watched for as long as the user wants, however short the bake is."""
+    tolerances = watch.rollout.plan.evidence.tolerances if watch.rollout else None
+    if tolerances is None or comparison is None:
+        return False
+    return comparison.verdict is Finding.HEALTHY and now >= watch.started_at + tolerances.min_bake
+
+
+def _describe_gap(watch: Watch, ledger: Ledger | None) -> str:
+    rollout = watch.rollout
+    if rollout is None:
+        return ""
+    if ledger is None:
+        return "green has had no traffic yet" if rollout.plan.evidence.asks_for_figures else ""
+    if not needs_greens_figures(rollout, watch.min_requests):
+        return ""
+    is_compared = needs_blues_figures(rollout, watch.share)
+    by_latency = is_compared and rollout.thresholds is not None
+    gap = ledger.green.describe_gap(by_latency=by_latency)
+    return gap or (ledger.blue.describe_gap(by_latency=by_latency) if is_compared else "")
+
+
+def conclude(watch: Watch, signs: Signs, now: datetime) -> Judgement:
+    """Judge green at any moment of a bake."""
+    harm = describe_harm(signs.alarms, watch.green_traffic_since or watch.started_at)
+    if harm:
+        return Judgement(Verdict.HARMFUL, harm)
+    harmful = next((each for each in signs.judgements if each.verdict is Verdict.HARMFUL), None)
+    wished = _judge_wish(signs) if signs.control else None
+    return harmful or wished or _judge_quiet(watch, signs, now)
+
+
+def _judge_wish(signs: Signs) -> Judgement | None:
+    control = signs.control
+    if control is None:
+        return None
+    if control.wish is Wish.ABORT:
+        return Judgement(Verdict.ABORTED, f"the rollout was {control.describe()}")
+    if control.wish is Wish.PROMOTE:
+        return Judgement(Verdict.HEALTHY, f"{_quiet(signs)} so far, and the rollout was {control.describe()}")
+    if control.is_paused:
+        return Judgement(Verdict.WATCHING, f"{_quiet(signs)}; the rollout was {control.describe()}, the share is held")
+    return None
+
+
+def _judge_quiet(watch: Watch, signs: Signs, now: datetime) -> Judgement:
+    end = watch.end(signs.control, now)
+    doubt = _describe_doubt(watch, signs)
+    if watch.ends_early and signs.is_proven and not doubt:
+        return Judgement(Verdict.HEALTHY, _told(signs, f"{_quiet(signs)} so far{_counted(signs)}; the bake ends early"))
+    if now < end:
+        return Judgement(Verdict.WATCHING, _told(signs, f"{_quiet(signs)}, {_seconds(end - now)} of the bake left"))
+    if not doubt:
+        return Judgement(Verdict.HEALTHY, _told(signs, f"{_quiet(signs)} to the end of the bake{_counted(signs)}"))
+    if now < end + watch.extension:
+        left = _seconds(end + watch.extension - now)
+        told = f"nobody can tell yet whether green is healthy: {doubt}. The bake goes on, for at most {left}"
+        return Judgement(Verdict.WATCHING, told)
+    return _judge_doubt(watch, f"nobody can tell whether green is healthy: {doubt}")
+
+
+def _judge_doubt(watch: Watch, told: str) -> Judgement:
+    if watch.when_inconclusive == "go_on":
+        going_on = f'{told}. The plan goes on all the same (when_inconclusive="go_on")'
+        return Judgement(Verdict.INCONCLUSIVE, going_on, is_tolerated=True)
+    if watch.when_inconclusive != "ask":
+        return Judgement(Verdict.INCONCLUSIVE, told)
+    if watch.asked_in:
+        return Judgement(Verdict.INCONCLUSIVE, f"{told}. Task {watch.asked_in} asks a person", is_tolerated=True)
+    unasked = 'The plan asks a person (when_inconclusive="ask"), but no AskOperator is all that follows this task'
+    return Judgement(Verdict.INCONCLUSIVE, f"{told}. {unasked}")
+
+
+def _describe_doubt(watch: Watch, signs: Signs) -> str:
+    """Why nobody can tell, or nothing."""
+    blind = [alarm for alarm in signs.alarms if alarm.state == "INSUFFICIENT_DATA"]
+    if blind:
+        return f"{_names(blind)} had too little data to tell: {blind[0].reason}"
+    if signs.gap:
+        return signs.gap
+    if signs.requests is not None and signs.requests < watch.min_requests:
+        return f"green had {signs.requests:,.0f} requests in this bake, at least {watch.min_requests:,} were needed (min_requests)"
+    unsure = [each.reason for each in signs.judgements if each.verdict is Verdict.INCONCLUSIVE]
+    return unsure[0].rstrip(".") if unsure else ""
+
+
+def _told(signs: Signs, quiet: str) -> str:
+    gap = [signs.gap] if signs.gap else []
+    return "; ".join(part.rstrip(".") for part in (quiet, *gap, *(each.reason for each in signs.judgements)))
+
+
+def _quiet(signs: Signs) -> str:
+    return f"{_names(signs.alarms)} quiet" if signs.alarms else "no harm seen (no alarm is watched)"
+
+
+def _names(alarms: Sequence[Alarm]) -> str:
+    return f"alarm{'s' if len(alarms) > 1 else ''} {', '.join(alarm.name for alarm in alarms)}"
+
+
+def _counted(signs: Signs) -> str:
+    return f", {signs.requests:,.0f} requests" if signs.requests is not None else ""
+
+
+def _seconds(duration: timedelta) -> str:
+    return f"{int(duration.total_seconds())} s"

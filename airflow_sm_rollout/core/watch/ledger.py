@@ -1,0 +1,144 @@
+"""What all looks of a watch have seen, folded period by period.
+
+A look costs the same in minute 5 and in hour 20: it reads only what has become final since the last one, and what is kept of the past does
+not grow. Who begins anew, after a restart, reads everything from the start and comes to the same, since every period is taken once, in the
+order of time, whatever looks it came in.
+
+A period that is final and has no figures may still get them: CloudWatch is late at times. So it, and what comes after it, is judged but not
+kept, and read again at the next look, until it is :data:`PATIENCE` old.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from airflow_sm_rollout.core.comparison.comparison import Course
+from airflow_sm_rollout.core.comparison.periods import Period
+from airflow_sm_rollout.core.watch.breaches import KpiLimit, ShareLimit, limit_errors, limit_slow_calls
+from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage
+from airflow_sm_rollout.core.watch.policy import judged_limits, planned_comparison, tolerances_in
+from airflow_sm_rollout.core.watch.readings import Figures, KpiPeriod
+from airflow_sm_rollout.core.watch.sources import Sources
+from airflow_sm_rollout.core.watch.watch import Watch
+
+PATIENCE = timedelta(minutes=3)
+
+
+class Ledger:
+    """What is known of green so far in a watch.
+
+    :ivar sources: where its figures come from; ``None``: there are none yet.
+    :ivar course: the comparison with blue; ``None``: they are not compared.
+    :ivar green: whether green's figures cover the watch, and so ``blue``.
+    :ivar requests: green's requests in the watch.
+    """
+
+    def __init__(self, watch: Watch, sources: Sources, baseline: Sequence[Period]) -> None:
+        if watch.rollout is None:
+            raise ValueError("a watch of alarms alone has no figures")
+        self._watch, rollout = watch, watch.rollout
+        self.sources, self.baseline = sources, baseline
+        self.until: datetime | None = None
+        self.requests = 0
+        self.green, self.blue = (VariantCoverage(whose, sources.seconds) for whose in ("green", "blue"))
+        self.slow_calls = Coverage("latencies of green", sources.seconds)
+        limits = self._limits = judged_limits(rollout, watch.share)
+        seconds = sources.seconds
+        self.errors: ShareLimit | None = None
+        if limits.max_error_rate is not None:
+            self.errors = limit_errors(limits.max_error_rate, baseline, seconds)
+        self.slow: ShareLimit | None = None
+        if limits.max_p99_ms is not None:
+            self.slow = limit_slow_calls(limits.max_p99_ms, baseline, seconds)
+        self.kpis = [KpiLimit(kpi) for kpi in limits.kpis]
+        self.kpis_until: list[KpiPeriod | None] = [None] * len(self.kpis)
+        self.course = self._begin_comparison()
+
+    def _begin_comparison(self) -> Course | None:
+        watch, rollout = self._watch, self._watch.rollout
+        if rollout is None or rollout.plan.evidence.tolerances is None:
+            return None
+        planned = watch.ends_at - watch.started_at
+        tolerances = tolerances_in(rollout.plan.evidence.tolerances, planned, self.sources.seconds)
+        return Course(self.baseline, tolerances, planned=planned_comparison(rollout), since=watch.started_at)
+
+    def take(self, figures: Figures) -> None:
+        """Take what has become final since the last look, in the order of time."""
+        for period in figures.periods:
+            self._take_period(period, figures)
+        for number, periods in enumerate(figures.kpis):
+            for each in periods:
+                self._take_kpi(number, each)
+
+    def copy(self) -> Ledger:
+        """One that may take what is not to be kept."""
+        unchanging = (self._watch, self.sources, self.baseline)
+        return copy.deepcopy(self, {id(each): each for each in unchanging})
+
+    def _take_period(self, period: Period, figures: Figures) -> None:
+        self.until = period.end
+        if self.course is not None:
+            self.course.take(period)
+        if period.start >= self._watch.started_at:
+            self.green.take(period.start, period.green)
+            self.blue.take(period.start, period.blue)
+        if period.end > self._watch.started_at:
+            self._count(period, figures)
+
+    def _take_kpi(self, number: int, period: KpiPeriod) -> None:
+        before, kpi = self.kpis_until[number], self._limits.kpis[number]
+        if before is not None and period.seconds != before.seconds:  # longer ones are read from the start
+            self.kpis[number] = KpiLimit(kpi)
+        self.kpis[number].take(period.green, period.blue)
+        self.kpis_until[number] = period
+
+    def _count(self, period: Period, figures: Figures) -> None:
+        """Take green's calls in this watch; the period in which it began is green's as well."""
+        green, slow = period.green, figures.slow.get(period.start)
+        if self.slow is not None:
+            is_there = None if green is not None and not green.requests else green is not None and slow is not None
+            self.slow_calls.take(period.start, is_there)
+        if green is None:
+            return
+        self.requests += green.requests
+        if self.errors is not None:
+            self.errors.take(green.requests, green.errors_4xx + green.errors_5xx)
+        if self.slow is not None and slow is not None:
+            self.slow.take(green.requests, slow)
+
+
+def fold(ledger: Ledger | None, watch: Watch, figures: Figures, now: datetime) -> tuple[Ledger, Ledger]:
+    """Take what a look has read.
+
+    :param ledger: what was kept of the looks before; ``None``: this is the first one.
+    :return: what to keep, and what to judge by now.
+    """
+    if ledger is None or ledger.sources != figures.sources:
+        ledger = Ledger(watch, figures.sources, figures.baseline)
+    settled, open_periods = _split(figures.periods, now)
+    kpis = [_split_kpi(periods, now) for periods in figures.kpis]
+    ledger.take(replace(figures, periods=settled, kpis=[done for done, _ in kpis]))
+    if not open_periods and not any(rest for _, rest in kpis):
+        return ledger, ledger
+    judged = ledger.copy()
+    judged.take(replace(figures, periods=open_periods, kpis=[rest for _, rest in kpis]))
+    return ledger, judged
+
+
+def _split(periods: Sequence[Period], now: datetime) -> tuple[Sequence[Period], Sequence[Period]]:
+    """The periods that will not change, and those from the first one on that may still get its figures."""
+    for number, period in enumerate(periods):
+        if (period.green is None or period.blue is None) and now < period.end + PATIENCE:
+            return periods[:number], periods[number:]
+    return periods, ()
+
+
+def _split_kpi(periods: Sequence[KpiPeriod], now: datetime) -> tuple[Sequence[KpiPeriod], Sequence[KpiPeriod]]:
+    for number, period in enumerate(periods):
+        end = period.start + timedelta(seconds=period.seconds)
+        if period.green is None and now < end + PATIENCE:
+            return periods[:number], periods[number:]
+    return periods, ()

@@ -1,0 +1,66 @@
+"""What one look has read: everything that green is judged by, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from airflow_sm_rollout.core.comparison.periods import Period
+from airflow_sm_rollout.core.control import Control
+from airflow_sm_rollout.core.observation import Alarm
+from airflow_sm_rollout.core.watch.monitor import Execution
+from airflow_sm_rollout.core.watch.sources import Sources
+
+
+@dataclass(frozen=True, slots=True)
+class KpiPeriod:
+    """A KPI in one period.
+
+    :param start: its start.
+    :param seconds: its length.
+    :param green: green's value; ``None``: it had none.
+    :param blue: blue's, where the KPI is relative to it.
+    """
+
+    start: datetime
+    seconds: int
+    green: float | None
+    blue: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What has become final since the last look.
+
+    :param sources: where it was read; other ones than before mean that everything was read anew, from the start.
+    :param baseline: blue's minutes before the rollout.
+    :param periods: what blue and green did, period by period.
+    :param slow: green's calls above ``max_p99_ms`` by the start of a period; one of which that is not known is not there.
+    :param kpis: the new periods of each of the limits' KPIs, in their order.
+    """
+
+    sources: Sources
+    baseline: Sequence[Period] = ()
+    periods: Sequence[Period] = ()
+    slow: Mapping[datetime, int] = field(default_factory=dict)
+    kpis: Sequence[Sequence[KpiPeriod]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """One look.
+
+    :param alarms: the watched alarms, with flaps since green had traffic.
+    :param control: what a person last wished of the rollout.
+    :param requests: green's requests in this watch that are in none of the periods read so far; ``None``: not read, which is enough before
+        the end.
+    :param figures: what has become final; ``None``: green has had no traffic yet, or no evidence is asked for.
+    :param executions: of each monitoring schedule, those since green had traffic and the day before.
+    """
+
+    alarms: Sequence[Alarm] = ()
+    control: Control | None = None
+    requests: float | None = None
+    figures: Figures | None = None
+    executions: Mapping[str, Sequence[Execution]] = field(default_factory=dict)

@@ -1,0 +1,70 @@
+"""The Rollout tab says of green what the bake says: both ask the same judge, of the same watch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_sm_rollout.aws import world
+from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.watch import Memory, look_at
+from airflow_sm_rollout.core.comparison.comparison import Finding
+from airflow_sm_rollout.core.plan.evidence import Thresholds
+from airflow_sm_rollout.core.rollout import to_json
+from airflow_sm_rollout.core.traces import WATCH, TaskTrace
+from airflow_sm_rollout.core.watch.verdict import Verdict
+from airflow_sm_rollout.core.watch.watch import Watch, watch_to_dict
+from airflow_sm_rollout.plugin import live
+from airflow_sm_rollout.plugin.reads import Connection, Found
+from convergence.lab import ENDPOINT, USER_ALARM, Lab
+from evidence.published import publish
+
+CALM = {"requests": 900}, {"requests": 300}
+
+
+def latencies(calls: int) -> list[float]:
+    return [50] * (calls // 2) + [150] * (45 * calls // 100) + [250] * (4 * calls // 100) + [350] * (calls // 100)
+
+
+@pytest.mark.parametrize("minutes", [3, 5, 8, 10])
+def test_at_the_end_of_a_bake_the_tab_and_the_bake_say_the_same(minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab()
+    lab.run(until=2)
+    recorded = read_record(lab.clients.ssm, ENDPOINT)
+    assert recorded is not None
+    rollout = replace(recorded, thresholds=Thresholds(100_000, 200_000, 300_000))
+    lab.clients.ssm.put_parameter(Name=rollout.names.record, Value=to_json(rollout), Overwrite=True)
+    bake = Watch(
+        lab.now(),
+        lab.now() + timedelta(minutes=minutes),
+        rollout.green_traffic_since,
+        20,
+        alarms=(USER_ALARM,),
+        rollout=rollout,
+        judges_evidence=True,
+        share=10.0,
+    )
+    baked = TaskTrace("bake_10", "deferred", lab.now(), None, {WATCH: watch_to_dict(bake)})
+    found = Found("canary", rollout, (baked,), Connection(None, None))
+    monkeypatch.setattr(live, "clients_of", lambda _: lab.clients)
+    monkeypatch.setattr(live, "_memories", {})
+    shown: list[Any] = []
+    memory = Memory()
+    said = None
+    while said is None or said.judgement.verdict is Verdict.WATCHING:
+        for dimensions, figures in zip((rollout.blue_dimensions, rollout.green_dimensions), CALM, strict=True):
+            publish(lab.sandbox, dimensions, lab.now(), **figures, milliseconds=latencies(figures["requests"]))
+        lab.pass_time(10)
+        now = lab.now()
+        monkeypatch.setattr(world, "utc_now", lambda now=now: now)
+        said = look_at(lab.clients, bake, now, memory)
+        if now >= bake.ends_at or now.second < 10:
+            shown.append((live.read_compared(found), said.comparison and said.comparison.as_dict()))
+    assert said.comparison is not None
+    assert (said.judgement.verdict, said.comparison.verdict) == (Verdict.HEALTHY, Finding.HEALTHY)
+    assert len(shown) > minutes / 2
+    for tab, of_bake in shown:
+        assert tab == of_bake
