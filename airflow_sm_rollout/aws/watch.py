@@ -100,7 +100,7 @@ def _read_figures(
 ) -> Figures:
     cloudwatch, limits = clients.cloudwatch, judged_limits(rollout, watch.share)
     ledger = memory.ledger if memory.ledger and memory.ledger.sources == sources else None
-    baseline = _read_baseline(clients, rollout, sources, memory)
+    baseline = () if ledger else _read_baseline(clients, rollout, sources)
     periods: Sequence[Period] = ()
     if needs_greens_figures(rollout, watch.min_requests):
         periods = _read_periods(clients, sources, now, ledger.until if ledger else None)
@@ -116,10 +116,8 @@ def _read_figures(
     )
 
 
-def _read_baseline(clients: Clients, rollout: Rollout, sources: Sources, memory: Memory) -> Sequence[Period]:
-    """Blue's hours before the rollout, where anything is judged by them. They do not change any more."""
-    if memory.ledger is not None:
-        return memory.ledger.baseline
+def _read_baseline(clients: Clients, rollout: Rollout, sources: Sources) -> Sequence[Period]:
+    """Blue's hours before the rollout, where anything is judged by them."""
     if not needs_greens_figures(rollout, 0):
         return ()
     return read_baseline(clients.cloudwatch, sources, rollout.started_at)

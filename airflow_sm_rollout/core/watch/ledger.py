@@ -4,19 +4,22 @@ A look costs the same in minute 5 and in hour 20: it reads only what has become 
 not grow. Who begins anew, after a restart, reads everything from the start and comes to the same, since every period is taken once, in the
 order of time, whatever looks it came in.
 
-A period that is final and has no figures may still get them: CloudWatch is late at times. So it, and what comes after it, is judged but not
+A period that is final and lacks figures may still get them: CloudWatch is late at times. So it, and what comes after it, is judged but not
 kept, and read again at the next look, until it is :data:`PATIENCE` old.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from airflow_sm_rollout.core.comparison.comparison import Course
-from airflow_sm_rollout.core.comparison.periods import Period
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.plan.limits import Kpi
 from airflow_sm_rollout.core.watch.breaches import KpiLimit, ShareLimit, limit_errors, limit_slow_calls
 from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage
 from airflow_sm_rollout.core.watch.policy import judged_limits, planned_comparison, tolerances_in
@@ -25,6 +28,7 @@ from airflow_sm_rollout.core.watch.sources import Sources
 from airflow_sm_rollout.core.watch.watch import Watch
 
 PATIENCE = timedelta(minutes=3)
+_T = TypeVar("_T")
 
 
 class Ledger:
@@ -40,7 +44,7 @@ class Ledger:
         if watch.rollout is None:
             raise ValueError("a watch of alarms alone has no figures")
         self._watch, rollout = watch, watch.rollout
-        self.sources, self.baseline = sources, baseline
+        self.sources = sources
         self.until: datetime | None = None
         self.requests = 0
         self.green, self.blue = (VariantCoverage(whose, sources.seconds) for whose in ("green", "blue"))
@@ -55,15 +59,15 @@ class Ledger:
             self.slow = limit_slow_calls(limits.max_p99_ms, baseline, seconds)
         self.kpis = [KpiLimit(kpi) for kpi in limits.kpis]
         self.kpis_until: list[KpiPeriod | None] = [None] * len(self.kpis)
-        self.course = self._begin_comparison()
+        self.course = self._begin_comparison(baseline)
 
-    def _begin_comparison(self) -> Course | None:
+    def _begin_comparison(self, baseline: Sequence[Period]) -> Course | None:
         watch, rollout = self._watch, self._watch.rollout
         if rollout is None or rollout.plan.evidence.tolerances is None:
             return None
         planned = watch.ends_at - watch.started_at
         tolerances = tolerances_in(rollout.plan.evidence.tolerances, planned, self.sources.seconds)
-        return Course(self.baseline, tolerances, planned=planned_comparison(rollout), since=watch.started_at)
+        return Course(baseline, tolerances, planned=planned_comparison(rollout), since=watch.started_at)
 
     def take(self, figures: Figures) -> None:
         """Take what has become final since the last look, in the order of time."""
@@ -75,8 +79,34 @@ class Ledger:
 
     def copy(self) -> Ledger:
         """One that may take what is not to be kept."""
-        unchanging = (self._watch, self.sources, self.baseline)
+        unchanging = (self._watch, self._limits, self.sources)
         return copy.deepcopy(self, {id(each): each for each in unchanging})
+
+    def split(self, figures: Figures, now: datetime) -> tuple[Figures, Figures]:
+        """What will not change any more, and, from the first period on of which that is not so, what may."""
+
+        def is_settled(period: Period) -> bool:
+            return now >= period.end + PATIENCE or self._is_known(period, figures)
+
+        def is_kpi_settled(kpi: Kpi, period: KpiPeriod) -> bool:
+            values = (period.green, period.blue) if kpi.relative_to_blue else (period.green,)
+            return now >= period.end + PATIENCE or None not in values
+
+        periods, rest = _cut(figures.periods, is_settled)
+        each_kpi = zip(self._limits.kpis, figures.kpis, strict=True)
+        kpis = [_cut(periods, partial(is_kpi_settled, kpi)) for kpi, periods in each_kpi]
+        return (
+            replace(figures, periods=periods, kpis=[settled for settled, _ in kpis]),
+            replace(figures, periods=rest, kpis=[rest for _, rest in kpis]),
+        )
+
+    def _is_known(self, period: Period, figures: Figures) -> bool:
+        """Whether all figures of a period are there."""
+        by_latency = self.sources.thresholds is not None
+        if not all(_is_complete(sample, by_latency=by_latency) for sample in (period.blue, period.green)):
+            return False
+        counts_slow = self.slow is not None and period.end > self._watch.started_at
+        return not counts_slow or period.start in figures.slow or not (period.green and period.green.requests)
 
     def _take_period(self, period: Period, figures: Figures) -> None:
         self.until = period.end
@@ -118,27 +148,20 @@ def fold(ledger: Ledger | None, watch: Watch, figures: Figures, now: datetime) -
     """
     if ledger is None or ledger.sources != figures.sources:
         ledger = Ledger(watch, figures.sources, figures.baseline)
-    settled, open_periods = _split(figures.periods, now)
-    kpis = [_split_kpi(periods, now) for periods in figures.kpis]
-    ledger.take(replace(figures, periods=settled, kpis=[done for done, _ in kpis]))
-    if not open_periods and not any(rest for _, rest in kpis):
+    settled, rest = ledger.split(figures, now)
+    ledger.take(settled)
+    if not rest.periods and not any(rest.kpis):
         return ledger, ledger
     judged = ledger.copy()
-    judged.take(replace(figures, periods=open_periods, kpis=[rest for _, rest in kpis]))
+    judged.take(rest)
     return ledger, judged
 
 
-def _split(periods: Sequence[Period], now: datetime) -> tuple[Sequence[Period], Sequence[Period]]:
-    """The periods that will not change, and those from the first one on that may still get its figures."""
-    for number, period in enumerate(periods):
-        if (period.green is None or period.blue is None) and now < period.end + PATIENCE:
-            return periods[:number], periods[number:]
-    return periods, ()
+def _cut(each: Sequence[_T], is_settled: Callable[[_T], bool]) -> tuple[Sequence[_T], Sequence[_T]]:
+    """Those before the first one that is not settled, and the rest."""
+    number = next((number for number, one in enumerate(each) if not is_settled(one)), len(each))
+    return each[:number], each[number:]
 
 
-def _split_kpi(periods: Sequence[KpiPeriod], now: datetime) -> tuple[Sequence[KpiPeriod], Sequence[KpiPeriod]]:
-    for number, period in enumerate(periods):
-        end = period.start + timedelta(seconds=period.seconds)
-        if period.green is None and now < end + PATIENCE:
-            return periods[:number], periods[number:]
-    return periods, ()
+def _is_complete(sample: Sample | None, *, by_latency: bool) -> bool:
+    return sample is not None and (not by_latency or not sample.requests or sample.over_p50 is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.control import Control
@@ -28,13 +28,18 @@ class KpiPeriod:
     green: float | None
     blue: float | None = None
 
+    @property
+    def end(self) -> datetime:
+        """When it was over."""
+        return self.start + timedelta(seconds=self.seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What has become final since the last look.
 
     :param sources: where it was read; other ones than before mean that everything was read anew, from the start.
-    :param baseline: blue's minutes before the rollout.
+    :param baseline: blue's minutes before the rollout, where all is read from the start; later they are not read again.
     :param periods: what blue and green did, period by period.
     :param slow: green's calls above ``max_p99_ms`` by the start of a period; one of which that is not known is not there.
     :param kpis: the new periods of each of the limits' KPIs, in their order.
