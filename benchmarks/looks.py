@@ -1,99 +1,222 @@
-"""``python -m benchmarks.looks``: what a look costs, over a day of figures every ten seconds.
+"""What a look at a bake costs, from its first minute to its last hour.
 
-A look reads what has become final since the last one, folds it in and judges. What it costs must not depend on how long the watch has been
-going on.
+    python -m benchmarks.looks
+
+A bake of 24 hours with figures every ten seconds is looked at every 15 s, on a clock of its own, with everything that a plan can ask for:
+the comparison, limits on errors and latency, a KPI relative to blue, two alarms. Prints the processor time and the datapoints of a look,
+hour by hour, what reading all from the begin costs then, and the memory that a bake keeps from look to look. CloudWatch's answers are made
+up here, which is counted; what botocore needs to send a request and read the answer is not.
+
+Finer figures than by the minute are kept by CloudWatch for three hours: a bake that is older is read by the minute, once from its begin.
+That one look is the dearest.
 """
 
 from __future__ import annotations
 
+import argparse
+import gc
+import math
 import statistics
+import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
-from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.watch import Memory, look
+from airflow_sm_rollout.core.control import Control, Wish, control_to_json
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
-from airflow_sm_rollout.core.plan.limits import Limits
+from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
+from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
-from airflow_sm_rollout.core.watch.judge import judge
-from airflow_sm_rollout.core.watch.ledger import Ledger, fold
-from airflow_sm_rollout.core.watch.readings import Figures, Readings
-from airflow_sm_rollout.core.watch.sources import Sources
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
 
-BEGIN = datetime(2026, 1, 5, tzinfo=timezone.utc)
-SECONDS = 10
-LOOK_EVERY = 15
-HOURS = 24
-SHOWN = (0, 1, 3, 6, 12, 18, 23)
-GOAL_MS = 5.0
+BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
+EVERY = timedelta(seconds=15)
+HOUR = timedelta(hours=1)
+ALARMS = ("fraud-errors", "fraud-latency")
+KPI = Kpi(
+    "refused", {"m": Metric("Shop", "Refused", "Sum", {"Variant": "{variant}"})}, at_most=1.5, relative_to_blue=True
+)
+CALLS = {"AllTraffic": 15.0, "model-0badcafe": 1.5}
+"""Calls a second, by variant."""
+RATES = {
+    "TC(100000:)": 0.5,
+    "TC(:100000)": 0.5,
+    "TC(200000:)": 0.05,
+    "TC(300000:)": 0.01,
+    "TC(500000:)": 0.001,
+    "TC(:500000)": 0.999,
+}
+"""Of these calls, those that a statistic of their latency counts."""
 
 
-def main() -> None:
-    """Print the cost of a look by the hour, and whether it is flat."""
-    costs: dict[int, list[float]] = {hour: [] for hour in range(HOURS)}
-    points: dict[int, list[int]] = {hour: [] for hour in range(HOURS)}
-    for at, new, seconds in _looks():
-        hour = int((at - BEGIN) / timedelta(hours=1))
-        if hour < HOURS:
-            costs[hour].append(1000 * seconds)
-            points[hour].append(new)
-    print(f"A watch of {HOURS} h, figures every {SECONDS} s, a look every {LOOK_EVERY} s; processor time of a look.")
-    print(f"{'hour':>5}{'looks':>7}{'new periods':>13}{'median, ms':>12}{'99th, ms':>10}")
-    for hour in SHOWN:
-        slow = statistics.quantiles(costs[hour], n=100)[-1]
-        print(
-            f"{hour:>5}{len(costs[hour]):>7}{statistics.fmean(points[hour]):>13.1f}"
-            f"{statistics.median(costs[hour]):>12.2f}{slow:>10.2f}"
-        )
-    first, last = (statistics.median(costs[hour]) for hour in (1, HOURS - 1))
-    print(f"last hour's median is {last / first:.2f} times that of the second hour")
-    print(f"{'holds' if last <= GOAL_MS else 'MISSED':>6}: a look takes at most {GOAL_MS:g} ms in hour {HOURS}")
+class Made:
+    """An answer of CloudWatch or SSM, made up."""
+
+    def __init__(self, missing: str) -> None:
+        self.now = BEGIN
+        self.datapoints = 0
+        self._missing = missing
+
+    def describe_alarms(self, **_: Any) -> dict[str, Any]:
+        """Quiet alarms."""
+        quiet = {
+            "StateValue": "OK",
+            "StateReason": "no datapoint was beyond",
+            "StateTransitionedTimestamp": BEGIN - HOUR,
+        }
+        return {"MetricAlarms": [{"AlarmName": name, **quiet} for name in ALARMS]}
+
+    def get_parameter(self, **_: Any) -> dict[str, Any]:
+        """A wish that has been taken back."""
+        return {"Parameter": {"Value": control_to_json(Control("0badcafe", Wish.GO_ON, BEGIN))}}
+
+    def get_paginator(self, _: str) -> Made:
+        """Its answers have one page."""
+        return self
+
+    def paginate(self, **asked: Any) -> Iterator[dict[str, Any]]:
+        """The figures that are asked for."""
+        start, end = asked["StartTime"], asked["EndTime"]
+        results = [self._series(query, start, end) for query in asked["MetricDataQueries"] if query["ReturnData"]]
+        yield {"MetricDataResults": results}
+
+    def _series(self, query: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
+        stat, seconds = query["MetricStat"], query["MetricStat"]["Period"]
+        names = {each["Name"]: each["Value"] for each in stat["Metric"]["Dimensions"]}
+        variant = names.get("VariantName") or names["Variant"]
+        first = math.ceil(start.timestamp() / seconds) * seconds
+        times = range(first, math.ceil(end.timestamp()), seconds) if variant != self._missing else ()
+        self.datapoints += len(times)
+        values = [_value(stat["Metric"]["MetricName"], stat["Stat"], CALLS[variant] * seconds, at) for at in times]
+        return {
+            "Id": query["Id"],
+            "StatusCode": "Complete",
+            "Timestamps": [datetime.fromtimestamp(at, timezone.utc) for at in times],
+            "Values": values,
+        }
 
 
-def _looks() -> Iterator[tuple[datetime, int, float]]:
-    """Each look's time, how many new periods it read, and its processor time in seconds."""
-    watch, sources, baseline = _watch()
-    ledger: Ledger | None = None
-    now = BEGIN
-    while now < BEGIN + timedelta(hours=HOURS):
-        now += timedelta(seconds=LOOK_EVERY)
-        begun = time.process_time()
-        after = ledger.until if ledger and ledger.until else BEGIN
-        periods = list(_periods(after, now - timedelta(seconds=SECONDS)))
-        figures = Figures(sources, baseline, periods, {each.start: 0 for each in periods})
-        ledger, judged = fold(ledger, watch, figures, now)
-        seen = judge(watch, Readings(), judged, now)
-        yield now, len(periods), time.process_time() - begun
-        if seen.judgement.verdict is not Verdict.WATCHING:
-            raise SystemExit(f"the watch ended at {now}: {seen.judgement.reason}")
+def _value(metric: str, stat: str, calls: float, at: int) -> float:
+    """Calm traffic that breathes a little; an error now and then."""
+    calls = round(calls * (1 + 0.1 * math.sin(at / 600)))
+    if metric == "ModelLatency":
+        return float(round(RATES[stat] * calls))
+    if metric == "Invocations":
+        return float(calls)
+    return float(round(calls / 15) if at % 600 == 0 else 0)
 
 
-def _watch() -> tuple[Watch, Sources, list[Period]]:
-    plan = Plan(evidence=Evidence(limits=Limits(max_error_rate=0.05, max_p99_ms=1)))
-    thresholds = Thresholds(50_000, 100_000, 200_000)
-    blue = Blue("config", {}, "AllTraffic", 1.0, 1)
-    rollout = Rollout("wine", "0badcafe", {}, BEGIN, blue, Green("wine-v2"), plan, green_traffic_since=BEGIN)
-    watch = Watch(BEGIN, BEGIN + timedelta(hours=HOURS + 1), BEGIN, 20, rollout=rollout, judges_evidence=True)
-    sources = Sources({"VariantName": "AllTraffic"}, {"VariantName": "green"}, thresholds, BEGIN, SECONDS)
-    minute = timedelta(minutes=1)
-    return (
-        watch,
-        sources,
-        [Period(BEGIN - n * minute, 60, Sample(5400, 27, 9, 2700, 270, 54), None) for n in range(180)],
+@dataclass
+class Cost:
+    """What looks cost.
+
+    :param milliseconds: of processor time, of each look.
+    :param datapoints: of each look.
+    """
+
+    milliseconds: list[float] = field(default_factory=list)
+    datapoints: list[int] = field(default_factory=list)
+
+    def render(self) -> str:
+        """The usual look and the dearest, for people."""
+        usual, dearest = statistics.median(self.milliseconds), max(self.milliseconds)
+        return f"{usual:8.2f} {dearest:8.2f} {statistics.median(self.datapoints):11.0f} {max(self.datapoints):8d}"
+
+
+def watch_of(hours: float) -> Watch:
+    """A bake of so many hours that asks for everything."""
+    evidence = Evidence(limits=Limits(0.05, 500.0, 100, (KPI,)))
+    rollout = Rollout(
+        endpoint_name="fraud",
+        rollout_id="0badcafe",
+        owner={},
+        started_at=BEGIN,
+        blue=Blue(
+            "fraud-2024",
+            {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "v1"}]},
+            "AllTraffic",
+            1.0,
+            1,
+            {},
+        ),
+        green=Green(model_name="v2"),
+        plan=Plan(canary([10, 100], bake=hours * HOUR), alarms=ALARMS, evidence=evidence),
+        green_traffic_since=BEGIN,
+        thresholds=Thresholds(100_000, 200_000, 300_000),
+        metric_period_seconds=10,
+    )
+    return Watch(
+        BEGIN, BEGIN + hours * HOUR, BEGIN, 100, alarms=ALARMS, rollout=rollout, judges_evidence=True, share=10.0
     )
 
 
-def _periods(start: datetime, until: datetime) -> Iterator[Period]:
-    """Calm traffic: 100 calls a second, a tenth of them green's."""
-    step = timedelta(seconds=SECONDS)
-    while start + step <= until:
-        number = int((start - BEGIN) / step)
-        blue = Sample(900, 4 + number % 2, 1 + number % 2, 450, 45, 9)
-        yield Period(start, SECONDS, blue, Sample(100, number % 2, 0, 50, 5, 1))
-        start += step
+def measure(hours: float, missing: str = "") -> tuple[list[Cost], Cost]:
+    """The cost of looks hour by hour, and of one look at the end of each hour that reads all from the begin.
+
+    :param missing: a variant that has no figures at all.
+    """
+    watch, made = watch_of(hours), Made(missing)
+    clients, memory = Clients(made, made, made, made), Memory()
+    costs, afresh = [], Cost()
+    while made.now < watch.ends_at:
+        cost = Cost()
+        until = min(made.now + HOUR, watch.ends_at)
+        while made.now < until:
+            _look(clients, watch, memory, cost)
+            made.now += EVERY
+        made.now -= EVERY
+        _look(clients, watch, Memory(), afresh)
+        made.now += EVERY
+        costs.append(cost)
+    return costs, afresh
+
+
+def _look(clients: Clients, watch: Watch, memory: Memory, cost: Cost) -> None:
+    made = clients.cloudwatch
+    before, begun = made.datapoints, time.process_time()
+    looked = look(clients, watch, made.now, memory)
+    cost.milliseconds.append(1000 * (time.process_time() - begun))
+    cost.datapoints.append(made.datapoints - before)
+    if looked.judgement.verdict is not Verdict.WATCHING:
+        raise RuntimeError(f"this bake was to be calm: {looked.judgement.reason}")
+
+
+def weigh(looks: int, bakes: int = 20) -> float:
+    """Kilobytes that a bake keeps after so many looks."""
+    watch, made = watch_of(24), Made("")
+    clients, memories = Clients(made, made, made, made), [Memory() for _ in range(bakes)]
+    look(clients, watch, made.now, Memory())
+    tracemalloc.start()
+    for _ in range(looks):
+        for memory in memories:
+            look(clients, watch, made.now, memory)
+        made.now += EVERY
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return kept / bakes / 1024
+
+
+def main(arguments: list[str]) -> None:
+    """Look at a bake, and print what it cost."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.looks", description=__doc__)
+    parser.add_argument("--hours", type=float, default=24.0, help="how long the bake is")
+    options = parser.parse_args(arguments)
+    for told, missing in (("all figures come", ""), ("green's figures never come", "model-0badcafe")):
+        costs, afresh = measure(options.hours, missing)
+        print(f"{told}\n{'hour':12}{'ms':>8} {'at most':>8} {'datapoints':>11} {'at most':>8}")
+        for number, cost in enumerate(costs, 1):
+            print(f"{number:<12}{cost.render()}")
+        print(f"{'from begin':12}{afresh.render()}\n")
+    for minutes in (5, 60):
+        print(f"kept of a bake after {minutes} minutes: {weigh(4 * minutes):.0f} KiB")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
