@@ -154,7 +154,7 @@ class _History:
     """An endpoint's past.
 
     :param name: the endpoint that serves.
-    :param calls: of all its fleets, from some hours before ``until - days`` on, which tell of a rollout at the begin who came later.
+    :param calls: of all its fleets, from some hours before ``until - days`` on: they tell, of a rollout right at the start, who came later.
     """
 
     cloudwatch: Any

@@ -4,10 +4,10 @@
 
 A bake of 24 hours with figures every ten seconds is looked at every 15 s, on a clock of its own, with everything that a plan can ask for:
 the comparison, limits on errors and latency, a KPI relative to blue, two alarms. Prints the processor time and the datapoints of a look,
-hour by hour, what reading all from the begin costs then, and the memory that a bake keeps from look to look. CloudWatch's answers are made
+hour by hour, what reading all from the start costs then, and the memory that a bake keeps from look to look. CloudWatch's answers are made
 up here, which is counted; what botocore needs to send a request and read the answer is not.
 
-Finer figures than by the minute are kept by CloudWatch for three hours: a bake that is older is read by the minute, once from its begin.
+Finer figures than by the minute are kept by CloudWatch for three hours: a bake that is older is read by the minute, once from its start.
 That one look is the dearest.
 """
 
@@ -157,7 +157,7 @@ def watch_of(hours: float) -> Watch:
 
 
 def measure(hours: float, missing: str = "") -> tuple[list[Cost], Cost]:
-    """The cost of looks hour by hour, and of one look at the end of each hour that reads all from the begin.
+    """The cost of looks hour by hour, and of one look at the end of each hour that reads all from the start.
 
     :param missing: a variant that has no figures at all.
     """
@@ -213,7 +213,7 @@ def main(arguments: list[str]) -> None:
         print(f"{told}\n{'hour':12}{'ms':>8} {'at most':>8} {'datapoints':>11} {'at most':>8}")
         for number, cost in enumerate(costs, 1):
             print(f"{number:<12}{cost.render()}")
-        print(f"{'from begin':12}{afresh.render()}\n")
+        print(f"{'from start':12}{afresh.render()}\n")
     for minutes in (5, 60):
         print(f"kept of a bake after {minutes} minutes: {weigh(4 * minutes):.0f} KiB")
 

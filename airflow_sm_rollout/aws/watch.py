@@ -23,7 +23,7 @@ from airflow_sm_rollout.core.watch.coverage import with_idle
 from airflow_sm_rollout.core.watch.judge import Look, judge
 from airflow_sm_rollout.core.watch.ledger import Ledger, fold
 from airflow_sm_rollout.core.watch.policy import judged_limits
-from airflow_sm_rollout.core.watch.readings import Figures, Readings
+from airflow_sm_rollout.core.watch.readings import NewFigures, Readings
 from airflow_sm_rollout.core.watch.sources import (
     Sources,
     judged_dimensions,
@@ -97,14 +97,14 @@ def read(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Readi
 
 def _read_figures(
     clients: Clients, watch: Watch, rollout: Rollout, sources: Sources, now: datetime, memory: Memory
-) -> Figures:
+) -> NewFigures:
     cloudwatch, limits = clients.cloudwatch, judged_limits(rollout, watch.share)
     ledger = memory.ledger if memory.ledger and memory.ledger.sources == sources else None
     baseline = () if ledger else _read_baseline(clients, rollout, sources)
     periods: Sequence[Period] = ()
     if needs_greens_figures(rollout, watch.min_requests):
         periods = _read_periods(clients, sources, now, ledger.until if ledger else None)
-    return Figures(
+    return NewFigures(
         sources,
         baseline,
         periods,
@@ -144,7 +144,7 @@ def _count_open_requests(
     clients: Clients,
     watch: Watch,
     rollout: Rollout,
-    figures: Figures | None,
+    figures: NewFigures | None,
     control: Control | None,
     now: datetime,
     memory: Memory,

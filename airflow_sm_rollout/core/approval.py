@@ -11,8 +11,8 @@ from typing import Any
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.strategy import Strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.traces import Verdict, compared_rows
-from airflow_sm_rollout.core.watch.verdict import Verdict as BakeVerdict
+from airflow_sm_rollout.core.traces import BakeTrace, compared_rows
+from airflow_sm_rollout.core.watch.verdict import Verdict
 
 APPROVE, REJECT = "Approve", "Reject"
 BEFORE_FULL_TRAFFIC = "before_full_traffic"
@@ -120,7 +120,7 @@ def why_nobody_is_asked(rollout: Rollout, bake: str, verdict: str | None, step: 
     """
     if rollout.plan.evidence.when_inconclusive != "ask":
         return "the plan leaves no bake to a person, so nobody is asked"
-    if verdict == BakeVerdict.HEALTHY.value:
+    if verdict == Verdict.HEALTHY.value:
         return f"{bake} ended healthy, so nobody is asked"
     if verdict is None and step and rollout.step(step - 1) is None:
         return "the plan has no such step, so nobody is asked"
@@ -141,7 +141,7 @@ def describe_silence(until: object, *, approves: bool) -> str:
 def render_question(
     gate: ApprovalGate,
     rollout: Rollout,
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[BakeTrace],
     alarms: Mapping[str, str],
     until: datetime,
     *,
@@ -170,7 +170,7 @@ def render_question(
     return "\n\n".join(parts)
 
 
-def _render_verdicts(verdicts: Sequence[Verdict]) -> Iterator[str]:
+def _render_verdicts(verdicts: Sequence[BakeTrace]) -> Iterator[str]:
     if not verdicts:
         yield "Nothing has been watched yet."
     for verdict in verdicts:

@@ -103,7 +103,7 @@ class Done:
 class GiveUp:
     """The goal can't be reached, and looking again would not change it.
 
-    :param refused: nothing was done at all, because the rollout was not let to begin.
+    :param refused: nothing was done at all, because the rollout was refused before it began.
     """
 
     reason: str

@@ -15,12 +15,12 @@ from airflow_sm_rollout.core.traces import (
     FIGURES,
     UNFINISHED,
     Approval,
+    BakeTrace,
     TaskTrace,
-    Verdict,
     approvals_of,
+    bakes_of,
     did_of,
     readable,
-    verdicts_of,
 )
 
 
@@ -82,7 +82,7 @@ class Report:
     shares: tuple[SharePoint, ...]
     facts: tuple[tuple[str, str], ...]
     tasks: tuple[TaskLine, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[BakeTrace, ...]
     approvals: tuple[Approval, ...]
     alarms: Mapping[str, str]
     figures: Figures | None
@@ -154,7 +154,7 @@ def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, is_ov
         tuple(_shares(tasks, settle, live, figures)),
         settle.ended_at if settle else None,
         figures,
-        tuple(verdicts_of(tasks)),
+        tuple(bakes_of(tasks)),
         tuple(approvals_of(tasks)),
         *_proof(failed),
         shadow=_shadow(tasks),

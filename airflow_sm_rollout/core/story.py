@@ -9,7 +9,7 @@ from datetime import datetime
 from airflow_sm_rollout.core.figures import Figures, total
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.status import Aftermath
-from airflow_sm_rollout.core.traces import Approval, Verdict
+from airflow_sm_rollout.core.traces import Approval, BakeTrace
 
 SharePoint = tuple[datetime, float]
 _ANSWERED_BY_A_PERSON = ("approved", "rejected")
@@ -55,7 +55,7 @@ class Story:
     shares: Sequence[SharePoint]
     ended_at: datetime | None
     figures: Figures | None
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[BakeTrace]
     approvals: Sequence[Approval]
     proof: str
     by_task: str

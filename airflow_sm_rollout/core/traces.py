@@ -81,8 +81,8 @@ class TaskTrace:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a bake has found.
+class BakeTrace:
+    """What a bake has left: what it found.
 
     :param comparison: green against blue with all figures, where the bake compares; JSON.
     """
@@ -129,13 +129,13 @@ def did_of(task: TaskTrace) -> tuple[tuple[str, str], ...]:
     return _read_did(task.xcoms.get(DID) or ())
 
 
-def verdicts_of(tasks: Sequence[TaskTrace]) -> Iterator[Verdict]:
+def bakes_of(tasks: Sequence[TaskTrace]) -> Iterator[BakeTrace]:
     """What the bakes have found so far."""
     for task in tasks:
         if "verdict" in task.returned:
             comparison = _object(task.xcoms.get(EVIDENCE)) or _object(task.returned.get(EVIDENCE))
             sentence = str(task.returned.get("reason") or task.reason)
-            yield Verdict(task.name, str(task.returned["verdict"]), sentence, comparison or None)
+            yield BakeTrace(task.name, str(task.returned["verdict"]), sentence, comparison or None)
 
 
 def approvals_of(tasks: Sequence[TaskTrace]) -> Iterator[Approval]:

@@ -19,7 +19,7 @@ from airflow_sm_rollout.core.approval import (
     render_question,
 )
 from airflow_sm_rollout.core.errors import RolloutGaveUp
-from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, TaskTrace, Verdict, plain_xcom, verdicts_of
+from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, BakeTrace, TaskTrace, bakes_of, plain_xcom
 from airflow_sm_rollout.core.watch.sources import judged_alarms
 from airflow_sm_rollout.core.watch.watch import watch_question, watch_to_dict
 from airflow_sm_rollout.operators.base import WaitingTask, failing_with_reason, left_by
@@ -192,7 +192,7 @@ class QuestionOperator(WaitingTask, HITLOperator):
             tab=tab_path(ti.dag_id, ti.run_id),
         )
 
-    def _verdicts(self, context: Context) -> list[Verdict]:
+    def _verdicts(self, context: Context) -> list[BakeTrace]:
         def left(task_id: str, key: str) -> Any:
             return plain_xcom(left_by(context, task_id, key))
 
@@ -206,7 +206,7 @@ class QuestionOperator(WaitingTask, HITLOperator):
             )
             for task_id in self.evidence_task_ids
         ]
-        return list(verdicts_of(traces))
+        return list(bakes_of(traces))
 
 
 def _responder(event: Mapping[str, Any]) -> str:

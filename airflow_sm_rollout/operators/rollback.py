@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RollbackOperator(ConvergeOperator):
-    """Gives blue all traffic back, restores the endpoint (and the live pointer) as before the rollout, and removes all that that made.
+    """Gives blue all traffic back, restores the endpoint (and the live pointer), and removes what the rollout made.
 
     Works from the record on AWS; give ``endpoint_name`` beside ``rollout`` for when nothing has reached XCom. Where no rollout of this
     DAG run is in progress, it does nothing and succeeds. In a DAG of your own, let it run whatever happens before it

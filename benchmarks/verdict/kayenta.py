@@ -22,7 +22,7 @@ FEWEST = 5
 def judge(traffic: Traffic, warm_up: int, quantiles: tuple[float, ...] = (CONFIDENCE_98,)) -> list[Outcome]:
     """Outcomes with each of several confidence levels.
 
-    :param warm_up: minutes left out at the begin.
+    :param warm_up: minutes left out at the start.
     :param quantiles: of the standard normal, one for each level.
     """
     blue, green = (_values(side, traffic.known[..., index]) for index, side in enumerate((traffic.blue, traffic.green)))

@@ -19,7 +19,7 @@ from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
-from airflow_sm_rollout.core.traces import Verdict
+from airflow_sm_rollout.core.traces import BakeTrace
 
 UNTIL = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
@@ -88,7 +88,7 @@ def test_the_question_shows_the_evidence_and_what_comes_from_outside_as_plain_te
     rollout = Rollout("fraud", "0123abcd", {}, UNTIL, Blue("c", config, "v", 1, 1), Green("<script>[x](y)"), Plan())
     rate = {"events": 3, "requests": 2000, "rate": 0.0015, "low": 0.0005, "high": 0.004}
     compared = {"sentence": "No harm.", "metrics": [{"metric": "errors_5xx", "green": rate, "blue": None}]}
-    verdict = Verdict("bake_10", "healthy", "errors 0.1 % | blue 0.2 %", compared)
+    verdict = BakeTrace("bake_10", "healthy", "errors 0.1 % | blue 0.2 %", compared)
     text = render_question(
         ApprovalGate(assigned_users=("alice",)),
         rollout,

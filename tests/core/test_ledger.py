@@ -18,7 +18,7 @@ from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.watch.judge import Look, judge
 from airflow_sm_rollout.core.watch.ledger import PATIENCE, Ledger, fold
 from airflow_sm_rollout.core.watch.policy import planned_comparison, tolerances_in
-from airflow_sm_rollout.core.watch.readings import Figures, KpiPeriod, Readings
+from airflow_sm_rollout.core.watch.readings import KpiPeriod, NewFigures, Readings
 from airflow_sm_rollout.core.watch.sources import Sources
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
@@ -86,7 +86,7 @@ class Published:
     def end(self) -> datetime:
         return NOON + len(self.course) * self.seconds * SECOND
 
-    def read(self, kept: Ledger | None, now: datetime) -> Figures:
+    def read(self, kept: Ledger | None, now: datetime) -> NewFigures:
         """What is to be seen by now, and is not kept yet."""
         seen = [self._period(number, now) for number in range(len(self.course))]
         over = [each for each in seen if each.end <= now]
@@ -94,7 +94,7 @@ class Published:
         kpis = [_kpi_periods(kpi, over, kept.kpis_until[number] if kept else None) for number, kpi in enumerate(KPIS)]
         slow = {start: green.over_p99 or 0 for start, green in self._counted(now) if green.requests}
         sources = Sources({"VariantName": "blue"}, {"VariantName": "green"}, ROLLOUT.thresholds, NOON, self.seconds)
-        return Figures(sources, BASELINE, [each for each in over if each.start >= since], slow, kpis)
+        return NewFigures(sources, BASELINE, [each for each in over if each.start >= since], slow, kpis)
 
     def _counted(self, now: datetime) -> Iterator[tuple[datetime, Sample]]:
         """Where the counts of green's slow calls are to be seen."""

@@ -315,7 +315,7 @@ class HealthTest:
     :param line: what is bet against.
     :param goal: capital that is proof. Ten times as much is kept at most, so that a green which gets worse is not called healthy for long.
     :param deadline: by when it is wanted, in minutes with figures; the next one is 3.5 times as late.
-    :param stake: the part of the capital that is bet from the begin on; the rest waits, see :meth:`stake_all`.
+    :param stake: the part of the capital that is bet from the first period on; the rest waits, see :meth:`stake_all`.
     """
 
     __slots__ = ("_bet", "_deadline", "_elapsed", "_goal", "_line", "_waiting")

@@ -6,7 +6,7 @@ same whoever asks, and how often, so nothing has to be kept between two tasks. W
 
 - *Harm* is proven when the capital bet on it, over all metrics, has become 1 / false_rollback. A rollout with a green that is not worse
   than tolerated is rolled back with a probability of at most false_rollback, over all its looks together. It stays proven.
-- *Health* is proven when in every metric the capital bet on it has become 1 / false_pass, and the one bet on harm is below its begin.
+- *Health* is proven when in every metric the capital bet on it has become 1 / false_pass, and the one bet on harm is below 1.
   So a green that is, in any metric, worse than its healthy line in every period passes with a probability of at most false_pass,
   without a correction for the number of metrics (intersection-union test: Berger 1982). It can't see what begins later: harm is looked
   for on.
@@ -41,7 +41,7 @@ def compare(
     :param periods: all periods since green has had traffic, over all the steps of the rollout, in order of time.
     :param tolerances: what is tolerated.
     :param planned: how long all the steps of the rollout that have both variants' traffic take, as planned; must not change between looks.
-    :param since: begin of this step's bake: health has to be proven by a period that ends ``min_bake`` after it; ``None``: green's first
+    :param since: when this step's bake began: health has to be proven by a period that ends ``min_bake`` after it; ``None``: green's first
         call.
     """
     course = Course(baseline, tolerances, planned=planned, since=since)

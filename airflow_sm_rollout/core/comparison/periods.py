@@ -31,7 +31,7 @@ class Sample:
 class Period:
     """A period of which the figures are final.
 
-    :param start: its begin.
+    :param start: when it began.
     :param seconds: its length, such as 60, or 10 with enhanced metrics.
     :param blue: what blue did; ``None``: there are no figures, which is not the same as no calls.
     :param green: what green did.

@@ -23,7 +23,7 @@ from airflow_sm_rollout.core.plan.limits import Kpi
 from airflow_sm_rollout.core.watch.breaches import KpiLimit, ShareLimit, limit_errors, limit_slow_calls
 from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage
 from airflow_sm_rollout.core.watch.policy import judged_limits, planned_comparison, tolerances_in
-from airflow_sm_rollout.core.watch.readings import Figures, KpiPeriod
+from airflow_sm_rollout.core.watch.readings import KpiPeriod, NewFigures
 from airflow_sm_rollout.core.watch.sources import Sources
 from airflow_sm_rollout.core.watch.watch import Watch
 
@@ -69,7 +69,7 @@ class Ledger:
         tolerances = tolerances_in(rollout.plan.evidence.tolerances, planned, self.sources.seconds)
         return Course(baseline, tolerances, planned=planned_comparison(rollout), since=watch.started_at)
 
-    def take(self, figures: Figures) -> None:
+    def take(self, figures: NewFigures) -> None:
         """Take what has become final since the last look, in the order of time."""
         for period in figures.periods:
             self._take_period(period, figures)
@@ -82,7 +82,7 @@ class Ledger:
         unchanging = (self._watch, self._limits, self.sources)
         return copy.deepcopy(self, {id(each): each for each in unchanging})
 
-    def split(self, figures: Figures, now: datetime) -> tuple[Figures, Figures]:
+    def split(self, figures: NewFigures, now: datetime) -> tuple[NewFigures, NewFigures]:
         """What will not change any more, and, from the first period on of which that is not so, what may."""
 
         def is_settled(period: Period) -> bool:
@@ -100,7 +100,7 @@ class Ledger:
             replace(figures, periods=rest, kpis=[rest for _, rest in kpis]),
         )
 
-    def _is_known(self, period: Period, figures: Figures) -> bool:
+    def _is_known(self, period: Period, figures: NewFigures) -> bool:
         """Whether all figures of a period are there."""
         by_latency = self.sources.thresholds is not None
         if not all(_is_complete(sample, by_latency=by_latency) for sample in (period.blue, period.green)):
@@ -108,7 +108,7 @@ class Ledger:
         counts_slow = self.slow is not None and period.end > self._watch.started_at
         return not counts_slow or period.start in figures.slow or not (period.green and period.green.requests)
 
-    def _take_period(self, period: Period, figures: Figures) -> None:
+    def _take_period(self, period: Period, figures: NewFigures) -> None:
         self.until = period.end
         if self.course is not None:
             self.course.take(period)
@@ -125,7 +125,7 @@ class Ledger:
         self.kpis[number].take(period.green, period.blue)
         self.kpis_until[number] = period
 
-    def _count(self, period: Period, figures: Figures) -> None:
+    def _count(self, period: Period, figures: NewFigures) -> None:
         """Take green's calls in this watch; the period in which it began is green's as well."""
         green, slow = period.green, figures.slow.get(period.start)
         if self.slow is not None:
@@ -140,7 +140,7 @@ class Ledger:
             self.slow.take(green.requests, slow)
 
 
-def fold(ledger: Ledger | None, watch: Watch, figures: Figures, now: datetime) -> tuple[Ledger, Ledger]:
+def fold(ledger: Ledger | None, watch: Watch, figures: NewFigures, now: datetime) -> tuple[Ledger, Ledger]:
     """Take what a look has read.
 
     :param ledger: what was kept of the looks before; ``None``: this is the first one.

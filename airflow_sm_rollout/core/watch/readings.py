@@ -35,7 +35,7 @@ class KpiPeriod:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class NewFigures:
     """What has become final since the last look.
 
     :param sources: where it was read; other ones than before mean that everything was read anew, from the start.
@@ -67,5 +67,5 @@ class Readings:
     alarms: Sequence[Alarm] = ()
     control: Control | None = None
     requests: float | None = None
-    figures: Figures | None = None
+    figures: NewFigures | None = None
     executions: Mapping[str, Sequence[Execution]] = field(default_factory=dict)

@@ -96,8 +96,10 @@ def _period_seconds(rollout: Rollout, age: timedelta) -> int:
 
 
 def kept_seconds(seconds: int, age: timedelta) -> int:
-    """The length of periods to ask for, of a figure that is published every so many seconds: of a time that begins longer ago
-    CloudWatch returns nothing at all by less than a minute (GetMetricData, StartTime).
+    """The length of periods to ask for, of a figure that is published every so many seconds.
+
+    CloudWatch returns nothing at all where periods of less than a minute are asked for and the first of them is too old (GetMetricData,
+    StartTime).
 
     :param age: how long ago the first of them began.
     """
