@@ -17,8 +17,8 @@ class BakeSensor(AlarmSensor):
     Ends at the first proof of harm. At the end of the bake it succeeds if nothing found harm and everything that was to be watched could
     be, to the end (:mod:`~airflow_sm_rollout.core.watch.coverage`); what becomes of a bake at whose end nobody can tell, the plan says
     (``when_inconclusive``). With ``ask`` it succeeds, if an :class:`~airflow_sm_rollout.operators.ask.AskOperator` is all that follows it
-    directly; otherwise it fails. The comparison goes on over all steps of a rollout: it is made anew at every look from what CloudWatch
-    has since green first had traffic.
+    directly; otherwise it fails. The comparison goes on over all steps of a rollout. The first look reads what CloudWatch has since
+    green first had traffic, each later one what has become final since the one before.
 
     XCom ``evidence`` has the comparison's figures, XCom ``reason`` why the task failed.
 
