@@ -39,15 +39,18 @@ def publish(
     e4: int | None = 0,
     milliseconds: Sequence[float] = (),
     visible_at: datetime | None = None,
+    counted_at: datetime | None = None,
 ) -> None:
     """Points of one period: what a variant did in it.
 
     :param e5: 5XX errors among the requests; ``None``: not published.
     :param milliseconds: latencies, as many as there are requests, or none.
+    :param counted_at: when the requests are to be seen, if not with the rest.
     """
 
     def record(metric: str, value: float) -> None:
-        seen = (visible_at or at).timestamp()
+        is_call = metric == "Invocations"
+        seen = ((is_call and counted_at) or visible_at or at).timestamp()
         sandbox.cloudwatch.record("AWS/SageMaker", metric, dimensions, value, "None", at.timestamp(), seen)
 
     for metric, events in (("Invocation5XXErrors", e5), ("Invocation4XXErrors", e4)):

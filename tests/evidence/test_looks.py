@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -236,3 +237,34 @@ def test_a_look_that_fails_once_is_waited_out_also_where_the_bake_is_longer_by_a
     assert failed.verdict is Verdict.WATCHING
     lab.pass_time(1200)
     assert look(lab.clients, lab.asked, lab.now(), lab.memory).judgement.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_look_that_begins_anew_reads_what_all_looks_before_have_read(seed: int) -> None:
+    chance = random.Random(seed)
+    by_variant = {"EndpointName": "{endpoint}", "VariantName": "{variant}"}
+    kpi = Kpi(
+        "refused",
+        {"m": Metric("AWS/SageMaker", "Invocation4XXErrors", "Sum", by_variant)},
+        at_most=9,
+        relative_to_blue=True,
+        period_seconds=10,
+    )
+    lab = BakingLab(limits=Limits(max_error_rate=0.3, max_p99_ms=400, kpis=(kpi,)), tolerances=STRICT, end_early=True)
+    lab.rollout = replace(lab.rollout, thresholds=Thresholds(100_000, 200_000, 300_000))
+    lab.bake = replace(lab.bake, ends_at=lab.now() + timedelta(minutes=4), ends_early=True)
+    lab.is_test_looking = True  # so that no time passes in a look
+    looks = []
+    for _ in range(30):
+        for dimensions, calls in ((lab.rollout.blue_dimensions, 40), (lab.rollout.green_dimensions, 20)):
+            if chance.random() < 0.9:
+                late = lab.now() + timedelta(seconds=chance.choice([0, 0, 0, 40, 100]))
+                served = {"requests": calls, "milliseconds": latencies(calls), "e4": chance.randrange(4)}
+                publish(lab.sandbox, dimensions, lab.now(), **served, visible_at=late, counted_at=lab.now())
+        lab.pass_time(10)
+        if chance.random() < 0.5:
+            looks.append(lab.look())
+            assert looks[-1] == look_at(lab.clients, lab.asked, lab.now(), Memory())
+    judged = [each.comparison.green_requests for each in looks if each.comparison]
+    assert judged == sorted(judged)
+    assert judged[-1] > 300
