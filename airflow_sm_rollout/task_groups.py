@@ -43,10 +43,13 @@ from airflow_sm_rollout.operators.shift_weight import ShiftWeightOperator
 from airflow_sm_rollout.operators.snapshot import SnapshotOperator
 from airflow_sm_rollout.operators.validate_green import ValidateGreenOperator
 from airflow_sm_rollout.sensors.bake import BakeSensor
+from airflow_sm_rollout.task_arguments import is_airflows, make_group
 
 # Every step can be done again, so a killed worker or a falsely failed deferral costs a retry, not the rollout. Errors of the rollout itself
 # are not retried (the operators see to that), nor is a bake.
 _RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=10)}
+# The teardowns are retried in their own way, whatever is asked of the steps: an hour's pause is no time for an endpoint to wait in.
+_TEARDOWN = {"retry_delay": timedelta(seconds=10), "retry_exponential_backoff": False, "max_retry_delay": None}
 _SETTLE_RETRIES = 5
 _SAGEMAKERS_SHIFT = timedelta(
     hours=9
@@ -54,6 +57,8 @@ _SAGEMAKERS_SHIFT = timedelta(
 _LOOP_OPTIONS = (
     "retries",
     "retry_delay",
+    "retry_exponential_backoff",
+    "max_retry_delay",
     "aws_conn_id",
     "region_name",
     "verify",
@@ -147,7 +152,7 @@ def _rollout(
     loop = {**defaults, **{name: options[name] for name in _LOOP_OPTIONS if name in options}}
     gates = _gates(options["approval"], strategy, labels, traffic) if options.get("approval") else {}
     asks = gate_behind_bakes(options.get("approval")) if options.get("when_inconclusive") == "ask" else None
-    with TaskGroup(group_id) as group:
+    with make_group(group_id, options) as group:
         snapshot = SnapshotOperator(
             task_id="snapshot",
             endpoint_name=endpoint_name,
@@ -167,7 +172,7 @@ def _rollout(
 
 def _for_planning(options: dict[str, Any]) -> dict[str, Any]:
     others = (*_LOOP_OPTIONS, "approval", "validate", "shadow")
-    return {name: value for name, value in options.items() if name not in others}
+    return {name: value for name, value in options.items() if name not in others and not is_airflows(name)}
 
 
 def _taken_by(operator: type[AwsTask], loop: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,10 +201,12 @@ def _wire_rollout(
         endpoint_name=endpoint_name,
         promote_task_id=promote.task_id,
         snapshot_task_id=snapshot.task_id,
-        **{**_taken_by(SettleOperator, loop), "retries": _SETTLE_RETRIES},
+        **{**_taken_by(SettleOperator, loop), **_TEARDOWN, "retries": _SETTLE_RETRIES},
     ).as_teardown(setups=snapshot)
     watched = [task.task_id for task in (*before, deploy, *steps, promote)]
-    verdict = VerdictOperator(task_id="verdict", settle_task_id=settle.task_id, watched_task_ids=watched, retries=1)
+    verdict = VerdictOperator(
+        task_id="verdict", settle_task_id=settle.task_id, watched_task_ids=watched, retries=1, **_TEARDOWN
+    )
     verdict.as_teardown(setups=snapshot, on_failure_fail_dagrun=True)
     chain = [snapshot, *before, deploy, *steps, promote, settle, verdict]
     for upstream, downstream in pairwise(chain):
