@@ -232,9 +232,7 @@ def _add_demo(commands: Any) -> None:
     text = "Roll out a good and a bad model on this machine: real Airflow, real training, real traffic, no AWS account."
     parser = _add_command(commands, "demo", _demo, text)
     _add_strategy(parser)
-    models = (
-        "a slow one, or one that fails 1.5 % of its requests instead of 0.5 %; both by a canary (default: %(default)s)"
-    )
+    models = "a slow one, or one that fails 1.5 %% of its requests instead of 0.5 %%; both by a canary (default: %(default)s)"
     parser.add_argument("--model", choices=_DEMO_MODELS, default=_DEMO_MODELS[0], help=f"other models: {models}")
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
 

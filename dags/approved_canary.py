@@ -7,9 +7,9 @@ everything back. Green is watched while the question is open.
 from __future__ import annotations
 
 from airflow.sdk import DAG
-from training import PARAMS, ROLLOUT, train
 
 from airflow_sm_rollout import canary_rollout
+from airflow_sm_rollout.sample_training import PARAMS, ROLLOUT, train
 
 with DAG("approved_canary", schedule=None, params=PARAMS, max_active_runs=1, tags=["sagemaker"], doc_md=__doc__):
     train() >> canary_rollout(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG, Param
-from training import PARAMS, ROLLOUT, traffic, train
 
 from airflow_sm_rollout import blue_green_rollout
+from airflow_sm_rollout.sample_training import PARAMS, ROLLOUT, traffic, train
 
 BLUE_GREEN = {
     "bake": Param(

@@ -10,9 +10,9 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, Asset, Param, task
-from training import PARAMS, ROLLOUT, train
 
 from airflow_sm_rollout import canary_rollout
+from airflow_sm_rollout.sample_training import MAY_BE_EMPTY, PARAMS, ROLLOUT, train
 
 MODEL = Asset("wine_model", uri="s3://wine-models/training")
 FORM = {
@@ -20,7 +20,7 @@ FORM = {
         "",
         title="Model",
         description="S3 URL of a model.tar.gz, for a run by hand; a run that the asset has started takes the one it names.",
-        type="string",
+        type=MAY_BE_EMPTY,
         pattern="^(s3://.+)?$",
     ),
     **PARAMS,

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_sm_rollout.demo import clients
+from airflow_sm_rollout.demo import DemoFailed, clients
 from airflow_sm_rollout.demo.airflow_processes import HOST, AirflowProcesses
 from airflow_sm_rollout.demo.production import ENDPOINT, put_into_production
 from airflow_sm_rollout.demo.progress import Progress, render_table, render_timeline
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SPEED = 40.0
+_LEFT_RUNNING = "Everything is left running. Ctrl-C stops it."
 HURRY = {"SM_ROLLOUT_POKE_INTERVAL": "1"}
 
 Results = Mapping[str, tuple[RunSeen, Report]]
@@ -49,18 +50,28 @@ def run_demo(script: Script, *, trial: Trial = GOOD_AND_BAD, keep: bool = False)
     console, started = Console(), time.monotonic()
     with workplace() as directory, ExitStack() as stack:
         stage = set_up(directory, stack, Progress(console), script.instances, trial)
-        results = {label: _roll_out(stage, script, label, model) for label, model in trial.models.items()}
+        try:
+            results = {label: _roll_out(stage, script, label, model) for label, model in trial.models.items()}
+        except DemoFailed as error:
+            if keep:
+                stage.progress.say(f"{error}. {_LEFT_RUNNING}")
+                _wait_for_ctrl_c()
+            raise
         _show_results(console, results)
         address = f"{stage.airflow.url}/dags/{script.dag_id}"
         stage.progress.say(f"{time.monotonic() - started:.0f} s in all; the runs in Airflow: {address}")
         if keep:
-            stage.progress.say("Everything is left running. Ctrl-C stops it.")
+            stage.progress.say(_LEFT_RUNNING)
         print(json.dumps({label: report.as_dict() for label, (_, report) in results.items()}), flush=True)
         is_as_expected = _complain(results, trial)
         if keep:
-            with suppress(KeyboardInterrupt):
-                threading.Event().wait()
+            _wait_for_ctrl_c()
     return 0 if is_as_expected else 1
+
+
+def _wait_for_ctrl_c() -> None:
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 @contextmanager
@@ -92,16 +103,18 @@ def set_up(directory: Path, stack: ExitStack, progress: Progress, instances: int
     :param trial: says what else its model is like, and how green is compared with it.
     """
     stack.callback(progress.end_line)
-    progress.say("Starting the sandbox, training model v1 and putting it into production ...")
     sandbox = stack.enter_context(SandboxProcess(directory / "sandbox.log", SPEED))
+    environment = {**sandbox.environment, **HURRY, **trial.environment}
+    airflow = AirflowProcesses(directory / "airflow", find_dags_folder(), environment)
+    progress.say(f"Airflow will be at {airflow.url} (no login needed) in about a minute")
+    progress.say("Training model v1 and putting it into production ...")
     put_into_production(sandbox, instances, trial.production)
     traffic = stack.enter_context(_clients(sandbox, directory, trial.requests_per_second))
     # It asks as often as the clients do, so that it sees them leave an endpoint as late as they do.
     live = partial(live_endpoint, ENDPOINT, client=sandbox.client("ssm"), max_age=clients.HOLD_SECONDS)
     watch = stack.enter_context(ShareWatch(sandbox.url, live))
     progress.say(f"Endpoint {ENDPOINT} answers {trial.requests_per_second:g} requests a second. Starting Airflow ...")
-    environment = {**sandbox.environment, **HURRY, **trial.environment}
-    airflow = stack.enter_context(AirflowProcesses(directory / "airflow", find_dags_folder(), environment))
+    stack.enter_context(airflow)
     progress.say(f"Airflow is at {airflow.url} (no login needed)")
     return Stage(sandbox, ENDPOINT, airflow, watch, traffic, progress)
 

@@ -25,7 +25,7 @@ class Script:
     :param plan: what else the trigger form would have.
     :param shares: by the name of the task that shifts traffic, the largest share in percent that it gives.
     :param instances: of the endpoint in production.
-    :param within_seconds: how long a run may take.
+    :param patience_seconds: how long a run may go on without any of its tasks moving on.
     """
 
     dag_id: str
@@ -33,7 +33,7 @@ class Script:
     plan: Mapping[str, str]
     shares: Mapping[str, float]
     instances: int = INSTANCES
-    within_seconds: float = 420.0
+    patience_seconds: float = 300.0
 
     @property
     def form(self) -> Mapping[str, str]:

@@ -33,7 +33,7 @@ class Trial:
     :param production: hyperparameters of the model in production.
     :param requests_per_second: that clients send.
     :param tolerances: of the comparison, where the defaults, made for hours of traffic, are not right for minutes.
-    :param within_seconds: how long a run may take; ``None``: as the script has it.
+    :param patience_seconds: how long a run may go on without any of its tasks moving on; ``None``: as the script has it.
     """
 
     models: Mapping[str, Model]
@@ -41,7 +41,7 @@ class Trial:
     production: Mapping[str, str] = field(default_factory=dict)
     requests_per_second: float = REQUESTS_PER_SECOND
     tolerances: Mapping[str, Any] = field(default_factory=dict)
-    within_seconds: float | None = None
+    patience_seconds: float | None = None
 
     def adapt(self, script: Script) -> Script:
         """The script for these models.
@@ -57,7 +57,7 @@ class Trial:
             script,
             plan={**script.plan, **self.plan},
             shares={f"shift_{number}": float(share) for number, share in enumerate(self.plan["steps"].split(","), 1)},
-            within_seconds=self.within_seconds or script.within_seconds,
+            patience_seconds=self.patience_seconds or script.patience_seconds,
         )
 
     @property
@@ -85,7 +85,7 @@ TRIALS: Mapping[str, Trial] = {
         {"slow": Model({"slow_milliseconds": 15}, ROLLED_BACK)},
         plan={"steps": "10,50,100", "bake": "240,30,12"},
         tolerances=_IN_MINUTES,
-        within_seconds=600.0,
+        patience_seconds=600.0,
     ),
     # Errors of 0.5 % against 1.5 %, both far below the alarm's 5 %.
     "subtle": Trial(
@@ -94,6 +94,6 @@ TRIALS: Mapping[str, Trial] = {
         production={"fail_percent": "0.5"},
         requests_per_second=2 * REQUESTS_PER_SECOND,
         tolerances=_IN_MINUTES,
-        within_seconds=1200.0,
+        patience_seconds=1200.0,
     ),
 }

@@ -26,8 +26,8 @@ AT_WORK = frozenset({"queued", "running", "deferred"})
 """States of a task that is shown as the running one."""
 
 
-class RunTookTooLong(DemoFailed):
-    """A run of the demo did not end."""
+class RunStandsStill(DemoFailed):
+    """A run of the demo has not ended, and none of its tasks moves on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,17 @@ class WatchedRun:
     def follow(self) -> RunSeen:
         """Show how it gets on until it has ended; then say all that was seen.
 
-        :raises RunTookTooLong: if it has not ended after the time that its script gives it.
+        :raises RunStandsStill: if no task has moved on for as long as its script allows.
         """
+        moved_at, states = time.monotonic(), self._task_states()
         while (state := self._stage.airflow.run_state(self._script.dag_id, self._run_id)) in UNDER_WAY:
-            if time.time() > self._started_at + self._script.within_seconds:
-                raise RunTookTooLong(f"run {self._run_id} is still {state} after {self._script.within_seconds:g} s")
-            self._stage.progress.show(self._look())
+            if states != (states := self._task_states()):
+                moved_at = time.monotonic()
+            if time.monotonic() > moved_at + self._script.patience_seconds:
+                raise RunStandsStill(
+                    f"run {self._run_id} is still {state}, and none of its tasks has moved on for {self._script.patience_seconds:g} s"
+                )
+            self._stage.progress.show(self._look(states))
             time.sleep(SECONDS_BETWEEN_LOOKS)
         self._stage.progress.end_line()
         return self._sum_up(state, time.time())
@@ -82,11 +87,13 @@ class WatchedRun:
     def _green(self) -> Names | None:
         return self._rollout.names if self._rollout else None
 
-    def _look(self) -> Moment:
+    def _task_states(self) -> Mapping[str, str]:
+        return self._stage.airflow.task_states(self._script.dag_id, self._run_id)
+
+    def _look(self, states: Mapping[str, str]) -> Moment:
         self._rollout = self._rollout or self._frozen()
         now, samples = time.time(), self._stage.watch.samples
         lately = [record for record in self._stage.traffic.records if now - 3 <= record.at < now - 1]
-        states = self._stage.airflow.task_states(self._script.dag_id, self._run_id)
         return Moment(
             label=self._label,
             seconds=now - self._started_at,
@@ -142,7 +149,7 @@ class WatchedRun:
 
     def _planned_share(self) -> float:
         """The largest share of the steps that the run came to."""
-        states = self._stage.airflow.task_states(self._script.dag_id, self._run_id)
+        states = self._task_states()
         begun = ("success", "failed", "running")
         shares = [share for task, share in self._script.shares.items() if states.get(self._in_group(task)) in begun]
         return max(shares, default=0.0)

@@ -48,7 +48,7 @@ def test_each_form_is_one_that_the_sample_dag_takes(script: Script, monkeypatch:
 
     monkeypatch.syspath_prepend(str(DAGS))
     module = importlib.import_module(script.dag_id)
-    training = importlib.import_module("training")
+    training = importlib.import_module("airflow_sm_rollout.sample_training")
     form = ParamsDict({**training.PARAMS, **getattr(module, script.dag_id.upper())})
     assert set(script.form) <= set(form.keys())
     form.update(dict(script.form))

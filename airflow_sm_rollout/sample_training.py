@@ -1,4 +1,4 @@
-"""What the sample DAGs share: the training task, and what their trigger forms ask for.
+"""What the sample DAGs share: the training task, and what their trigger forms ask for. A sample works wherever it is copied.
 
 As it stands it runs against the sandbox; against AWS it needs the connection `aws_default`, and in the form an image that trains and
 serves, and a role.
@@ -18,19 +18,24 @@ POKE_INTERVAL = float(os.environ.get("SM_ROLLOUT_POKE_INTERVAL", "15"))
 # How much worse than the old model the new one may be, where that is not the default: the demo has minutes instead of hours.
 TOLERANCES = json.loads(os.environ.get("SM_ROLLOUT_TOLERANCES", "{}"))
 
+MAY_BE_EMPTY = ["null", "string"]
+"""Type of a field that may be left out: Airflow's form takes an empty text for a missing one, and a field that was cleared gives null."""
+
 PARAMS: dict[str, Any] = {
     "endpoint_name": Param("wine", title="Endpoint", description="Serves a model now.", type="string", minLength=1),
     "alarms": Param(
         "",
         title="Alarms",
         description="Names of CloudWatch alarms to watch beside the rollout's own (errors, latency), separated by commas.",
-        type="string",
+        type=MAY_BE_EMPTY,
     ),
     "C": Param(
         1.0, title="C", description="Inverse strength of the regularisation.", type="number", exclusiveMinimum=0
     ),
     "random_state": Param(0, title="Random state", description="Which rows are held out.", type="integer"),
-    "drop_column": Param("", title="Dropped column", description="A column to leave out of training.", type="string"),
+    "drop_column": Param(
+        "", title="Dropped column", description="A column to leave out of training.", type=MAY_BE_EMPTY
+    ),
     "slow_milliseconds": Param(
         0.0, title="Slow", description="Time that each request takes more (of the sandbox's image).", type="number"
     ),
@@ -86,7 +91,7 @@ ROLLOUT: dict[str, Any] = {
     "endpoint_name": "{{ params.endpoint_name }}",
     "image": "{{ params.image }}",
     "model_data_url": "{{ ti.xcom_pull('train')['Training']['ModelArtifacts']['S3ModelArtifacts'] }}",
-    "alarms": "{{ params.alarms }}",
+    "alarms": "{{ params.alarms or '' }}",
     "traffic": "{{ params.traffic }}",
     "poke_interval": POKE_INTERVAL,
     "tolerances": TOLERANCES,
@@ -96,7 +101,7 @@ _HYPERPARAMETERS = ("C", "random_state", "drop_column", "slow_milliseconds", "fa
 _JOB = {
     "TrainingJobName": "{{ params.endpoint_name }}-{{ dag_run.run_after.strftime('%Y%m%d-%H%M%S') }}",
     "AlgorithmSpecification": {"TrainingImage": "{{ params.image }}", "TrainingInputMode": "File"},
-    "HyperParameters": {name: f"{{{{ params.{name} }}}}" for name in _HYPERPARAMETERS},
+    "HyperParameters": {name: f"{{{{ '' if params.{name} is none else params.{name} }}}}" for name in _HYPERPARAMETERS},
     "RoleArn": "{{ params.execution_role_arn }}",
     "OutputDataConfig": {"S3OutputPath": "{{ params.output_path }}"},
     "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
