@@ -6,7 +6,6 @@ import argparse
 import getpass
 import json
 import math
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +15,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout import __version__
-from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.cli_calls import ANSWER_SECONDS, make_clients
+from airflow_sm_rollout.cli_ends import INTERRUPTED, CommandFailed, describe, discard_output, interruptible
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.converge import ON_DRIFT, WAYS
-from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import validate_endpoint_name
 from airflow_sm_rollout.core.plan.strategy import STRATEGIES, expand_strategy
 
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients
     from airflow_sm_rollout.core.plan.strategy import Strategy
     from airflow_sm_rollout.core.rollout import Rollout
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
-
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 DEFAULT_PORT = 4599
 
@@ -52,10 +46,6 @@ _WISHES = {
 }
 
 
-class CommandFailed(Exception):
-    """A command can't do what it was asked for; the text is one sentence for a person."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -64,47 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        with _interruptible():
-            return int(options.command(options) or 0)
+        with interruptible():
+            code = int(options.command(options) or 0)
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (CommandFailed, RolloutError, Passing) as error:
-        print(f"sm-rollout {options.name}: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        discard_output()  # whoever read it has read enough, such as head
     except Exception as error:
-        if not _is_from_aws(error):
+        sentence = describe(error)
+        if sentence is None:
             raise
-        print(f"sm-rollout {options.name}: {error}", file=sys.stderr)
+        print(f"sm-rollout {options.name}: {sentence}", file=sys.stderr)
     return 1
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Being ended by a service manager or a closed terminal is no other end than Ctrl-C: everything that was started is stopped.
-
-    What comes after the first signal is ignored, so that an impatient person does not stop the stopping,
-    nor the end of the process, which comes a while after this block.
-    """
-
-    def interrupt(number: int, frame: object) -> None:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    # nohup, and a shell's background, have some of them ignored already.
-    listened = [number for number in INTERRUPTS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in listened}
-    try:
-        yield
-    finally:
-        for number, action in before.items():
-            if signal.getsignal(number) is interrupt:
-                signal.signal(number, action)
-
-
-def _is_from_aws(error: Exception) -> bool:
-    from airflow_sm_rollout.aws.errors import AWS_ERRORS
-
-    return isinstance(error, AWS_ERRORS)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -149,6 +112,7 @@ def _add_replay(commands: Any) -> None:
     )
     parser = _add_command(commands, "replay", _replay, text)
     _add_endpoint(parser)
+    _add_timeout(parser)
     _add_strategy(parser)
     _add_plan_options(parser)
     add_options(parser)
@@ -157,6 +121,7 @@ def _add_replay(commands: Any) -> None:
 def _add_status(commands: Any) -> None:
     parser = _add_command(commands, "status", _status, "Show an endpoint and the rollout that is in progress on it.")
     _add_endpoint(parser)
+    _add_timeout(parser)
 
 
 def _add_rollback(commands: Any) -> None:
@@ -176,6 +141,7 @@ def _add_wishes(commands: Any) -> None:
     for wish, (name, text) in _WISHES.items():
         parser = _add_command(commands, name, _wish, text)
         _add_endpoint(parser)
+        _add_timeout(parser)
         parser.add_argument("--note", default="", help="why, for whoever reads the run")
         parser.set_defaults(wish=wish)
 
@@ -183,6 +149,11 @@ def _add_wishes(commands: Any) -> None:
 def _add_endpoint(parser: Any) -> None:
     parser.add_argument("endpoint_name", metavar="ENDPOINT")
     parser.add_argument("--region", help="AWS region, by default as boto3 finds it")
+
+
+def _add_timeout(parser: Any) -> None:
+    text = "seconds that AWS has for an answer (default: %(default)g)"
+    parser.add_argument("--timeout", type=_positive, default=ANSWER_SECONDS, help=text)
 
 
 def _add_strategy(parser: Any) -> None:
@@ -220,7 +191,7 @@ def _add_iam_policy(commands: Any) -> None:
 
 def _add_sandbox(commands: Any) -> None:
     parser = _add_command(commands, "sandbox", _sandbox, "Play SageMaker and CloudWatch on this machine until Ctrl-C.")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any that is free (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0: any that is free (default: %(default)s)")
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--speed", type=_positive, default=1.0, help="how much faster than AWS (default: %(default)g)")
     parser.add_argument(
@@ -241,6 +212,13 @@ def _positive(text: str) -> float:
     number = float(text)
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: one is from 0 to 65535")
     return number
 
 
@@ -266,7 +244,9 @@ def _replay(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.cli_replay import tell_replay
 
     now = datetime.now(timezone.utc)
-    for line in tell_replay(_clients(options.region), options.endpoint_name, _strategy_of(options), options, now):
+    for line in tell_replay(
+        make_clients(options.region, options.timeout), options.endpoint_name, _strategy_of(options), options, now
+    ):
         print(line, flush=True)
 
 
@@ -274,7 +254,7 @@ def _status(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.aws.status import read_status
     from airflow_sm_rollout.core.status import describe_status
 
-    clients, name = _clients(options.region), validate_endpoint_name(options.endpoint_name)
+    clients, name = make_clients(options.region, options.timeout), validate_endpoint_name(options.endpoint_name)
     seen = read_status(clients, name, datetime.now(timezone.utc))
     if seen.record is None and seen.endpoint is None:
         raise _no_endpoint(clients, name)
@@ -287,7 +267,7 @@ def _rollback(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.core.advance import advance
     from airflow_sm_rollout.core.goals import AsBefore, Done
 
-    clients = _clients(options.region)
+    clients = make_clients(options.region)
     record = _read_record(clients, options.endpoint_name)
     if record is None:
         print(f"no rollout of endpoint {options.endpoint_name} is in progress: nothing to roll back")
@@ -307,7 +287,7 @@ def _rollback(options: argparse.Namespace) -> None:
 def _wish(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.aws.control import make_wish
 
-    clients, name = _clients(options.region), options.endpoint_name
+    clients, name = make_clients(options.region, options.timeout), options.endpoint_name
     record = _read_record(clients, name)
     if record is None:
         raise CommandFailed(f"no rollout of endpoint {name} is in progress")
@@ -326,14 +306,6 @@ def _iam_policy(options: argparse.Namespace) -> None:
     rollout = policy(options.traffic, name, extras=options.extras, **where)
     document = client_policy(name, **where) if options.clients else rollout
     print(json.dumps(document, indent=2))
-
-
-def _clients(region: str | None) -> Clients:
-    import boto3
-
-    from airflow_sm_rollout.aws.clients import Clients
-
-    return Clients.of(boto3.Session(region_name=region))
 
 
 def _read_record(clients: Clients, endpoint_name: str) -> Rollout | None:

@@ -228,12 +228,14 @@ def test_no_way_to_reach_aws_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tell: Callable[..., tuple[int, str, str]]
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_ports(1)[0]}")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     code, _, error = tell("status", ENDPOINT)
     assert code == 1
-    assert error.startswith("sm-rollout status: Could not connect to the endpoint URL")
+    assert error.startswith("sm-rollout status: AWS does not answer (Could not connect to the endpoint URL")
+    assert error.count("\n") == 1
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert tell("status", ENDPOINT)[2] == "sm-rollout status: You must specify a region.\n"
+    assert tell("status", ENDPOINT)[2] == (
+        "sm-rollout status: no AWS region is set. Give --region, or set AWS_DEFAULT_REGION\n"
+    )
 
 
 def test_a_plan_is_shown_with_its_least_duration(tell: Callable[..., tuple[int, str, str]]) -> None:

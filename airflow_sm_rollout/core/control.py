@@ -108,5 +108,5 @@ def control_from_json(text: str) -> Control:
             "wish": Wish(stored["wish"]),
         }
         return Control(**stored)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise RolloutError(f"this is no wish about a rollout: {text[:80]!r}") from None

@@ -290,7 +290,7 @@ def from_json(text: str) -> Rollout:
         )
     try:
         return _rollout_from(stored)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RolloutError(f"the rollout record can't be read by this version of the package: {error!r}") from error
 
 

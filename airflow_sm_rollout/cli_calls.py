@@ -1,0 +1,64 @@
+"""How the command line calls AWS: a person waits, so no call may take long, and each failure is a sentence that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_sm_rollout.aws.clients import Clients
+
+ANSWER_SECONDS = 10.0
+"""How long AWS has for an answer, where nobody says."""
+
+_ATTEMPTS = 2
+_NO_REGION = "no AWS region is set. Give --region, or set AWS_DEFAULT_REGION"
+_NO_CREDENTIALS = "there are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (aws sso login)"
+_NO_ANSWER = "AWS does not answer ({}). Look at the network, a proxy, --region and AWS_ENDPOINT_URL"
+_SENTENCES = {
+    "NoRegionError": _NO_REGION,
+    "NoCredentialsError": _NO_CREDENTIALS,
+    "PartialCredentialsError": _NO_CREDENTIALS,
+    "ConnectTimeoutError": _NO_ANSWER,
+    "ReadTimeoutError": _NO_ANSWER,
+    "EndpointConnectionError": _NO_ANSWER,
+    "ConnectionClosedError": _NO_ANSWER,
+    "ProxyConnectionError": _NO_ANSWER,
+}
+
+
+def make_clients(region: str | None, answer_seconds: float = ANSWER_SECONDS) -> Clients:
+    """Clients that give up soon.
+
+    :param region: AWS region; ``None``: as boto3 finds it.
+    :param answer_seconds: how long AWS has for an answer, with all attempts at the call.
+    """
+    import boto3
+    import botocore.session
+    from botocore.config import Config
+
+    from airflow_sm_rollout.aws.clients import Clients
+
+    each = answer_seconds / _ATTEMPTS
+    session = botocore.session.Session()
+    session.set_default_client_config(
+        Config(connect_timeout=each, read_timeout=each, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
+    )
+    return Clients.of(boto3.Session(botocore_session=session, region_name=region))
+
+
+def describe_failure(error: BaseException) -> str | None:
+    """A failed call to AWS as a sentence; ``None``: it was something else."""
+    from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
+
+    for each in _chain(error):
+        if isinstance(each, AWS_ERRORS):
+            said = next((_SENTENCES[kind.__name__] for kind in type(each).__mro__ if kind.__name__ in _SENTENCES), None)
+            return said.format(each) if said else describe(each)
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -1,0 +1,64 @@
+"""Somebody edits a record by hand. What reads it says so in a sentence: the command line and ``settle`` depend on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from airflow_sm_rollout.core.control import Control, Wish, control_from_json, control_to_json
+from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.rollout import from_json, to_json
+from convergence.lab import Lab
+
+ODD: tuple[Any, ...] = (None, 0, "", "x", [], {}, [1], True, -1.5, 1e300, "2024-01-01", "\u0000", {"version": 1})
+
+
+def spoilt(whole: Any, at: Any = None) -> Iterator[Any]:
+    """The value with each of its parts, down to the last one, replaced by each of :data:`ODD`, and left out."""
+    at = whole if at is None else at
+    for key in list(at) if isinstance(at, dict) else range(len(at)):
+        kept = at[key]
+        for odd in ODD:
+            at[key] = odd
+            yield whole
+        at[key] = kept
+        if isinstance(kept, (dict, list)) and kept:
+            yield from spoilt(whole, kept)
+        if isinstance(at, dict):
+            del at[key]
+            yield whole
+            at[key] = kept
+
+
+def read_all(stored: Any, read: Any) -> int:
+    count = 0
+    for each in [*({"": odd}[""] for odd in ODD), *(json.loads(json.dumps(one)) for one in spoilt(stored))]:
+        count += 1
+        with suppress(RolloutError):
+            read(json.dumps(each))
+    return count
+
+
+def test_a_record_with_any_part_spoilt_is_read_or_refused_in_a_sentence() -> None:
+    stored = json.loads(to_json(Lab().plan()))
+    count = read_all(stored, from_json)
+    print(f"{count} spoilt records read")
+    assert count > 500
+
+
+def test_a_wish_with_any_part_spoilt_is_read_or_refused_in_a_sentence() -> None:
+    stored = json.loads(control_to_json(Control("0badcafe", Wish.PAUSE, Lab().now())))
+    count = read_all(stored, control_from_json)
+    print(f"{count} spoilt wishes read")
+    assert count > 80
+
+
+@pytest.mark.parametrize("text", ["", "pause", "{", "\ufeff{}", "NaN"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    for read in (from_json, control_from_json):
+        with pytest.raises(RolloutError):
+            read(text)
