@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from airflow_sm_rollout.aws.clock import follow
+
 
 class ClientFactory(Protocol):
     """What makes clients: a boto3 session, or Airflow's hook behind the same method."""
@@ -22,6 +24,10 @@ class Clients:
     cloudwatch: Any
     ssm: Any
     autoscaling: Any
+
+    def __post_init__(self) -> None:
+        for client in (self.sagemaker, self.cloudwatch, self.ssm, self.autoscaling):
+            follow(client)
 
     @classmethod
     def of(cls, factory: ClientFactory) -> Clients:

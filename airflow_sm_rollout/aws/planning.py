@@ -14,7 +14,7 @@ from airflow_sm_rollout.aws.evidence import read_thresholds, read_worst_errors
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.models import read_model, refuse_unlike
 from airflow_sm_rollout.aws.record import read_record, why_too_large
-from airflow_sm_rollout.aws.world import read_endpoint, translated_errors
+from airflow_sm_rollout.aws.world import read_endpoint, translated_errors, utc_now
 from airflow_sm_rollout.core.converge import validate_plan, why_unsuited
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import RolloutRefused
@@ -28,9 +28,16 @@ from airflow_sm_rollout.core.watch.sources import THRESHOLDS_FROM
 
 
 def plan_rollout(
-    clients: Clients, names: Names, owner: Mapping[str, str], green: Green, plan: Plan, now: datetime
+    clients: Clients,
+    names: Names,
+    owner: Mapping[str, str],
+    green: Green,
+    plan: Plan,
+    now: datetime | None = None,
 ) -> Rollout:
     """A rollout ready to begin; or, if it has begun already (a retry, a cleared task), as it was recorded then.
+
+    :param now: when it begins; by default now, by AWS's clock, which the first answer tells.
 
     :raises RolloutRefused: if it can't begin, with the reason; nothing was changed.
     :raises PlanError: if its way to split traffic can't do what is planned.
@@ -45,7 +52,7 @@ def plan_rollout(
                 f"endpoint {names.endpoint} is held by {record.describe_owner()}. "
                 f"Wait for it to end, or end it: sm-rollout rollback {names.endpoint}"
             )
-        rollout = _read_rollout(clients, names, owner, green, plan, now)
+        rollout = _read_rollout(clients, names, owner, green, plan, now or utc_now())
         _refuse_unready(clients, rollout)
         return rollout
 

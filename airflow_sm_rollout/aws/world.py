@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timezone
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 from airflow_sm_rollout.aws import cloudwatch
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.clock import MACHINE, Clock, listening
 from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, if_found, meaning_of
 from airflow_sm_rollout.aws.live import read_live_name, read_pointer
@@ -27,8 +28,8 @@ from airflow_sm_rollout.core.rollout import Rollout
 
 
 def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(timezone.utc)
+    """AWS's time, as far as the answers that this process has had tell it."""
+    return MACHINE.now()
 
 
 class AwsWorld:
@@ -37,7 +38,7 @@ class AwsWorld:
     :param clients: boto3 clients.
     :param endpoint_name: the endpoint.
     :param rollout_id: whose rollout it is; another's surroundings are not read.
-    :param now: the clock.
+    :param now: the machine's clock; what is compared is AWS's time, as its answers tell it.
     """
 
     def __init__(
@@ -46,23 +47,30 @@ class AwsWorld:
         self.clients = clients
         self.endpoint_name = endpoint_name
         self.rollout_id = rollout_id
-        self.now = now
+        self._clock = MACHINE if now is utc_now else Clock(now)
+
+    def now(self) -> datetime:
+        """AWS's time. Where no answer has told it yet, AWS is asked something."""
+        if not self._clock.has_heard:
+            with listening(self._clock), suppress(*AWS_ERRORS):
+                read_record(self.clients.ssm, self.endpoint_name)
+        return self._clock.now()
 
     def is_past(self, deadline: datetime) -> bool:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
-        return self.now() >= deadline
+        return self._clock.now() >= deadline
 
     def observe(self, goal: Goal) -> Observation:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
-        with translated_errors("could not look"):
+        with translated_errors("could not look"), listening(self._clock):
             record = read_record(self.clients.ssm, self.endpoint_name)
             rollout = goal.rollout if record is None and isinstance(goal, (GreenDeployed, GreenShadowed)) else record
             if rollout is None or rollout.rollout_id != self.rollout_id:
                 name = read_live_name(self.clients.ssm, self.endpoint_name)
-                return Observation(self.now(), read_endpoint(self.clients.sagemaker, name), record)
+                return Observation(self._clock.now(), read_endpoint(self.clients.sagemaker, name), record)
             pointer = read_pointer(self.clients.ssm, self.endpoint_name) if has_pointer(rollout) else None
             if is_decided_by_pointer(goal, rollout, pointer):
-                return Observation(self.now(), None, record, pointer=pointer)
+                return Observation(self._clock.now(), None, record, pointer=pointer)
             return self._observe_needed(goal, rollout, record, pointer)
 
     def _observe_needed(
@@ -73,7 +81,7 @@ class AwsWorld:
         green_endpoint = read_endpoint(sagemaker, rollout.green_endpoint_name) if two else None
         needed = needs(goal, rollout, green_endpoint if two else endpoint)
         return Observation(
-            at=self.now(),
+            at=self._clock.now(),
             endpoint=endpoint,
             record=record,
             configs=self._configs(needed.configs),
@@ -87,7 +95,7 @@ class AwsWorld:
 
     def perform(self, action: Action) -> None:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
-        with translated_errors(f"could not {action}"):
+        with translated_errors(f"could not {action}"), listening(self._clock):
             perform(action, self.clients)
 
     def _configs(self, names: Iterable[str]) -> dict[str, datetime]:

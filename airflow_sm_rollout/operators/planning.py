@@ -120,7 +120,6 @@ class PlanningOperator(JudgingOperator):
         :raises RolloutError: if it can't begin.
         """
         from airflow_sm_rollout.aws.planning import plan_rollout
-        from airflow_sm_rollout.aws.world import utc_now
 
         if self.rollout:
             return read_frozen(self.rollout)
@@ -128,7 +127,7 @@ class PlanningOperator(JudgingOperator):
         plan = self._plan()
         validate_proof(plan, is_shadowed=self.is_shadowed)
         clients, owner, green = self.connection.clients(), describe_owner(context), self._green()
-        return patiently(lambda: plan_rollout(clients, names, owner, green, plan, utc_now()), self.log.info)
+        return patiently(lambda: plan_rollout(clients, names, owner, green, plan), self.log.info)
 
     def _green(self) -> Green:
         return Green(
