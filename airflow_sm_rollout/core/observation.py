@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,8 +12,10 @@ from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.scaling import Scaling
 
-# Statuses (botocore's SageMaker model, EndpointStatus) in which AWS refuses every other change of the endpoint.
-BUSY_STATUSES = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+# Statuses (botocore's SageMaker model, EndpointStatus) in which nothing is in progress. In the others, and in those that AWS may add, it
+# refuses every change of the endpoint.
+SETTLED_STATUSES = frozenset({"InService", "OutOfService", "Failed", "UpdateRollbackFailed"})
+_SHARE_TOLERANCE = 1e-4  # percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Endpoint:
     @property
     def is_busy(self) -> bool:
         """Whether a change is in progress, so that every other one would be refused."""
-        return self.status in BUSY_STATUSES
+        return self.status not in SETTLED_STATUSES
 
     @property
     def is_in_service(self) -> bool:
@@ -79,6 +82,10 @@ class Endpoint:
         current = _percent({v.name: v.current_weight for v in self.variants}, name)
         desired = _percent({v.name: v.desired_weight for v in self.variants}, name)
         return max(current, desired)
+
+    def has_share(self, name: str, share: float) -> bool:
+        """Whether a variant has that share, as exactly as AWS can hold it: weights are 32-bit floats, which know 7 digits."""
+        return math.isclose(self.share(name), share, abs_tol=_SHARE_TOLERANCE)
 
     def describe(self) -> str:
         """Its state in a few words, for messages."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -27,3 +28,17 @@ def test_its_state_is_told_in_one_line() -> None:
     assert endpoint(blue=(3, 3), green=(1, 1)).describe() == (
         "endpoint fraud is InService on config config (blue 75 % on 1, green 25 % on 1 instance(s))"
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "is_busy"),
+    [
+        *(
+            (each, True)
+            for each in ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting", "SomethingNew")
+        ),
+        *((each, False) for each in ("InService", "OutOfService", "Failed", "UpdateRollbackFailed")),
+    ],
+)
+def test_a_status_that_nobody_knows_is_waited_out_as_a_change_in_progress(status: str, is_busy: bool) -> None:
+    assert replace(endpoint(blue=(1, 1)), status=status).is_busy is is_busy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
@@ -36,13 +35,14 @@ def _share_reached(goal: GreenShare, rollout: Rollout, seen: Observation) -> Dec
     green = green_of(rollout, seen)
     endpoint = endpoint_of(seen)
     enough = green.current_count >= instances_for(goal.share, rollout, seen)
-    if not math.isclose(endpoint.share(green.name), goal.share, abs_tol=1e-6) or not enough:
+    if not endpoint.has_share(green.name, goal.share) or not enough:
         return None
     return Done(f"green has {goal.share:g} % of the traffic: {endpoint.describe()}")
 
 
 def _less_needs_no_capacity(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    if goal.share > endpoint_of(seen).share(rollout.names.variant):
+    endpoint, green = endpoint_of(seen), rollout.names.variant
+    if goal.share > endpoint.share(green) or endpoint.has_share(green, goal.share):
         return None
     return Act(weights(goal.share, rollout))
 
