@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import botocore
+from botocore.parsers import ResponseParserError
 
+from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.scaling import read_scaling, read_scheduled
+from airflow_sm_rollout.aws.scaling import read_other_dimensions, read_scaling, read_scheduled
 from airflow_sm_rollout.aws.whole import read, unknown_members
 from airflow_sm_rollout.core.errors import RolloutRefused
-from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.observation import Endpoint, Variant
 from airflow_sm_rollout.core.rollout import Blue, Green
 from airflow_sm_rollout.core.scaling import Scaling, resource_id
 
@@ -47,7 +49,7 @@ def read_blue(clients: Clients, endpoint: Endpoint, traffic: str, green: Green) 
         )
     config, config_arn = read_config(clients.sagemaker, endpoint.config_name)
     _refuse(endpoint.name, traffic, _why_unsuitable(config, traffic) or _why_not_carried(config, green))
-    variant = endpoint.variants[0]
+    variant = _served(endpoint, config)
     _refuse(endpoint.name, traffic, _why_no_room(clients.sagemaker, endpoint, config))
     return Blue(
         config_name=endpoint.config_name,
@@ -60,6 +62,17 @@ def read_blue(clients: Clients, endpoint: Endpoint, traffic: str, green: Green) 
     )
 
 
+def _served(endpoint: Endpoint, config: Mapping[str, Any]) -> Variant:
+    """Blue's variant as it serves; its weight and its instances must be known, or it can't be put back as it was."""
+    [planned] = config["ProductionVariants"]
+    variant = endpoint.variant(planned["VariantName"])
+    if variant is None or ("InitialInstanceCount" in planned and not variant.desired_count):
+        raise ResponseParserError(
+            f"DescribeEndpoint does not tell the instances of variant {planned['VariantName']} of endpoint {endpoint.name}"
+        )
+    return variant
+
+
 def _refuse(endpoint_name: str, traffic: str, why: str) -> None:
     if why:
         raise RolloutRefused(
@@ -68,6 +81,12 @@ def _refuse(endpoint_name: str, traffic: str, why: str) -> None:
 
 
 def _read_blues_scaling(autoscaling: Any, resource: str) -> Scaling | None:
+    others = read_other_dimensions(autoscaling, resource)
+    if others:
+        raise RolloutRefused(
+            f"{resource} scales by {', '.join(others)}, which can't be carried over to green: deregister that scalable target before the "
+            "rollout, and register green's after it. Nothing was changed"
+        )
     found = read_scaling(autoscaling, [resource]).get(resource)
     return replace(found, scheduled=read_scheduled(autoscaling, resource)) if found else None
 
@@ -76,7 +95,7 @@ def read_tags(sagemaker: Any, arn: str) -> dict[str, str]:
     """A resource's tags, but for those that AWS set itself, which nobody else can set."""
     pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
     tags = [tag for page in pages for tag in page.get("Tags", ())]
-    return {tag["Key"]: tag["Value"] for tag in tags if not tag["Key"].startswith("aws:")}
+    return {tag["Key"]: tag.get("Value", "") for tag in tags if not tag["Key"].startswith("aws:")}
 
 
 def read_config(sagemaker: Any, name: str) -> tuple[dict[str, Any], str]:
@@ -94,7 +113,7 @@ def read_config(sagemaker: Any, name: str) -> tuple[dict[str, Any], str]:
     }
     # Where blue says nothing it has none, which a new config would have to pay for (docs/facts-aws.md#newer-members).
     config["MetricsConfig"] = {"EnableDetailedObservability": False, **config.get("MetricsConfig", {})}
-    return config, str(described["EndpointConfigArn"])
+    return config, str(told(described, "EndpointConfigArn", f"endpoint config {name}"))
 
 
 def refuse_unknown(whose: str, members: Iterable[str]) -> None:
@@ -158,12 +177,14 @@ def _why_no_room(sagemaker: Any, endpoint: Endpoint, config: Mapping[str, Any]) 
         return ""
     wanted = endpoint.variants[0].desired_count
     described = read(sagemaker, "DescribeEndpoint", EndpointName=endpoint.name)
-    [told] = [each.get("CapacityReservationConfig", {}) for each in described.get("ProductionVariants", [])] or [{}]
-    free = told.get("AvailableInstanceCount")
+    [reserved] = [each.get("CapacityReservationConfig", {}) for each in described.get("ProductionVariants", [])] or [{}]
+    free = reserved.get("AvailableInstanceCount")
     if free is not None and free >= wanted:
         return ""
     room = (
-        "AWS does not say how many are free" if free is None else f"{free} of {told.get('TotalInstanceCount')} are free"
+        "AWS does not say how many are free"
+        if free is None
+        else f"{free} of {reserved.get('TotalInstanceCount')} are free"
     )
     return (
         f"its CapacityReservationConfig takes instances from a reservation only, green needs {wanted} of them beside blue's, and {room}: "

@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.core.control import Control, control_from_json, control_to_json, next_control
@@ -20,7 +21,8 @@ def read_control(ssm: Any, endpoint_name: str, rollout_id: str) -> Control | Non
         if meaning_of(error) is Meaning.GONE:
             return None
         raise
-    control = control_from_json(answer["Parameter"]["Value"])
+    text = told(answer.get("Parameter", {}), "Value", f"SSM parameter {control_name(endpoint_name)}")
+    control = control_from_json(text)
     return control if control.rollout_id == rollout_id else None
 
 

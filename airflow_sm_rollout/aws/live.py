@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.core.actions import PutPointer
@@ -21,12 +22,15 @@ from airflow_sm_rollout.core.names import pointer_name
 def read_pointer(ssm: Any, name: str) -> Pointer | None:
     """The pointer of a logical name; ``None``: there is none, so the name is the endpoint's own."""
     try:
-        found = ssm.get_parameter(Name=pointer_name(name))["Parameter"]
+        found = ssm.get_parameter(Name=pointer_name(name)).get("Parameter", {})
     except ClientError as error:
         if meaning_of(error) is Meaning.GONE:
             return None
         raise
-    return Pointer(found["Value"], found["Version"], found["LastModifiedDate"])
+    members = (
+        told(found, each, f"SSM parameter {pointer_name(name)}") for each in ("Value", "Version", "LastModifiedDate")
+    )
+    return Pointer(*members)
 
 
 def read_live_name(ssm: Any, name: str) -> str:
@@ -43,9 +47,10 @@ def write_pointer(ssm: Any, action: PutPointer) -> None:
     answer = ssm.put_parameter(
         Name=pointer_name(action.name), Value=action.text, Type="String", Overwrite=action.replaces > 0
     )
-    if answer["Version"] != action.replaces + 1:
+    version = told(answer, "Version", f"SSM parameter {pointer_name(action.name)}")
+    if version != action.replaces + 1:
         raise Passing(
-            f"somebody else wrote the live pointer {pointer_name(action.name)} at the same moment: it is in version {answer['Version']}, "
+            f"somebody else wrote the live pointer {pointer_name(action.name)} at the same moment: it is in version {version}, "
             f"{action.replaces + 1} was meant; it names {action.target} now"
         )
 

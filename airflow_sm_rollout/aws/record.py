@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
@@ -41,14 +42,15 @@ def read_record(ssm: Any, endpoint_name: str) -> Rollout | None:
         if meaning_of(error) is Meaning.GONE:
             return None
         raise
-    return from_json(answer["Parameter"]["Value"])
+    return from_json(told(answer.get("Parameter", {}), "Value", f"SSM parameter {record_name(endpoint_name)}"))
 
 
 def read_record_texts(ssm: Any) -> dict[str, str]:
     """The texts of all rollouts in progress in this account and region, by their endpoints' names."""
     pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=RECORD_PREFIX)
-    found = [parameter for page in pages for parameter in page["Parameters"]]
-    return {parameter["Name"].removeprefix(f"{RECORD_PREFIX}/"): parameter["Value"] for parameter in found}
+    found = [parameter for page in pages for parameter in page.get("Parameters", ())]
+    texts = {told(each, "Name", "an SSM parameter"): told(each, "Value", "an SSM parameter") for each in found}
+    return {name.removeprefix(f"{RECORD_PREFIX}/"): text for name, text in texts.items()}
 
 
 def write_record(ssm: Any, rollout: Rollout, *, overwrite: bool) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_sm_rollout.core.scaling import Scaling, resource_id
+from airflow_sm_rollout.aws.answers import told
+from airflow_sm_rollout.core.scaling import NONE_SUSPENDED, Scaling, resource_id
 
 _NAMESPACE = "sagemaker"
 # What DescribeScalingPolicies tells of a policy besides what PutScalingPolicy takes.
@@ -17,14 +18,29 @@ def read_scaling(autoscaling: Any, resources: Sequence[str]) -> dict[str, Scalin
     """How variants scale, by resource ID; one that is no scalable target is left out. Scheduled actions are not read."""
     if not resources:
         return {}
-    answer = autoscaling.describe_scalable_targets(ResourceIds=list(resources), **_WHAT_SCALES)
-    return {target["ResourceId"]: _scaling(autoscaling, target) for target in answer["ScalableTargets"]}
+    targets = _targets(autoscaling, resources)
+    ours = [each for each in targets if each.get("ScalableDimension") in (None, _WHAT_SCALES["ScalableDimension"])]
+    return {told(each, "ResourceId", "a scalable target"): _scaling(autoscaling, each) for each in ours}
+
+
+def read_other_dimensions(autoscaling: Any, resource: str) -> list[str]:
+    """By what else than its instances a variant scales, such as a serverless one's provisioned concurrency."""
+    dimensions = {target.get("ScalableDimension", "") for target in _targets(autoscaling, [resource])}
+    return sorted(dimensions - {"", _WHAT_SCALES["ScalableDimension"]})
+
+
+def _targets(autoscaling: Any, resources: Sequence[str]) -> list[Mapping[str, Any]]:
+    pages = autoscaling.get_paginator("describe_scalable_targets").paginate(
+        ServiceNamespace=_NAMESPACE, ResourceIds=list(resources)
+    )
+    return [target for page in pages for target in page.get("ScalableTargets", ())]
 
 
 def read_scheduled(autoscaling: Any, resource: str) -> tuple[str, ...]:
     """Names of a variant's scheduled actions."""
     pages = autoscaling.get_paginator("describe_scheduled_actions").paginate(ResourceId=resource, **_WHAT_SCALES)
-    return tuple(action["ScheduledActionName"] for page in pages for action in page["ScheduledActions"])
+    actions = [action for page in pages for action in page.get("ScheduledActions", ())]
+    return tuple(told(action, "ScheduledActionName", f"a scheduled action of {resource}") for action in actions)
 
 
 def register(
@@ -51,16 +67,18 @@ def put_policy(autoscaling: Any, place: tuple[str, str], policy: Mapping[str, An
 
 
 def _scaling(autoscaling: Any, target: Mapping[str, Any]) -> Scaling:
+    resource = told(target, "ResourceId", "a scalable target")
     return Scaling(
-        minimum=target["MinCapacity"],
-        maximum=target["MaxCapacity"],
-        suspended=dict(target["SuspendedState"]),
-        policies=tuple(_policies(autoscaling, target["ResourceId"])),
+        minimum=told(target, "MinCapacity", f"scalable target {resource}"),
+        maximum=told(target, "MaxCapacity", f"scalable target {resource}"),
+        suspended={**NONE_SUSPENDED, **target.get("SuspendedState", {})},
+        policies=tuple(_policies(autoscaling, resource)),
     )
 
 
 def _policies(autoscaling: Any, resource: str) -> Iterator[dict[str, Any]]:
     pages = autoscaling.get_paginator("describe_scaling_policies").paginate(ResourceId=resource, **_WHAT_SCALES)
     for page in pages:
-        for policy in page["ScalingPolicies"]:
+        for policy in page.get("ScalingPolicies", ()):
+            told(policy, "PolicyName", f"a scaling policy of {resource}")
             yield {member: value for member, value in policy.items() if member not in _TOLD_ONLY}

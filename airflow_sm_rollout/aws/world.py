@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
+from botocore.parsers import ResponseParserError
+
 from airflow_sm_rollout.aws import cloudwatch
+from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE, Clock, listening
@@ -100,7 +103,11 @@ class AwsWorld:
 
     def _configs(self, names: Iterable[str]) -> dict[str, datetime]:
         described = {name: self._describe_config(name) for name in names}
-        return {name: config["CreationTime"] for name, config in described.items() if config}
+        return {
+            name: told(config, "CreationTime", f"endpoint config {name}")
+            for name, config in described.items()
+            if config is not None
+        }
 
     def _describe_config(self, name: str) -> Any | None:
         return if_found(lambda: self.clients.sagemaker.describe_endpoint_config(EndpointConfigName=name))
@@ -114,36 +121,45 @@ def read_endpoint(sagemaker: Any, name: str) -> Endpoint | None:
     described = if_found(lambda: sagemaker.describe_endpoint(EndpointName=name))
     if described is None:
         return None
+    whose = f"endpoint {name}"
+    status = told(described, "EndpointStatus", whose)
+    if status == "InService":
+        told(described, "ProductionVariants", whose)
     return Endpoint(
-        name=described["EndpointName"],
-        arn=described["EndpointArn"],
-        status=described["EndpointStatus"],
-        config_name=described["EndpointConfigName"],
-        variants=tuple(_variant(variant) for variant in described.get("ProductionVariants", [])),
-        last_modified=described["LastModifiedTime"],
+        name=described.get("EndpointName", name),
+        arn=told(described, "EndpointArn", whose),
+        status=status,
+        config_name=described.get("EndpointConfigName", ""),
+        variants=tuple(_variants(described.get("ProductionVariants", ()), status, whose)),
+        last_modified=told(described, "LastModifiedTime", whose),
         failure_reason=described.get("FailureReason", ""),
         pending=_pending(described.get("PendingDeploymentSummary")),
     )
 
 
-def _pending(summary: dict[str, Any] | None) -> Pending | None:
+def _pending(summary: Mapping[str, Any] | None) -> Pending | None:
     if summary is None or "StartTime" not in summary:
         return None
     variants = summary.get("ProductionVariants", [])
     statuses = [status for variant in variants for status in variant.get("VariantStatus", [])]
-    stages = [status.get("StatusMessage") or status["Status"] for status in statuses]
-    return Pending(summary["EndpointConfigName"], " ".join(stages), summary["StartTime"])
+    stages = [status.get("StatusMessage") or status.get("Status", "") for status in statuses]
+    return Pending(summary.get("EndpointConfigName", ""), " ".join(stages), summary["StartTime"])
 
 
-def _variant(described: dict[str, Any]) -> Variant:
-    current_weight, current_count = described.get("CurrentWeight", 0.0), described.get("CurrentInstanceCount", 0)
-    return Variant(
-        name=described["VariantName"],
-        current_weight=current_weight,
-        desired_weight=described.get("DesiredWeight", current_weight),
-        current_count=current_count,
-        desired_count=described.get("DesiredInstanceCount", current_count),
-    )
+def _variants(described: Sequence[Mapping[str, Any]], status: str, whose: str) -> Iterator[Variant]:
+    for each in described:
+        name = told(each, "VariantName", f"a variant of {whose}")
+        is_only = len(described) == 1
+        if "CurrentWeight" not in each and status == "InService" and not is_only:
+            raise ResponseParserError(f"AWS does not tell the weight of variant {name} of {whose}")
+        weight, count = each.get("CurrentWeight", 1.0 if is_only else 0.0), each.get("CurrentInstanceCount", 0)
+        yield Variant(
+            name=name,
+            current_weight=weight,
+            desired_weight=each.get("DesiredWeight", weight),
+            current_count=count,
+            desired_count=each.get("DesiredInstanceCount", count),
+        )
 
 
 @contextmanager

@@ -12,6 +12,8 @@ ALL_SUSPENDED: Mapping[str, bool] = {
     "DynamicScalingOutSuspended": True,
     "ScheduledScalingSuspended": True,
 }
+NONE_SUSPENDED: Mapping[str, bool] = dict.fromkeys(ALL_SUSPENDED, False)
+"""What AWS means where it tells no SuspendedState, or not all of it."""
 _CARRIED = "TargetTrackingScaling"
 
 
@@ -34,8 +36,8 @@ class Scaling:
 
     def has_target_of(self, other: Scaling) -> bool:
         """Whether the scalable targets are the same: bounds, and what of it is suspended."""
-        mine, theirs = (self.minimum, self.maximum, self.suspended), (other.minimum, other.maximum, other.suspended)
-        return mine == theirs
+        mine, theirs = ({**NONE_SUSPENDED, **each.suspended} for each in (self, other))
+        return (self.minimum, self.maximum, mine) == (other.minimum, other.maximum, theirs)
 
     def policies_unlike(self, other: Scaling) -> tuple[Mapping[str, Any], ...]:
         """Those of the other's policies that this one lacks, or has with another content."""
@@ -84,10 +86,10 @@ def why_not_carried(scaling: Scaling | None) -> str:
     """
     if scaling is None:
         return ""
-    others = [policy for policy in scaling.policies if policy["PolicyType"] != _CARRIED]
+    others = [policy for policy in scaling.policies if policy.get("PolicyType") != _CARRIED]
     if others:
         return (
-            f"its scaling policy {others[0]['PolicyName']} is of type {others[0]['PolicyType']}, which can't be carried over to green, "
+            f"its scaling policy {others[0]['PolicyName']} is of type {others[0].get('PolicyType')}, which can't be carried over to green, "
             "as what starts it watches blue: use a target tracking policy, or deregister the scalable target before the rollout"
         )
     if scaling.scheduled:
