@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import botocore
@@ -11,7 +10,7 @@ from botocore.parsers import ResponseParserError
 
 from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.scaling import read_other_dimensions, read_scaling, read_scheduled
+from airflow_sm_rollout.aws.scaling import read_whole_scaling
 from airflow_sm_rollout.aws.whole import read, unknown_members
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.observation import Endpoint, Variant
@@ -81,14 +80,13 @@ def _refuse(endpoint_name: str, traffic: str, why: str) -> None:
 
 
 def _read_blues_scaling(autoscaling: Any, resource: str) -> Scaling | None:
-    others = read_other_dimensions(autoscaling, resource)
+    scaling, others = read_whole_scaling(autoscaling, resource)
     if others:
         raise RolloutRefused(
             f"{resource} scales by {', '.join(others)}, which can't be carried over to green: deregister that scalable target before the "
             "rollout, and register green's after it. Nothing was changed"
         )
-    found = read_scaling(autoscaling, [resource]).get(resource)
-    return replace(found, scheduled=read_scheduled(autoscaling, resource)) if found else None
+    return scaling
 
 
 def read_tags(sagemaker: Any, arn: str) -> dict[str, str]:

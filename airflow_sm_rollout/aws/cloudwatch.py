@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.core.observation import Alarm
 
 _NAMES_PER_CALL = 100  # DescribeAlarms' limit
-
+ALARM_TYPES = ("MetricAlarm", "CompositeAlarm", "LogAlarm")  # those that are not asked for are left out of the answer
+_STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 
 FlapsSeen = dict[tuple[str, datetime], "tuple[datetime, str] | None"]
 
@@ -24,21 +26,25 @@ def read_alarms(
     :param flaps_seen: kept between looks by who looks often. The history, which allows three calls a second per region, is then read
         once after each change of an alarm's state.
     """
-    found = {alarm["AlarmName"]: alarm for alarm in _describe_alarms(cloudwatch, names)}
+    found = {alarm.get("AlarmName", ""): alarm for alarm in describe_alarms(cloudwatch, names)}
     seen: FlapsSeen = {} if flaps_seen is None else flaps_seen
     return tuple(_alarm(cloudwatch, name, found.get(name), since, seen) for name in names)
 
 
-def _describe_alarms(cloudwatch: Any, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+def describe_alarms(cloudwatch: Any, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Those of the alarms that exist, of any type, as AWS describes them."""
     for start in range(0, len(names), _NAMES_PER_CALL):
-        # Without AlarmTypes, composite alarms are left out of the answer.
-        answer = cloudwatch.describe_alarms(
-            AlarmNames=list(names[start : start + _NAMES_PER_CALL]),
-            AlarmTypes=["MetricAlarm", "CompositeAlarm"],
-            MaxRecords=_NAMES_PER_CALL,
-        )
-        yield from answer.get("MetricAlarms", [])
-        yield from answer.get("CompositeAlarms", [])
+        asked: dict[str, Any] = {
+            "AlarmNames": list(names[start : start + _NAMES_PER_CALL]),
+            "AlarmTypes": list(ALARM_TYPES),
+        }
+        while True:
+            answer = cloudwatch.describe_alarms(**asked, MaxRecords=_NAMES_PER_CALL)
+            for kind in ALARM_TYPES:
+                yield from answer.get(f"{kind}s", ())
+            if not answer.get("NextToken"):
+                break
+            asked["NextToken"] = answer["NextToken"]
 
 
 def _alarm(
@@ -47,7 +53,9 @@ def _alarm(
     if found is None:
         return Alarm(name, "MISSING")
     changed_at = found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp")
-    state, reason = found["StateValue"], found.get("StateReason", "")
+    state, reason = told(found, "StateValue", f"alarm {name}"), found.get("StateReason", "")
+    if state not in _STATES:
+        return Alarm(name, "INSUFFICIENT_DATA", f"{state}, which this version does not know; {reason}", changed_at)
     if state == "ALARM" or since is None or changed_at is None or changed_at < since:
         return Alarm(name, state, reason, changed_at)
     if (name, changed_at) not in flaps_seen:
@@ -58,12 +66,13 @@ def _alarm(
 
 def _last_flap(cloudwatch: Any, name: str, since: datetime) -> tuple[datetime, str] | None:
     pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
-        AlarmName=name, AlarmTypes=["MetricAlarm", "CompositeAlarm"], HistoryItemType="StateUpdate", StartDate=since
+        AlarmName=name, AlarmTypes=list(ALARM_TYPES), HistoryItemType="StateUpdate", StartDate=since
     )
     for page in pages:
-        for item in page["AlarmHistoryItems"]:
-            if item["Timestamp"] >= since and item["HistorySummary"].endswith("to ALARM"):
-                return item["Timestamp"], _reason_of(item)
+        for item in page.get("AlarmHistoryItems", ()):
+            at, summary = (told(item, each, f"a change of alarm {name}") for each in ("Timestamp", "HistorySummary"))
+            if at >= since and summary.endswith("to ALARM"):
+                return at, _reason_of(item)
     return None
 
 

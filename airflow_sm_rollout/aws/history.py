@@ -26,7 +26,9 @@ def list_fleets(cloudwatch: Any, endpoint_name: str) -> list[Fleet]:
         Dimensions=[{"Name": "EndpointName", "Value": endpoint_name}],
     )
     found = (
-        {each["Name"]: each["Value"] for each in metric["Dimensions"]} for page in pages for metric in page["Metrics"]
+        {each["Name"]: each["Value"] for each in metric.get("Dimensions", ())}
+        for page in pages
+        for metric in page.get("Metrics", ())
     )
     # What else has these dimensions, such as an inference component, is no fleet.
     return sorted(

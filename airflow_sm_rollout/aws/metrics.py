@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.core.advance import Passing
 
 Values = dict[datetime, float]
@@ -29,12 +30,11 @@ def read_values(
     asked = [{**query, "ReturnData": query["Id"] in found} for query in queries]
     pages = cloudwatch.get_paginator("get_metric_data").paginate(MetricDataQueries=asked, StartTime=start, EndTime=end)
     for page in pages:
-        for result in page["MetricDataResults"]:
-            if result.get("StatusCode") == "InternalError":
-                raise Passing(
-                    f"CloudWatch could not give the figures of {result.get('Label') or result['Id']} just now"
-                )
-            found[result["Id"]].update(zip(map(_utc, result["Timestamps"]), result["Values"], strict=True))
+        for result in told(page, "MetricDataResults", "metrics"):
+            name, moments, values = (told(result, each, "a metric") for each in ("Id", "Timestamps", "Values"))
+            if result.get("StatusCode") == "InternalError" or len(moments) != len(values):
+                raise Passing(f"CloudWatch could not give the figures of {result.get('Label') or name} just now")
+            found[name].update(zip(map(_utc, moments), values, strict=True))
     return found
 
 

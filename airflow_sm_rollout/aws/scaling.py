@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from airflow_sm_rollout.aws.answers import told
@@ -18,15 +19,23 @@ def read_scaling(autoscaling: Any, resources: Sequence[str]) -> dict[str, Scalin
     """How variants scale, by resource ID; one that is no scalable target is left out. Scheduled actions are not read."""
     if not resources:
         return {}
-    targets = _targets(autoscaling, resources)
-    ours = [each for each in targets if each.get("ScalableDimension") in (None, _WHAT_SCALES["ScalableDimension"])]
-    return {told(each, "ResourceId", "a scalable target"): _scaling(autoscaling, each) for each in ours}
+    targets = [each for each in _targets(autoscaling, resources) if _is_by_instances(each)]
+    return {told(each, "ResourceId", "a scalable target"): _scaling(autoscaling, each) for each in targets}
 
 
-def read_other_dimensions(autoscaling: Any, resource: str) -> list[str]:
-    """By what else than its instances a variant scales, such as a serverless one's provisioned concurrency."""
-    dimensions = {target.get("ScalableDimension", "") for target in _targets(autoscaling, [resource])}
-    return sorted(dimensions - {"", _WHAT_SCALES["ScalableDimension"]})
+def read_whole_scaling(autoscaling: Any, resource: str) -> tuple[Scaling | None, list[str]]:
+    """How a variant scales, with its scheduled actions; and by what else than its instances, such as a serverless one's concurrency."""
+    targets = _targets(autoscaling, [resource])
+    others = {target["ScalableDimension"] for target in targets if not _is_by_instances(target)}
+    by_instances = [_scaling(autoscaling, target) for target in targets if _is_by_instances(target)]
+    if not by_instances:
+        return None, sorted(others)
+    return replace(by_instances[0], scheduled=_read_scheduled(autoscaling, resource)), sorted(others)
+
+
+def _is_by_instances(target: Mapping[str, Any]) -> bool:
+    ours = _WHAT_SCALES["ScalableDimension"]
+    return bool(target.get("ScalableDimension", ours) == ours)
 
 
 def _targets(autoscaling: Any, resources: Sequence[str]) -> list[Mapping[str, Any]]:
@@ -36,7 +45,7 @@ def _targets(autoscaling: Any, resources: Sequence[str]) -> list[Mapping[str, An
     return [target for page in pages for target in page.get("ScalableTargets", ())]
 
 
-def read_scheduled(autoscaling: Any, resource: str) -> tuple[str, ...]:
+def _read_scheduled(autoscaling: Any, resource: str) -> tuple[str, ...]:
     """Names of a variant's scheduled actions."""
     pages = autoscaling.get_paginator("describe_scheduled_actions").paginate(ResourceId=resource, **_WHAT_SCALES)
     actions = [action for page in pages for action in page.get("ScheduledActions", ())]

@@ -30,9 +30,13 @@ def service_model(service: str) -> ServiceModel:
 
 
 def calls_of_rollouts() -> Iterator[OperationModel]:
-    """Each call that the IAM policy allows, which are those that rollouts make (tests/convergence/test_iam.py), and samples' GetObject."""
+    """Each call that the IAM policy allows, which are those of rollouts (tests/convergence/test_iam.py); the janitor's, and GetObject of
+    samples.
+    """
     grants = [*(grant for each in GRANTS.values() for grant in each), *EXTRAS.values()]
-    for action in sorted({"s3:GetObject", *(action for grant in grants for action in grant.actions)}):
+    for action in sorted(
+        {"s3:GetObject", "ssm:GetParametersByPath", *(action for grant in grants for action in grant.actions)}
+    ):
         service, operation = action.split(":")
         yield service_model(RUNTIME.get(operation, service)).operation_model(operation)
 

@@ -1,0 +1,202 @@
+"""Every list is read to its end: AWS answers in pages of one, wherever its models let it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.model import OperationModel
+
+from airflow_sm_rollout.aws.figures import read_figures
+from airflow_sm_rollout.aws.history import list_fleets
+from airflow_sm_rollout.aws.planning import plan_rollout
+from airflow_sm_rollout.aws.record import read_record, read_record_texts
+from airflow_sm_rollout.aws.scaling import read_scaling, read_whole_scaling
+from airflow_sm_rollout.core.goals import GreenDeployed
+from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
+from airflow_sm_rollout.sandbox.app import Sandbox
+from airflow_sm_rollout.sandbox.wire import Call
+from aws.answers import calls_of_rollouts
+from convergence.lab import BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Lab
+
+SYSTEM_TAGS = [
+    {"Key": f"aws:cloudformation:{each}", "Value": each} for each in ("logical-id", "stack-id", "stack-name")
+]
+USERS_TAGS = [{"Key": f"k{number:02}", "Value": f"v{number}"} for number in range(49)]  # 50 with the lab's own
+
+
+def paginator(call: OperationModel) -> dict[str, Any] | None:
+    """How an operation's answers are paged, by botocore; ``None``: they are not."""
+    pages = botocore.session.get_session().get_paginator_model(call.service_model.service_name)
+    try:
+        found: dict[str, Any] = pages.get_paginator(call.name)
+    except ValueError:
+        return None
+    return found
+
+
+PAGED = {call.name: found for call in calls_of_rollouts() if (found := paginator(call)) is not None}
+
+
+class PagesOfOne:
+    """A sandbox that answers each list one item at a time."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.carry_out = sandbox.carry_out
+        self.rest: dict[str, tuple[dict[str, Any], list[Any]]] = {}
+        self.paged: set[str] = set()
+        sandbox.carry_out = self  # type: ignore[method-assign, assignment]
+
+    def __call__(self, call: Call) -> dict[str, Any]:
+        how = PAGED.get(call.operation)
+        if how is None:
+            return self.carry_out(call)
+        token_in, token_out = how["input_token"], how["output_token"]
+        answer, items = self.rest.pop(call.params[token_in]) if token_in in call.params else self._first(call, how)
+        page = {**answer, **{key: [] for key in self._keys(how)}}
+        if items:
+            key, item = items[0]
+            page[key] = [item]
+        if len(items) > 1:
+            self.paged.add(call.operation)
+            token = f"page-{len(self.rest)}-{len(items)}-{call.operation}"
+            self.rest[token] = (answer, items[1:])
+            page[token_out] = token
+        return page
+
+    def _first(self, call: Call, how: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        answer = self.carry_out(call)
+        answer.pop(how["output_token"], None)
+        return answer, [(key, item) for key in self._keys(how) for item in answer.get(key, ())]
+
+    def _keys(self, how: dict[str, Any]) -> list[str]:
+        keys = how["result_key"]
+        return [keys] if isinstance(keys, str) else keys
+
+
+def lab_of_many() -> Lab:
+    """A lab where each list has several items."""
+    lab = Lab()
+    arn = lab.clients.sagemaker.describe_endpoint_config(EndpointConfigName="fraud-2024")["EndpointConfigArn"]
+    lab.clients.sagemaker.add_tags(ResourceArn=arn, Tags=USERS_TAGS)
+    for number in range(3):
+        lab.clients.cloudwatch.put_metric_alarm(
+            AlarmName=f"alarm-{number}",
+            Namespace="Shop",
+            MetricName="Refused",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=5,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+        )
+    lab.pass_time(120)
+    lab.before = lab.describe()
+    return lab
+
+
+def plan(lab: Lab) -> Rollout:
+    alarms = (USER_ALARM, "alarm-0", "alarm-1", "alarm-2")
+    green = Green(image="g:2", model_data_url="s3://m/g.tar.gz")
+    return plan_rollout(lab.clients, lab.names, {"run_id": "run"}, green, Plan(lab.strategy, alarms=alarms), lab.now())
+
+
+IN_A_ROLLOUT = {"ListTags", "DescribeAlarms", "DescribeScalingPolicies", "GetMetricData"}
+
+
+def test_a_rollout_in_pages_of_one_ends_as_any_other(capsys: pytest.CaptureFixture[str]) -> None:
+    lab = lab_of_many()
+    of_one = PagesOfOne(lab.sandbox)
+    lab.plan = lambda: plan(lab)  # type: ignore[method-assign]
+    lab.run()
+    assert of_one.paged >= IN_A_ROLLOUT
+    lab.sandbox.carry_out = of_one.carry_out  # type: ignore[method-assign]
+    assert lab.is_promoted(lab.describe())
+    with capsys.disabled():
+        print(f"\npaged by one in a rollout: {sorted(of_one.paged)}")
+
+
+def test_all_tags_of_the_users_and_none_of_awss_own_are_greens_too() -> None:
+    lab = lab_of_many()
+    of_one = PagesOfOne(lab.sandbox)
+    real = of_one.carry_out
+
+    def with_system_tags(call: Call) -> dict[str, Any]:
+        answer = real(call)
+        return {**answer, "Tags": [*SYSTEM_TAGS, *answer["Tags"]]} if call.operation == "ListTags" else answer
+
+    of_one.carry_out = with_system_tags  # type: ignore[method-assign]
+    rollout = plan(lab)
+    assert rollout.blue.config_tags == {"team": "risk", **{tag["Key"]: tag["Value"] for tag in USERS_TAGS}}
+
+
+def test_a_rollback_in_pages_of_one_restores_all_policies() -> None:
+    lab = lab_of_many()
+    of_one = PagesOfOne(lab.sandbox)
+    lab.run(until=3)
+    lab.roll_back()
+    lab.sandbox.carry_out = of_one.carry_out  # type: ignore[method-assign]
+    assert lab.describe() == lab.before
+
+
+def targets(lab: Lab) -> object:
+    lab.run(until=1)
+    others = [f"endpoint/{ENDPOINT}/variant/{name}" for name in ("AllTraffic", lab.names.variant)]
+    lab.clients.autoscaling.register_scalable_target(ResourceId=others[1], MinCapacity=1, MaxCapacity=3, **SCALES)
+    return sorted(read_scaling(lab.clients.autoscaling, others))
+
+
+def scheduled(lab: Lab) -> object:
+    target = {"ResourceId": BLUES_TARGET, **SCALES}
+    for name in ("day", "night", "sunday"):
+        lab.clients.autoscaling.put_scheduled_action(ScheduledActionName=name, Schedule="rate(1 day)", **target)
+    return read_whole_scaling(lab.clients.autoscaling, BLUES_TARGET)
+
+
+def records(lab: Lab) -> object:
+    for name in ("a", "b", "c"):
+        lab.clients.ssm.put_parameter(Name=f"/sm-rollout/{name}", Value="{}", Type="String")
+    return read_record_texts(lab.clients.ssm)
+
+
+def figures(lab: Lab) -> object:
+    lab.reach(GreenDeployed(plan(lab)))
+    for state in ("ALARM", "OK", "ALARM", "OK"):
+        lab.clients.cloudwatch.set_alarm_state(AlarmName="alarm-0", StateValue=state, StateReason="by hand")
+        lab.pass_time(1)
+    record = read_record(lab.clients.ssm, ENDPOINT)
+    assert record is not None
+    found = read_figures(lab.clients, record, lab.now(), is_shadow_read=True)
+    return {name: len(spans) for name, spans in found.rang.items()}
+
+
+def fleets(lab: Lab) -> object:
+    lab.run(until=3)
+    lab.pass_time(600)
+    return list_fleets(lab.clients.cloudwatch, ENDPOINT)
+
+
+READS: dict[str, Callable[[Lab], object]] = {
+    "DescribeScalableTargets": targets,
+    "DescribeScheduledActions": scheduled,
+    "GetParametersByPath": records,
+    "DescribeAlarmHistory": figures,
+    "ListMetrics": fleets,
+}
+
+
+@pytest.mark.parametrize("operation", READS)
+def test_what_is_read_in_pages_of_one_is_all_that_there_is(operation: str) -> None:
+    at_once = READS[operation](lab_of_many())
+    lab = lab_of_many()
+    of_one = PagesOfOne(lab.sandbox)
+    assert READS[operation](lab) == at_once
+    assert operation in of_one.paged
+
+
+def test_every_list_that_is_read_was_read_in_pages() -> None:
+    of_monitoring = {"ListMonitoringExecutions"}  # the sandbox plays none: see tests/evidence/test_monitor.py
+    assert PAGED.keys() - IN_A_ROLLOUT - READS.keys() == of_monitoring
