@@ -75,7 +75,10 @@ def test_a_healthy_model_ends_up_alone_and_the_users_next_task_runs(
     assert model["PrimaryContainer"]["ModelDataUrl"] == GOOD
     assert model["PrimaryContainer"]["Environment"] == {"LEVEL": "info"}
     kept = ("DataCaptureConfig", "KmsKeyId", "MetricsConfig", "Tags")
-    assert {member: after["config"][member] for member in kept} == {member: before["config"][member] for member in kept}
+    # AWS gives a new config detailed metrics, which cost money, unless it says that it wants none, as blue has none.
+    metrics = {"EnableDetailedObservability": False, **before["config"]["MetricsConfig"]}
+    expected = {**before["config"], "MetricsConfig": metrics}
+    assert {member: after["config"][member] for member in kept} == {member: expected[member] for member in kept}
     new_config = after["endpoint"]["EndpointConfigName"]
     assert production.belongings("fraud") == {
         "configs": sorted(["fraud-config", new_config]),
