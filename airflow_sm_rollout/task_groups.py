@@ -31,7 +31,8 @@ from airflow.sdk import TaskGroup
 
 from airflow_sm_rollout.core.approval import ApprovalGate, gate_behind_bakes, parse_gate, validate_gate
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.plan.strategy import DurationOption, SharesOption
+from airflow_sm_rollout.core.plan.options import parse_mapping
+from airflow_sm_rollout.core.plan.strategy import DurationOption, SharesOption, parse_duration
 from airflow_sm_rollout.operators.base import AwsTask, RolloutTask, is_template
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
 from airflow_sm_rollout.operators.options import options_of
@@ -146,6 +147,8 @@ def blue_green_rollout(
 def _rollout(
     group_id: str, endpoint_name: str, strategy: dict[str, Any], labels: Sequence[str], options: dict[str, Any]
 ) -> TaskGroup:
+    if endpoint_name is None:
+        raise PlanError("endpoint_name", endpoint_name, "the name of an endpoint that serves now")
     traffic = options.get("traffic", "variants")
     by_sagemaker = traffic == "guardrails"
     defaults = {**_RETRIES, "timeout": _SAGEMAKERS_SHIFT} if by_sagemaker or is_template(traffic) else _RETRIES
@@ -231,9 +234,11 @@ def _steps(
 def _shadow(options: dict[str, Any], loop: dict[str, Any], asks: ApprovalGate | None) -> list[RolloutTask]:
     if not options.get("shadow"):
         return []
-    shadow = dict(options["shadow"])
-    if "bake" not in shadow:
+    shadow = parse_mapping("shadow", options["shadow"], 'a mapping such as {"bake": 600, "percent": 50}')
+    if shadow.get("bake") is None:
         raise PlanError("shadow", shadow, 'how long it is watched, such as {"bake": 600}')
+    if not is_template(shadow["bake"]):
+        parse_duration("shadow bake", shadow["bake"])
     traffic = options.get("traffic", "variants")
     if traffic != "variants" and not is_template(traffic):
         raise PlanError("shadow", shadow, f"traffic='variants': with {traffic!r} green can't be a shadow of blue")
@@ -248,9 +253,14 @@ def _validation(options: dict[str, Any], rollout: Any, loop: dict[str, Any]) -> 
     if options.get("traffic") == "guardrails":
         allowed = "another way to split traffic: with guardrails SageMaker launches green with the shift, so it can't be asked before"
         raise PlanError("validate", options["validate"], allowed)
+    validate = parse_mapping(
+        "validate", options["validate"], 'a mapping such as {"samples": "s3://bucket/samples.jsonl"}'
+    )
+    if "samples" not in validate:
+        raise PlanError("validate", validate, "what is asked, such as {'samples': 's3://bucket/samples.jsonl'}")
     return [
         ValidateGreenOperator(
-            task_id="validate", rollout=rollout, **{**_taken_by(ValidateGreenOperator, loop), **options["validate"]}
+            task_id="validate", rollout=rollout, **{**_taken_by(ValidateGreenOperator, loop), **validate}
         )
     ]
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.options import parse_names
 from airflow_sm_rollout.core.plan.strategy import Strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import BakeTrace, compared_rows
@@ -71,8 +72,10 @@ def parse_gate(option: object) -> ApprovalGate:
     if "timeout" in given:
         given["timeout"] = parse_duration("approval timeout", given["timeout"])
     if "assigned_users" in given:
-        users = given["assigned_users"]
-        given["assigned_users"] = (users,) if isinstance(users, str) else tuple(users)
+        given["assigned_users"] = parse_names("approval assigned_users", given["assigned_users"], "Airflow's user ids")
+    notifiers = given.get("notifiers", ())
+    if not isinstance(notifiers, Sequence) or isinstance(notifiers, (str, bytes)):
+        raise PlanError("approval notifiers", notifiers, "a list of Airflow notifiers")
     return ApprovalGate(**given)
 
 

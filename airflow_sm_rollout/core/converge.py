@@ -41,7 +41,7 @@ def validate_plan(plan: Plan) -> None:
 
     :raises PlanError: naming the option and what it may be.
     """
-    if plan.traffic not in WAYS:
+    if not isinstance(plan.traffic, str) or plan.traffic not in WAYS:
         raise PlanError("traffic", plan.traffic, f"one of {', '.join(WAYS)}")
     if plan.on_drift not in ON_DRIFT:
         raise PlanError("on_drift", plan.on_drift, f"one of {', '.join(ON_DRIFT)}")

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.options import Fitting, set_numbers
 
 CONTENT_TYPES = ("application/json", "text/csv")
 _SHOWN = 300  # characters of a sample or an answer in a report
@@ -42,6 +43,13 @@ class Answer:
     error: str = ""
 
 
+_FITTING: Fitting = {
+    "min_agreement": (lambda share: 0 <= share <= 1, "a share from 0 to 1"),
+    "tolerance": (lambda difference: 0 <= difference < math.inf, "0 or more"),
+    "max_latency_ms": (lambda limit: 0 < limit < math.inf, "a number of milliseconds above 0"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Checks:
     """What green's answers must be.
@@ -69,13 +77,8 @@ class Checks:
     def __post_init__(self) -> None:
         if self.agrees_with not in (None, "blue", "labels"):
             raise PlanError("agrees_with", self.agrees_with, "blue, labels or None")
-        if not 0 <= self.min_agreement <= 1:
-            raise PlanError("min_agreement", self.min_agreement, "a share from 0 to 1")
-        if self.tolerance < 0:
-            raise PlanError("tolerance", self.tolerance, "0 or more")
-        if self.max_latency_ms is not None and not self.max_latency_ms > 0:
-            raise PlanError("max_latency_ms", self.max_latency_ms, "a number of milliseconds above 0")
-        if isinstance(self.schema, str):
+        set_numbers(self, _FITTING, optional=("max_latency_ms",))
+        if isinstance(self.schema, str) or not (callable(self.schema) or isinstance(self.schema, Sequence)):
             raise PlanError("schema", self.schema, "a list of keys, or a function")
 
 
@@ -122,7 +125,7 @@ def parse_cases(text: str, content_type: str, label: str | int | None, has_heade
     try:
         read = _csv_cases(lines, label, has_header) if content_type == "text/csv" else _json_cases(lines, label)
         cases = list(read)
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise PlanError("samples", text[:80], f"{content_type} with a label at {label!r}: {error!r}") from None
     if not cases:
         raise PlanError("samples", text[:80], "at least one sample")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from airflow_sm_rollout.core.advance import SOON, Passing, advance
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.goals import Done, Goal, Hold
 from airflow_sm_rollout.core.names import Names, derive_rollout_id, validate_endpoint_name
+from airflow_sm_rollout.core.plan.options import parse_number
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import DID
@@ -187,9 +189,8 @@ class WaitingTask(RolloutTask):
     def __init__(self, *, poke_interval: float = 15.0, deferrable: bool | None = None, **kwargs: Any) -> None:
         refuse_what_is_not_taken(type(self), {"deferrable": deferrable})
         super().__init__(**kwargs)
-        if not poke_interval > 0:
-            raise PlanError("poke_interval", poke_interval, "a number of seconds above 0")
-        self.poke_interval = poke_interval
+        allowed = "a number of seconds above 0"
+        self.poke_interval = parse_number("poke_interval", poke_interval, allowed, lambda number: 0 < number < math.inf)
         self.deferrable = defers_by_default() if deferrable is None else deferrable
 
 

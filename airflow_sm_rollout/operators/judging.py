@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.plan.evidence import Evidence, parse_tolerances
 from airflow_sm_rollout.core.plan.limits import Limits, parse_limits
+from airflow_sm_rollout.core.plan.options import parse_names
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.operators.base import RolloutTask
@@ -48,7 +49,7 @@ class JudgingOperator(RolloutTask):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        schedules = (monitoring_schedules,) if isinstance(monitoring_schedules, str) else monitoring_schedules
+        schedules = parse_names("monitoring_schedules", monitoring_schedules, "names of Model Monitor's schedules")
         self.evidence = Evidence(
             tolerances=parse_tolerances(tolerances),
             limits=parse_limits(limits),
@@ -57,5 +58,5 @@ class JudgingOperator(RolloutTask):
             end_early=end_early,
             require_proof=require_proof,
             metric_seconds=metric_seconds,
-            monitoring_schedules=tuple(schedules),
+            monitoring_schedules=schedules,
         )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
+from airflow_sm_rollout.core.plan.alarms import AlarmDefaults, parse_alarm_defaults
+from airflow_sm_rollout.core.plan.options import parse_environment, parse_names, parse_text
 from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.core.watch.policy import validate_proof
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _DEFAULTS = Plan()
+_TEXTS = ("model_name", "model_package_arn", "image", "model_data_url", "execution_role_arn", "instance_type")
 
 
 class PlanningOperator(JudgingOperator):
@@ -81,7 +83,7 @@ class PlanningOperator(JudgingOperator):
         strategy: Mapping[str, Any] | None = None,
         traffic: str = "variants",
         alarms: str | Sequence[str] = (),
-        default_alarms: AlarmDefaults | None = AlarmDefaults(),  # noqa: B008 - frozen
+        default_alarms: AlarmDefaults | Mapping[str, Any] | None = AlarmDefaults(),  # noqa: B008 - frozen
         delete_blue: bool = False,
         drain: DurationOption = _DEFAULTS.drain,
         on_drift: str = _DEFAULTS.on_drift,
@@ -93,7 +95,7 @@ class PlanningOperator(JudgingOperator):
         self.execution_role_arn, self.environment = execution_role_arn, environment
         self.instance_type = instance_type
         self.strategy, self.traffic = strategy, traffic
-        self.alarms, self.default_alarms = alarms, default_alarms
+        self.alarms, self.default_alarms = alarms, parse_alarm_defaults(default_alarms)
         self.delete_blue = delete_blue
         self.drain, self.on_drift = drain, on_drift
         self._validate_what_is_known()
@@ -131,13 +133,8 @@ class PlanningOperator(JudgingOperator):
 
     def _green(self) -> Green:
         return Green(
-            model_name=self.model_name or None,
-            model_package_arn=self.model_package_arn or None,
-            image=self.image or None,
-            model_data_url=self.model_data_url or None,
-            execution_role_arn=self.execution_role_arn or None,
-            environment=self.environment,
-            instance_type=self.instance_type or None,
+            **{name: _text(name, getattr(self, name)) for name in _TEXTS},
+            environment=None if is_template(self.environment) else parse_environment(self.environment),
         )
 
     def _plan(self) -> Plan:
@@ -166,6 +163,11 @@ def refuse_beside_a_handle(given: Mapping[str, Any]) -> None:
         raise PlanError(beside[0], given[beside[0]], allowed)
 
 
+def _text(option: str, value: Any) -> str | None:
+    """An option that is a text; one that is known only when the task runs stands for itself."""
+    return str(value) if is_template(value) else parse_text(option, value, "a text")
+
+
 def known_strategy(strategy: Mapping[str, Any]) -> Strategy:
     """The strategy as far as it is no template, which only a DAG run has the values of."""
     return expand_strategy({name: each for name, each in strategy.items() if not is_template(each)})
@@ -176,7 +178,4 @@ def parse_alarms(alarms: str | Sequence[str] | None) -> tuple[str, ...]:
 
     :raises PlanError: for something else.
     """
-    names = alarms.split(",") if isinstance(alarms, str) else alarms or ()
-    if not all(isinstance(name, str) for name in names):
-        raise PlanError("alarms", alarms, "names of CloudWatch alarms")
-    return tuple(name.strip() for name in names if name.strip())
+    return parse_names("alarms", alarms, "names of CloudWatch alarms")

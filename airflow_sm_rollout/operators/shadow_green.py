@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
+from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.goals import Goal, GreenShadowed
+from airflow_sm_rollout.core.plan.options import parse_number
 from airflow_sm_rollout.core.traces import NOTE
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
 from airflow_sm_rollout.operators.handle import Handle
@@ -32,9 +33,8 @@ class ShadowGreenOperator(DeployGreenOperator):
 
     def __init__(self, *, percent: float = 100.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0 < percent <= 100:
-            raise PlanError("percent", percent, "a percentage above 0 and at most 100")
-        self.percent = percent
+        allowed = "a percentage above 0 and at most 100"
+        self.percent = parse_number("percent", percent, allowed, lambda number: 0 < number <= 100)
 
     def run_until(self, context: Context, deadline: datetime | None) -> Handle:
         handle = super().run_until(context, deadline)

@@ -114,6 +114,8 @@ class ValidateGreenOperator(RolloutTask):
         )
 
     def _parse(self, samples: str | Sequence[Any]) -> list[Case]:
+        if not isinstance(samples, (str, list, tuple)):
+            raise PlanError("samples", samples, "an S3 URL, a text, or a list of samples")
         if not isinstance(samples, str):
             samples = "\n".join(each if isinstance(each, str) else json.dumps(each) for each in samples)
         return parse_cases(samples, self.content_type, self.label_field, self.has_header)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.options import Fitting, parse_mapping, set_numbers
 
 TIMES_BLUES = 3.0
 """What is up to so many times blue's share rings nothing."""
 IN_A_ROW = 3
 """Bad periods until an alarm rings: fewer let bunches of retries ring it (``benchmarks/verdict``, a day of bunches of ten)."""
+
+
+_PERCENT = (lambda percent: 0 < percent < 100, "a percentage above 0 and below 100")
+_COUNT = (lambda count: 1 <= count < math.inf, "1 or more")
+_FITTING: Fitting = {
+    "max_error_percent": _PERCENT,
+    "min_requests": _COUNT,
+    "latency_factor": (lambda factor: 1 < factor < math.inf, "above 1"),
+    "max_slow_percent": _PERCENT,
+    "min_bad_requests": _COUNT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +51,20 @@ class AlarmDefaults:
     min_bad_requests: int = 20
 
     def __post_init__(self) -> None:
-        for option in ("max_error_percent", "max_slow_percent"):
-            if not 0 < getattr(self, option) < 100:
-                raise PlanError(option, getattr(self, option), "a percentage above 0 and below 100")
-        for option in ("min_requests", "min_bad_requests"):
-            if getattr(self, option) < 1:
-                raise PlanError(option, getattr(self, option), "1 or more")
-        if self.latency_factor <= 1:
-            raise PlanError("latency_factor", self.latency_factor, "above 1")
+        set_numbers(self, _FITTING, counts=("min_requests", "min_bad_requests"))
+
+
+def parse_alarm_defaults(value: object) -> AlarmDefaults | None:
+    """The option ``default_alarms``: as such, some of its members, or none.
+
+    :raises PlanError: for anything else.
+    """
+    if value is None or value is False:
+        return None
+    if isinstance(value, AlarmDefaults):
+        return value
+    allowed = f"an AlarmDefaults, a mapping of some of {', '.join(_FITTING)}, or None"
+    given = parse_mapping("default_alarms", value, allowed)
+    if given.keys() - _FITTING.keys():
+        raise PlanError("default_alarms", value, allowed)
+    return AlarmDefaults(**given)

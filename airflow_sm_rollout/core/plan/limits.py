@@ -5,11 +5,13 @@ How they are judged: :mod:`~airflow_sm_rollout.core.watch.breaches`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.options import Fitting, parse_mapping, set_numbers
 
 PLACEHOLDERS = ("endpoint", "variant", "model")
 _IDENTIFIER_EXAMPLE = "such as {'refused': Metric('Shop', 'Refused')}"
@@ -94,6 +96,13 @@ class Kpi:
         return too_low or (self.at_most is not None and value > self.at_most)
 
 
+_FITTING: Fitting = {
+    "max_error_rate": (lambda rate: 0 < rate < 1, "above 0 and below 1 (0.02 is 2 %)"),
+    "max_p99_ms": (lambda limit: 0 < limit < math.inf, "a number of milliseconds above 0"),
+    "min_requests": (lambda count: 0 <= count < math.inf, "0 or more"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Fixed limits; what is ``None`` is not limited.
@@ -110,12 +119,7 @@ class Limits:
     kpis: tuple[Kpi, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.max_error_rate is not None and not 0 < self.max_error_rate < 1:
-            raise PlanError("max_error_rate", self.max_error_rate, "above 0 and below 1 (0.02 is 2 %)")
-        if self.max_p99_ms is not None and not self.max_p99_ms > 0:
-            raise PlanError("max_p99_ms", self.max_p99_ms, "a number of milliseconds above 0")
-        if self.min_requests is not None and self.min_requests < 0:
-            raise PlanError("min_requests", self.min_requests, "0 or more")
+        set_numbers(self, _FITTING, counts=("min_requests",), optional=tuple(_FITTING))
 
 
 def parse_limits(value: Limits | Mapping[str, Any] | None) -> Limits:
@@ -127,10 +131,16 @@ def parse_limits(value: Limits | Mapping[str, Any] | None) -> Limits:
         return Limits()
     if isinstance(value, Limits):
         return value
+    value = parse_mapping(
+        "limits", value, f"a Limits, or a mapping of some of {', '.join(Limits.__dataclass_fields__)}"
+    )
     unknown = [name for name in value if name not in Limits.__dataclass_fields__]
     if unknown:
         raise PlanError("limits", unknown[0], f"limits are {', '.join(Limits.__dataclass_fields__)}")
-    return Limits(**{**value, "kpis": tuple(_parse_kpi(kpi) for kpi in value.get("kpis", ()))})
+    kpis = value.get("kpis", ())
+    if not isinstance(kpis, (list, tuple)):
+        raise PlanError("kpis", kpis, "a list of KPIs")
+    return Limits(**{**value, "kpis": tuple(_parse_kpi(kpi) for kpi in kpis)})
 
 
 def _parse_kpi(value: Kpi | Mapping[str, Any]) -> Kpi:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.options import parse_number, unrendered
 
 SharesOption = str | Sequence[float]
 DurationOption = str | float | timedelta
@@ -108,13 +109,7 @@ def expand_strategy(options: Mapping[str, Any]) -> Strategy:
 
 def _parse_percent(option: str, value: float | str) -> float:
     allowed = "a percentage from 1 to 100"
-    try:
-        percent = float(value)
-    except (TypeError, ValueError):
-        raise PlanError(option, value, allowed) from None
-    if not 1 <= percent <= 100:
-        raise PlanError(option, value, allowed)
-    return percent
+    return parse_number(option, value, allowed, lambda percent: 1 <= percent <= 100)
 
 
 def parse_shares(steps: SharesOption) -> tuple[float, ...]:
@@ -123,10 +118,11 @@ def parse_shares(steps: SharesOption) -> tuple[float, ...]:
     :raises PlanError: unless they are numbers in (0, 100], rising, the last one 100.
     """
     allowed = "shares in percent, each above 0 and at most 100, rising, the last one 100, such as [10, 50, 100]"
-    parts: Sequence[Any] = steps.split(",") if isinstance(steps, str) else steps
+    given = unrendered(steps)
+    parts: Sequence[Any] = given.split(",") if isinstance(given, str) else given
     try:
         shares = tuple(float(part) for part in parts)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PlanError("steps", steps, allowed) from None
     in_range = all(0 < share <= 100 for share in shares)
     rising = all(low < high for low, high in itertools.pairwise(shares))
@@ -140,6 +136,8 @@ def parse_duration(option: str, value: DurationOption) -> timedelta:
 
     :raises PlanError: if it is no number or negative.
     """
+    if isinstance(value, bool):
+        raise PlanError(option, value, "a timedelta, or a number of seconds")
     try:
         duration = value if isinstance(value, timedelta) else timedelta(seconds=float(value))
     except (TypeError, ValueError, OverflowError):
@@ -150,11 +148,12 @@ def parse_duration(option: str, value: DurationOption) -> timedelta:
 
 
 def _parse_bakes(bake: DurationOption | Sequence[DurationOption], count: int) -> tuple[timedelta, ...]:
-    if isinstance(bake, str) and "," in bake:
-        bake = bake.split(",")
-    if isinstance(bake, (str, int, float, timedelta)):
-        return (parse_duration("bake", bake),) * count
-    bakes = tuple(parse_duration("bake", each) for each in bake)
+    given = unrendered(bake)
+    if isinstance(given, str) and "," in given:
+        given = given.split(",")
+    if not isinstance(given, (list, tuple)):
+        return (parse_duration("bake", given),) * count
+    bakes = tuple(parse_duration("bake", each) for each in given)
     if len(bakes) != count:
         raise PlanError("bake", bake, f"one duration, or one for each of the {count} steps")
     return bakes

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.options import parse_mapping
 
 METRICS = ("errors_5xx", "errors_4xx", "over_p50", "over_p95", "over_p99")
 """What is compared, by the names of the counts of a :class:`~airflow_sm_rollout.core.comparison.periods.Sample`."""
@@ -97,7 +97,9 @@ class Tolerances:
         :raises PlanError: naming an option that does not exist, or has a value that is not possible.
         """
         known = {field.name for field in fields(cls)}
-        given = dict(options)
+        given = parse_mapping(
+            "tolerances", options, f"a Tolerances, or a mapping of some of {', '.join(sorted(known))}"
+        )
         for option, value in given.items():
             if option not in known:
                 raise PlanError(option, value, f"no tolerance, which are {', '.join(sorted(known))}")
@@ -124,7 +126,7 @@ def _validate_margin(metric: str, margin: Margin) -> None:
 
 def _require(option: str, value: Any, least: float, most: float) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not least <= value <= most:
+    if not is_number or not least <= value <= most:
         raise PlanError(option, value, f"a number from {least:g} to {most:g}")
 
 
