@@ -27,6 +27,7 @@ from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.rollout import Green, Plan
 from airflow_sm_rollout.demo.settings import SETTINGS
 from airflow_sm_rollout.pytest_plugin import SageMakerSandbox, sagemaker_sandbox, sagemaker_sandbox_speed
+from airflow_sm_rollout.task_arguments import FIXED
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "evidence.md")
@@ -174,6 +175,22 @@ def test_a_users_own_airflow_database_is_not_touched_by_a_test(
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(pytest.UsageError, match="AIRFLOW_HOME"):
         sagemaker_sandbox.run(DAG("never", schedule=None))
+
+
+def test_every_symptom_that_is_explained_is_what_the_package_says() -> None:
+    """Headings quote messages; the code has them in one piece."""
+    symptoms = re.findall(r"^### `(.*)`$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+    said = "\n".join(path.read_text() for path in (ROOT / "airflow_sm_rollout").rglob("*.py"))
+    assert len(symptoms) > 9
+    assert [symptom for symptom in symptoms if symptom not in said] == []
+
+
+def test_every_argument_of_airflows_that_a_group_fixes_is_explained() -> None:
+    page = (ROOT / "docs" / "refused.md").read_text()
+    explained = {
+        name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert explained == set(FIXED)
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
