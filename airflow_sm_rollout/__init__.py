@@ -6,7 +6,37 @@ Public names are imported when they are first used, so that importing the packag
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # For editors and type checkers, which can't follow what is imported when it is first used.
+    from airflow_sm_rollout.core.approval import ApprovalGate as ApprovalGate
+    from airflow_sm_rollout.core.errors import PlanError as PlanError
+    from airflow_sm_rollout.core.errors import RolloutError as RolloutError
+    from airflow_sm_rollout.core.errors import RolloutGaveUp as RolloutGaveUp
+    from airflow_sm_rollout.core.errors import RolloutRefused as RolloutRefused
+    from airflow_sm_rollout.core.plan.alarms import AlarmDefaults as AlarmDefaults
+    from airflow_sm_rollout.core.plan.limits import Kpi as Kpi
+    from airflow_sm_rollout.core.plan.limits import Limits as Limits
+    from airflow_sm_rollout.core.plan.limits import Metric as Metric
+    from airflow_sm_rollout.core.plan.tolerances import Margin as Margin
+    from airflow_sm_rollout.core.plan.tolerances import Tolerances as Tolerances
+    from airflow_sm_rollout.core.rollout import Green as Green
+    from airflow_sm_rollout.operators.approval import ApproveOperator as ApproveOperator
+    from airflow_sm_rollout.operators.ask import AskOperator as AskOperator
+    from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator as DeployGreenOperator
+    from airflow_sm_rollout.operators.find_orphans import FindOrphansOperator as FindOrphansOperator
+    from airflow_sm_rollout.operators.promote import PromoteOperator as PromoteOperator
+    from airflow_sm_rollout.operators.rollback import RollbackOperator as RollbackOperator
+    from airflow_sm_rollout.operators.shadow_green import ShadowGreenOperator as ShadowGreenOperator
+    from airflow_sm_rollout.operators.shift_weight import ShiftWeightOperator as ShiftWeightOperator
+    from airflow_sm_rollout.operators.snapshot import SnapshotOperator as SnapshotOperator
+    from airflow_sm_rollout.operators.validate_green import ValidateGreenOperator as ValidateGreenOperator
+    from airflow_sm_rollout.sensors.alarm import AlarmSensor as AlarmSensor
+    from airflow_sm_rollout.sensors.bake import BakeSensor as BakeSensor
+    from airflow_sm_rollout.task_groups import blue_green_rollout as blue_green_rollout
+    from airflow_sm_rollout.task_groups import canary_rollout as canary_rollout
+    from airflow_sm_rollout.task_groups import linear_rollout as linear_rollout
 
 __version__ = "0.1.0"
 

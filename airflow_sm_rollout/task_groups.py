@@ -25,7 +25,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
@@ -45,6 +45,11 @@ from airflow_sm_rollout.operators.snapshot import SnapshotOperator
 from airflow_sm_rollout.operators.validate_green import ValidateGreenOperator
 from airflow_sm_rollout.sensors.bake import BakeSensor
 from airflow_sm_rollout.task_arguments import is_airflows, make_group
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from airflow_sm_rollout.task_options import RolloutOptions
 
 # Every step can be done again, so a killed worker or a falsely failed deferral costs a retry, not the rollout. Errors of the rollout itself
 # are not retried (the operators see to that), nor is a bake.
@@ -77,7 +82,7 @@ def canary_rollout(
     bake: DurationOption | Sequence[DurationOption] = timedelta(minutes=10),
     max_steps: int | None = None,
     group_id: str = "canary",
-    **options: Any,
+    **options: Unpack[RolloutOptions],
 ) -> TaskGroup:
     """A canary: a small share first, more while green is healthy, then all; and always back to blue if anything goes wrong.
 
@@ -100,7 +105,7 @@ def canary_rollout(
     :raises PlanError: when the DAG file is read, naming the option.
     """
     strategy = {"name": "canary", "steps": steps, "bake": bake}
-    return _rollout(group_id, endpoint_name, strategy, _step_labels("steps", steps, strategy, max_steps), options)
+    return _rollout(group_id, endpoint_name, strategy, _step_labels("steps", steps, strategy, max_steps), {**options})
 
 
 def linear_rollout(
@@ -110,7 +115,7 @@ def linear_rollout(
     interval: DurationOption = timedelta(minutes=15),
     max_steps: int | None = None,
     group_id: str = "linear",
-    **options: Any,
+    **options: Unpack[RolloutOptions],
 ) -> TaskGroup:
     """The same share more at fixed intervals, by the clock; a person may pause it, and let it go on, at any moment.
 
@@ -123,7 +128,7 @@ def linear_rollout(
     :raises PlanError: when the DAG file is read, naming the option.
     """
     strategy = {"name": "linear", "step": step, "interval": interval}
-    return _rollout(group_id, endpoint_name, strategy, _step_labels("step", step, strategy, max_steps), options)
+    return _rollout(group_id, endpoint_name, strategy, _step_labels("step", step, strategy, max_steps), {**options})
 
 
 def blue_green_rollout(
@@ -131,7 +136,7 @@ def blue_green_rollout(
     endpoint_name: str,
     bake: DurationOption = timedelta(minutes=30),
     group_id: str = "blue_green",
-    **options: Any,
+    **options: Unpack[RolloutOptions],
 ) -> TaskGroup:
     """Green beside blue, then all traffic at once; blue stays at full capacity through the bake, and the way back is one change.
 
@@ -141,7 +146,7 @@ def blue_green_rollout(
     :param options: as for :func:`canary_rollout`.
     :raises PlanError: when the DAG file is read, naming the option.
     """
-    return _rollout(group_id, endpoint_name, {"name": "blue_green", "bake": bake}, ["100"], options)
+    return _rollout(group_id, endpoint_name, {"name": "blue_green", "bake": bake}, ["100"], {**options})
 
 
 def _rollout(

@@ -1,0 +1,96 @@
+"""The options of a rollout's task group with their types: editors complete them, and type checkers refuse what is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypedDict
+
+from airflow_sm_rollout.core.approval import ApprovalGate
+from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
+from airflow_sm_rollout.core.plan.limits import Limits
+from airflow_sm_rollout.core.plan.strategy import DurationOption
+from airflow_sm_rollout.core.plan.tolerances import Tolerances
+
+_Callback = Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None
+
+
+class AirflowOptions(TypedDict, total=False):
+    """Airflow's own, which reach the group or all of its tasks; see :mod:`~airflow_sm_rollout.task_arguments`."""
+
+    add_suffix_on_collision: bool
+    allow_nested_operators: bool
+    default_args: dict[str, Any] | None
+    doc: str | None
+    doc_json: str | None
+    doc_md: str | None
+    doc_rst: str | None
+    doc_yaml: str | None
+    email: str | Sequence[str] | None
+    email_on_failure: bool
+    email_on_retry: bool
+    executor: str | None
+    executor_config: dict[str, Any] | None
+    group_display_name: str
+    inlets: Any
+    logger_name: str | None
+    map_index_template: str | None
+    max_retry_delay: timedelta | float | None
+    on_execute_callback: _Callback
+    on_failure_callback: _Callback
+    on_retry_callback: _Callback
+    on_skipped_callback: _Callback
+    on_success_callback: _Callback
+    owner: str
+    parent_group: Any
+    pool: str | None
+    pool_slots: int
+    priority_weight: int
+    queue: str
+    render_template_as_native_obj: bool | None
+    resources: dict[str, Any] | None
+    retries: int
+    retry_delay: timedelta | float
+    retry_exponential_backoff: bool | float
+    run_as_user: str | None
+    sla: timedelta | None
+    tooltip: str
+    ui_color: str
+    ui_fgcolor: str
+    weight_rule: str
+
+
+class RolloutOptions(AirflowOptions, total=False):
+    """What to roll out, how it is watched, and how to reach AWS."""
+
+    alarms: str | Sequence[str] | None
+    approval: ApprovalGate | Mapping[str, Any] | str | None
+    aws_conn_id: str | None
+    botocore_config: dict[str, Any] | None
+    default_alarms: AlarmDefaults | Mapping[str, Any] | bool | None
+    deferrable: bool
+    delete_blue: bool
+    drain: DurationOption
+    end_early: bool
+    environment: Mapping[str, str | float] | str | None
+    execution_role_arn: str | None
+    extend_by: DurationOption
+    image: str | None
+    instance_type: str | None
+    limits: Limits | Mapping[str, Any] | None
+    metric_seconds: int | None
+    model_data_url: Any
+    model_name: Any
+    model_package_arn: Any
+    monitoring_schedules: str | Sequence[str]
+    on_drift: str
+    poke_interval: float
+    region_name: str | None
+    require_proof: bool
+    shadow: Mapping[str, Any] | None
+    timeout: DurationOption
+    tolerances: Tolerances | Mapping[str, Any] | None
+    traffic: str
+    validate: Mapping[str, Any] | None
+    verify: bool | str | None
+    when_inconclusive: str
