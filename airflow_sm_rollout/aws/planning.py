@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from airflow_sm_rollout.aws.evidence import read_thresholds, read_worst_errors
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.models import read_model, refuse_unlike
 from airflow_sm_rollout.aws.record import read_record, why_too_large
+from airflow_sm_rollout.aws.sight import read_watchers
 from airflow_sm_rollout.aws.world import read_endpoint, translated_errors, utc_now
 from airflow_sm_rollout.core.converge import validate_plan, why_unsuited
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
@@ -24,7 +26,10 @@ from airflow_sm_rollout.core.plan.evidence import published_every
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.watch.policy import why_unprovable
 from airflow_sm_rollout.core.watch.ringing import describe_harm
+from airflow_sm_rollout.core.watch.sight import describe_blind, is_judged_otherwise, why_blind
 from airflow_sm_rollout.core.watch.sources import THRESHOLDS_FROM
+
+_ALARM_ARN = re.compile(r"arn:[^:]*:cloudwatch:(?P<region>[^:]*):[^:]*:alarm:(?P<name>.+)")
 
 
 def plan_rollout(
@@ -34,10 +39,13 @@ def plan_rollout(
     green: Green,
     plan: Plan,
     now: datetime | None = None,
+    *,
+    tell: Callable[[str], object] = str,
 ) -> Rollout:
     """A rollout ready to begin; or, if it has begun already (a retry, a cleared task), as it was recorded then.
 
     :param now: when it begins; by default now, by AWS's clock, which the first answer tells.
+    :param tell: takes a sentence for a person on what the plan can do less well than it looks.
 
     :raises RolloutRefused: if it can't begin, with the reason; nothing was changed.
     :raises PlanError: if its way to split traffic can't do what is planned.
@@ -54,6 +62,7 @@ def plan_rollout(
             )
         rollout = _read_rollout(clients, names, owner, green, plan, now or utc_now())
         _refuse_unready(clients, rollout)
+        _refuse_blind(clients, rollout, tell)
         return rollout
 
 
@@ -129,6 +138,7 @@ def _refuse_unready(clients: Clients, rollout: Rollout) -> None:
     if too_large:
         raise RolloutRefused(f"the rollout can't be recorded: {too_large}. Nothing was changed")
     _refuse_without_models(clients.sagemaker, rollout)
+    _refuse_arns(rollout.plan.alarms, clients.cloudwatch.meta.region_name)
     for alarm in read_alarms(clients.cloudwatch, rollout.plan.alarms, None):
         harm = describe_harm([alarm], None)
         if harm:
@@ -151,3 +161,29 @@ def _refuse_without_models(sagemaker: Any, rollout: Rollout) -> None:
         )
     if rollout.green.is_made_by_rollout:
         refuse_unlike(sagemaker, blue, rollout.green)
+
+
+def _refuse_arns(alarms: Sequence[str], region: str) -> None:
+    for arn in filter(None, map(_ALARM_ARN.fullmatch, alarms)):
+        what = (
+            f"it is in {arn['region']} and the endpoint in {region}, where no alarm of another Region is seen: make one there"
+            if arn["region"] != region
+            else f"that is an ARN, and alarms are named by their names: {arn['name']!r}"
+        )
+        raise RolloutRefused(f"alarms={list(alarms)!r}: {arn[0]}: {what}. Nothing was changed")
+
+
+def _refuse_blind(clients: Clients, rollout: Rollout, tell: Callable[[str], object]) -> None:
+    """An alarm that can't see green is none. Where no other one and nothing else can, green would be promoted unwatched."""
+    watchers = read_watchers(clients.cloudwatch, rollout.plan.alarms)
+    reasons = {watcher.name: why_blind(watcher, rollout) for watcher in watchers}
+    blind = {name: why for name, why in reasons.items() if why}
+    if not blind:
+        return
+    described = describe_blind(blind, rollout)
+    if len(blind) < len(reasons) or is_judged_otherwise(rollout):
+        tell(described)
+        return
+    raise RolloutRefused(
+        f"alarms={list(rollout.plan.alarms)!r}: nothing would watch green: {described}. Nothing was changed"
+    )

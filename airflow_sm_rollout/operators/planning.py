@@ -129,7 +129,8 @@ class PlanningOperator(JudgingOperator):
         plan = self._plan()
         validate_proof(plan, is_shadowed=self.is_shadowed)
         clients, owner, green = self.connection.clients(), describe_owner(context), self._green()
-        return patiently(lambda: plan_rollout(clients, names, owner, green, plan), self.log.info)
+        tell = self.log.warning
+        return patiently(lambda: plan_rollout(clients, names, owner, green, plan, tell=tell), self.log.info)
 
     def _green(self) -> Green:
         return Green(

@@ -1,0 +1,188 @@
+"""Whether an alarm can see green: what it reads, and whether green's figures are among that.
+
+An alarm on blue's variant stays quiet whatever green does, and after a promotion it reads nothing at all, which many alarms take for good.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import NamedTuple
+
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.watch.rule import Rule
+
+# What SageMaker publishes. Model Monitor's namespaces are below these, with dimensions of their own; and a metric of another's may have an
+# EndpointName that is the name which clients know.
+_SAGEMAKERS = re.compile(r"/?aws/sagemaker(/|$)", re.IGNORECASE)
+_OF_VARIANTS = ("AWS/SageMaker", "/aws/sagemaker/Endpoints")
+_LOGS_OF_ENDPOINT = re.compile(r"/aws/sagemaker/Endpoints/([^:*]+)")
+_DIMENSIONS = ("endpoint", "variant", "config")
+_MOST_TRIED = 10  # alarms of a composite one, all of whose combinations are tried
+
+
+class Condition(NamedTuple):
+    """What a label of a figure must be, or must not be.
+
+    :param is_wanted: whether the label must have the value; else it must not have it.
+    """
+
+    label: str
+    value: str
+    is_wanted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Figures that an alarm reads.
+
+    :param namespace: of the metric; empty: unknown.
+    :param conditions: what their labels must be.
+    :param is_exact: whether only the series is read that has these labels and no others, as by a metric's dimensions.
+    :param account: whose they are, if not the alarm's own.
+    """
+
+    namespace: str
+    conditions: tuple[Condition, ...] = ()
+    is_exact: bool = True
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """An alarm as far as it matters what it reads.
+
+    :param sources: any of them may make it ring; none: nobody can tell what it reads.
+    :param log_groups: for an alarm on logs, those that it reads.
+    :param rule: for a composite alarm, when it rings.
+    :param children: for a composite alarm, the alarms that its rule names.
+    """
+
+    name: str
+    sources: tuple[Source, ...] = ()
+    log_groups: tuple[str, ...] = ()
+    rule: Rule | None = None
+    children: Mapping[str, Watcher] = field(default_factory=dict)
+
+
+def why_blind(watcher: Watcher, rollout: Rollout) -> str:
+    """Why an alarm can't see green at any step of a rollout, as a half sentence; empty if it can, or nobody can tell."""
+    if watcher.rule is not None:
+        return _why_composite_is_blind(watcher, watcher.rule, rollout)
+    reasons = [_why_unread(source, rollout) for source in watcher.sources]
+    reasons += [_why_unlogged(group, rollout) for group in watcher.log_groups]
+    return "" if not all(reasons) or not reasons else reasons[0]
+
+
+def describe_blind(blind: Mapping[str, str], rollout: Rollout) -> str:
+    """What the alarms that can't see green are about, and what to alarm on instead.
+
+    :param blind: by the alarms' names, why they can't.
+    """
+    each = "; ".join(f"alarm {name} {why}" for name, why in blind.items())
+    return f"{each}. It can't see green, and after a promotion nothing of this endpoint any more. {_INSTEAD[rollout.plan.traffic](rollout)}"
+
+
+def is_judged_otherwise(rollout: Rollout) -> bool:
+    """Whether anything but the user's alarms judges green: SageMaker, where it shifts traffic itself, looks at alarms only."""
+    judges = rollout.plan.evidence.asks_for_figures and rollout.plan.traffic != "guardrails"
+    return bool(rollout.own_alarms) or judges
+
+
+def _why_composite_is_blind(watcher: Watcher, rule: Rule, rollout: Rollout) -> str:
+    blind = {name: why_blind(child, rollout) for name, child in watcher.children.items()}
+    if any(map(rule.rings, _some_of([name for name, why in blind.items() if not why]))):
+        return ""
+    first = next((f"{name} {why}" for name, why in blind.items() if why), "none of its alarms exists")
+    return f"never rings for green alone, by its rule: {first}"
+
+
+def _some_of(names: Sequence[str]) -> Iterator[frozenset[str]]:
+    """Whichever of the alarms may ring together; of many, each alone and all."""
+    counts = range(1, len(names) + 1) if len(names) <= _MOST_TRIED else (1, len(names))
+    return (frozenset(some) for count in counts for some in combinations(names, count))
+
+
+def _why_unread(source: Source, rollout: Rollout) -> str:
+    if source.account:
+        return f"reads account {source.account}, and the endpoint is in another one"
+    is_sagemakers = bool(_SAGEMAKERS.match(source.namespace))
+    theirs = [each for each in source.conditions if is_sagemakers or "sagemaker" in each.label.lower()]
+    named = [condition for condition in theirs if _dimension(condition.label)]
+    wrong = next((condition for condition in named if not _fits(condition, rollout)), None)
+    if wrong is not None:
+        return f"reads {wrong.label}{'=' if wrong.is_wanted else '!='}{wrong.value}, and green is {_describe_green(rollout)}"
+    return _why_never_published(source) if source.is_exact and source.namespace in _OF_VARIANTS else ""
+
+
+def _why_never_published(source: Source) -> str:
+    """SageMaker publishes an endpoint's figures by its name and the variant's, and by the config besides, and by no fewer
+    (docs/facts-aws.md#metrics); those of an instance are of one that green has not.
+    """
+    dimensions = {_dimension(condition.label) for condition in source.conditions}
+    others = [condition for condition in source.conditions if not _dimension(condition.label)]
+    if others:
+        return f"reads {others[0].label}={others[0].value} of {source.namespace}, which is nothing of green's"
+    if not {"endpoint", "variant"} <= dimensions:
+        given = ", ".join(condition.label for condition in source.conditions) or "no dimension"
+        return f"reads {source.namespace} by {given} alone, under which SageMaker publishes nothing of an endpoint"
+    return ""
+
+
+def _why_unlogged(group: str, rollout: Rollout) -> str:
+    found = _LOGS_OF_ENDPOINT.search(group)
+    if found is None or found[1] == rollout.green_endpoint_name:
+        return ""
+    return f"reads the logs of endpoint {found[1]}, and green is {_describe_green(rollout)}"
+
+
+def _dimension(label: str) -> str:
+    """Which of an endpoint's dimensions a label is, in CloudWatch's spelling or in that of OpenTelemetry; empty: none."""
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).lower())
+    return next((each for each in reversed(_DIMENSIONS) if each in words), "")
+
+
+def _fits(condition: Condition, rollout: Rollout) -> bool:
+    names = rollout.names
+    greens = {
+        "endpoint": {rollout.green_endpoint_name},
+        "variant": {rollout.green_variant},
+        "config": {names.mixed_config, names.final_config},
+    }
+    return (condition.value in greens[_dimension(condition.label)]) is condition.is_wanted
+
+
+def _describe_green(rollout: Rollout) -> str:
+    config = f", config {rollout.names.final_config}" if rollout.plan.traffic == "guardrails" else ""
+    return f"endpoint {rollout.green_endpoint_name}, variant {rollout.green_variant}{config}"
+
+
+def _instead_of_variant(rollout: Rollout) -> str:
+    query = (
+        'SELECT SUM(Invocation5XXErrors) FROM SCHEMA("AWS/SageMaker", EndpointName, VariantName) WHERE EndpointName ='
+    )
+    return f"Alarm on all variants of the endpoint, by a Metrics Insights query: {query} '{rollout.endpoint_name}' (docs/alarms.md)"
+
+
+def _instead_of_config(rollout: Rollout) -> str:
+    return (
+        f"Alarm on EndpointName={rollout.endpoint_name} and VariantName={rollout.blue.variant}, which both fleets publish under "
+        "(docs/alarms.md)"
+    )
+
+
+def _instead_of_endpoint(rollout: Rollout) -> str:
+    return (
+        "Green is an endpoint of another name in each rollout: alarm on what your clients meet, such as a metric that they publish "
+        "(docs/alarms.md)"
+    )
+
+
+_INSTEAD = {"variants": _instead_of_variant, "guardrails": _instead_of_config, "endpoints": _instead_of_endpoint}
+
+
+def conditions_of(dimensions: Iterable[Mapping[str, str]]) -> tuple[Condition, ...]:
+    """A metric's dimensions, as AWS lists them."""
+    return tuple(Condition(each["Name"], each["Value"]) for each in dimensions)
