@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from functools import cache, partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -85,7 +86,8 @@ class InProcessSession(boto3.session.Session):  # type: ignore[misc]
             raise ConnectionClosedError(endpoint_url=request.url) from None
         if self._on_call:
             self._on_call(service, operation, "after")
-        return AWSResponse(request.url, response.status, dict(response.headers), _Raw(response))
+        date = formatdate(self._sandbox.clock.now(), usegmt=True)
+        return AWSResponse(request.url, response.status, {"Date": date, **response.headers}, _Raw(response))
 
 
 @cache

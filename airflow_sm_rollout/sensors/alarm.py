@@ -166,11 +166,10 @@ class AlarmSensor(WaitingTask):
         return {}
 
     def _look_on(self, context: Context, watch: Watch) -> dict[str, Any]:
-        from airflow_sm_rollout.aws.watch import Memory, look
-        from airflow_sm_rollout.aws.world import utc_now
+        from airflow_sm_rollout.aws.watch import Memory, look_now
 
         clients, memory = self.connection.clients(), Memory()
-        while (seen := look(clients, watch, utc_now(), memory)).judgement.verdict is Verdict.WATCHING:
+        while (seen := look_now(clients, watch, memory)).judgement.verdict is Verdict.WATCHING:
             self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
             time.sleep(self.poke_interval)
         return self._end(context, seen)

@@ -18,7 +18,7 @@ from airflow_sm_rollout.core.approval import APPROVE, REJECT, describe_silence
 from airflow_sm_rollout.core.traces import APPROVAL
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.triggers.bake import look_by
-from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger, in_thread
+from airflow_sm_rollout.triggers.base import RolloutTrigger, in_thread, outlast_shortest_deferral
 
 AGAINST = frozenset({Verdict.HARMFUL, Verdict.ABORTED, Verdict.INCONCLUSIVE})
 """What ends the wait: harm, a person's abort, or that green can't be watched any more."""
@@ -54,7 +54,7 @@ class ApprovalTrigger(RolloutTrigger):
         self.watch = watch
 
     async def events(self) -> AsyncIterator[TriggerEvent]:
-        asked_at, until = utc_now(), datetime.fromisoformat(self.until)
+        begun, until = asyncio.get_running_loop().time(), datetime.fromisoformat(self.until)
         memory = Memory()
         while True:
             answer = await self._read_answer()
@@ -67,7 +67,7 @@ class ApprovalTrigger(RolloutTrigger):
         elif harm:
             yield await self._withdraw(harm)
         else:
-            yield await self._time_out(asked_at)
+            yield await self._time_out(begun)
 
     async def _read_answer(self) -> dict[str, Any] | None:
         found = await sync_to_async(get_hitl_detail_content_detail)(ti_id=self.ti_id)
@@ -93,13 +93,13 @@ class ApprovalTrigger(RolloutTrigger):
         await self._close(REJECT)
         return TaskFailedEvent(xcoms={"reason": harm, APPROVAL: self._answered("withdrawn", harm)})
 
-    async def _time_out(self, asked_at: datetime) -> TriggerEvent:
+    async def _time_out(self, begun: float) -> TriggerEvent:
         await self._close(APPROVE if self.approves_silence else REJECT)
         told = describe_silence(self.question["until"], approves=self.approves_silence)
         answered = self._answered("timed out", told)
         if not self.approves_silence:
             return TaskFailedEvent(xcoms={"reason": told, APPROVAL: answered})
-        await asyncio.sleep(max(0.0, (asked_at + SHORTEST_DEFERRAL - utc_now()).total_seconds()))
+        await outlast_shortest_deferral(begun)
         return TaskSuccessEvent(xcoms={"return_value": {"state": answered["note"]}, APPROVAL: answered})
 
     async def _close(self, option: str) -> None:

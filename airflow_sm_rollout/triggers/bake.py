@@ -9,14 +9,13 @@ from typing import Any
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.watch import Memory, look
-from airflow_sm_rollout.aws.world import utc_now
+from airflow_sm_rollout.aws.watch import Memory, look_now
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.traces import EVIDENCE
 from airflow_sm_rollout.core.watch.judge import Look
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import watch_from_dict
-from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger, in_thread
+from airflow_sm_rollout.triggers.base import RolloutTrigger, in_thread, outlast_shortest_deferral
 
 
 class BakeTrigger(RolloutTrigger):
@@ -34,7 +33,7 @@ class BakeTrigger(RolloutTrigger):
         self.watch = watch
 
     async def events(self) -> AsyncIterator[TriggerEvent]:
-        begun, memory = utc_now(), Memory()
+        begun, memory = asyncio.get_running_loop().time(), Memory()
         while True:
             seen = await in_thread(self._look, await self.clients(), memory)
             if seen.judgement.verdict is not Verdict.WATCHING:
@@ -42,7 +41,7 @@ class BakeTrigger(RolloutTrigger):
             await asyncio.sleep(self.poke_interval)
         xcoms = look_to_xcoms(seen)
         if seen.judgement.passes:
-            await asyncio.sleep(max(0.0, (begun + SHORTEST_DEFERRAL - utc_now()).total_seconds()))
+            await outlast_shortest_deferral(begun)
             yield TaskSuccessEvent(xcoms=xcoms)
         else:
             yield TaskFailedEvent(xcoms=xcoms)
@@ -65,7 +64,7 @@ def look_by(clients: Clients, stored: Mapping[str, Any] | None, memory: Memory) 
         watch = watch_from_dict(stored or {})
     except (RolloutError, KeyError, TypeError, ValueError, AttributeError) as error:
         return _unreadable(repr(error))
-    return look(clients, watch, utc_now(), memory)
+    return look_now(clients, watch, memory)
 
 
 def _unreadable(why: str) -> Look:

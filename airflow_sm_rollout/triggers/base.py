@@ -30,6 +30,15 @@ _T = TypeVar("_T")
 _THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="sm-rollout")
 
 
+async def outlast_shortest_deferral(begun: float) -> None:
+    """Wait until a deferral has been long enough.
+
+    :param begun: when it began, by the event loop's clock: AWS's may be found to be another while it lasts.
+    """
+    left = begun + SHORTEST_DEFERRAL.total_seconds() - asyncio.get_running_loop().time()
+    await asyncio.sleep(max(0.0, left))
+
+
 class RolloutTrigger(BaseTrigger):
     """Base of the triggers.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_sm_rollout.aws import watch as aws_watch
 from airflow_sm_rollout.aws import world
 from airflow_sm_rollout.aws.clock import Clock, listening
 from airflow_sm_rollout.aws.planning import plan_rollout
@@ -18,7 +20,8 @@ from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutGaveUp
 from airflow_sm_rollout.core.goals import Done, Goal, GreenDeployed, GreenShare
 from airflow_sm_rollout.core.rollout import Green, Plan
-from aws.dates import date_answers
+from airflow_sm_rollout.core.watch.verdict import Verdict
+from airflow_sm_rollout.core.watch.watch import Watch
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
 from convergence.live_lab import LiveLab
 
@@ -42,7 +45,6 @@ def on_a_machine_that_is_off(make: type[Lab], minutes: int) -> Lab:
                 self.look_away()
 
     lab: Lab = Wrong()
-    date_answers(lab)
     return lab
 
 
@@ -101,7 +103,6 @@ def test_a_deadline_is_as_long_as_it_is_though_another_machine_set_it(minutes: i
 @pytest.mark.parametrize("minutes", MINUTES)
 def test_a_rollout_is_recorded_as_begun_when_it_began(minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = Lab()
-    date_answers(lab)
     clock = Clock(lambda: lab.now() + timedelta(minutes=minutes))
     monkeypatch.setattr(world, "MACHINE", clock)
     green = Green(image="g:2", model_data_url="s3://m/g.tar.gz")
@@ -176,7 +177,6 @@ def test_a_date_that_no_signed_call_is_answered_with_is_not_awss(off: timedelta)
 @pytest.mark.parametrize("date", ["", "yesterday", "Wed, 99 Foo 2026"])
 def test_a_date_that_is_none_changes_nothing(date: str) -> None:
     lab = Lab()
-    date_answers(lab)
     handle = lab.sandbox.handle
     lab.sandbox.handle = lambda request: _with_date(handle(request), date)  # type: ignore[method-assign]
     lab.reach(GreenDeployed(lab.plan()))
@@ -185,3 +185,21 @@ def test_a_date_that_is_none_changes_nothing(date: str) -> None:
 def _with_date(response: object, date: str) -> object:
     response.headers["Date"] = date  # type: ignore[attr-defined]
     return response
+
+
+@pytest.mark.parametrize("minutes", MINUTES)
+@pytest.mark.parametrize("whole", [True, False], ids=["a bake", "alarms alone"])
+def test_a_watch_is_over_when_it_is_over(minutes: int, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab()
+    lab.run(until=2)
+    record = read_record(lab.clients.ssm, ENDPOINT)
+    watch = Watch(lab.now(), lab.now() + timedelta(minutes=5), lab.now(), 0, alarms=(USER_ALARM,))
+    clock = Clock(lambda: lab.now() + timedelta(minutes=minutes))
+    monkeypatch.setattr(aws_watch, "MACHINE", clock)
+    with listening(clock):
+        asked = replace(watch, rollout=record if whole else None)
+        first = aws_watch.look_now(lab.clients, asked, aws_watch.Memory())
+        lab.pass_time(310)
+        last = aws_watch.look_now(lab.clients, asked, aws_watch.Memory())
+    assert first.judgement.verdict is Verdict.WATCHING
+    assert last.judgement.verdict is not Verdict.WATCHING
