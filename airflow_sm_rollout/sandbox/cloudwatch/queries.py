@@ -9,21 +9,22 @@ from typing import Any, TypeAlias
 
 from airflow_sm_rollout.sandbox.cloudwatch.expressions import Node, evaluate_node, find_references, parse_expression
 from airflow_sm_rollout.sandbox.cloudwatch.functions import ExpressionError, Scope, TimeSeries, Value
+from airflow_sm_rollout.sandbox.cloudwatch.insights import InsightsError, Pattern, parse_select
 from airflow_sm_rollout.sandbox.cloudwatch.statistics import Statistic, parse_statistic
 from airflow_sm_rollout.sandbox.cloudwatch.store import SeriesKey, make_key
 from airflow_sm_rollout.sandbox.errors import AwsError
 
 MAX_QUERIES = 500
 _ID = re.compile(r"[a-z][a-zA-Z0-9_]*")
-_REFUSED = ("SELECT", "SEARCH", "ANOMALY_DETECTION_BAND", "INSIGHT_RULE_METRIC", "SERVICE_QUOTA", "DB_PERF_INSIGHTS")
+_REFUSED = ("SEARCH", "ANOMALY_DETECTION_BAND", "INSIGHT_RULE_METRIC", "SERVICE_QUOTA", "DB_PERF_INSIGHTS")
 
 
 @dataclass(frozen=True, slots=True)
 class MetricQuery:
-    """A statistic of a metric. ``period`` in seconds; ``unit`` None reads any."""
+    """A statistic of a metric, or of all that match a pattern. ``period`` in seconds; ``unit`` None reads any."""
 
     id: str
-    key: SeriesKey
+    key: SeriesKey | Pattern
     period: int
     statistic: Statistic
     unit: str | None
@@ -91,6 +92,8 @@ def _parse_query(item: Mapping[str, Any], where: str) -> Query:
         )
     if ("MetricStat" in item) == ("Expression" in item):
         raise invalid(f"Exactly one of {where}.MetricStat and {where}.Expression must be given.")
+    if re.match(r"\s*SELECT\b", item.get("Expression", ""), re.IGNORECASE):
+        return _parse_insights_query(name, item, where)
     if "Expression" in item:
         return _parse_expression_query(name, item, where)
     stat = item["MetricStat"]
@@ -106,10 +109,20 @@ def _parse_query(item: Mapping[str, Any], where: str) -> Query:
     )
 
 
+def _parse_insights_query(name: str, item: Mapping[str, Any], where: str) -> MetricQuery:
+    try:
+        pattern, statistic = parse_select(item["Expression"])
+    except InsightsError as error:
+        raise invalid(f"Error in expression '{name}': {error}") from None
+    period = _checked_period(item.get("Period", 0), f"{where}.Period")
+    returned = item.get("ReturnData", True)
+    return MetricQuery(name, pattern, period, _checked_statistic(statistic, where), None, item.get("Label"), returned)
+
+
 def _parse_expression_query(name: str, item: Mapping[str, Any], where: str) -> ExpressionQuery:
     text = item["Expression"]
     for word in _REFUSED:
-        if re.match(rf"\s*{word}\b" if word == "SELECT" else rf".*\b{word}\s*\(", text, re.DOTALL):
+        if re.match(rf".*\b{word}\s*\(", text, re.DOTALL):
             raise invalid(f"Error in expression '{name}': {word} is not supported by the sandbox.")
     try:
         node = parse_expression(text)

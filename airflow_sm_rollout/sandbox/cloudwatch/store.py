@@ -8,12 +8,13 @@ one-minute points 15 days.
 
 from __future__ import annotations
 
+import heapq
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from airflow_sm_rollout.sandbox.cloudwatch.statistics import Samples, Statistic
 
@@ -46,6 +47,14 @@ def make_key(namespace: str, metric: str, dimensions: Mapping[str, str]) -> Seri
     return SeriesKey(namespace, metric, tuple(sorted(dimensions.items())))
 
 
+class Matcher(Protocol):
+    """Which series are meant, where it is more than one."""
+
+    def matches(self, key: SeriesKey) -> bool:
+        """Whether a series is one of them."""
+        ...
+
+
 class Points:
     """The entries of one series and unit, in order of time."""
 
@@ -70,6 +79,10 @@ class Points:
         place = bisect_right(times, entry.at)
         for column, number in zip(self.columns, entry, strict=True):
             column.insert(place, number)
+
+    def entries(self) -> list[Entry]:
+        """All of them, oldest first."""
+        return [Entry(*numbers) for numbers in zip(*self.columns, strict=True)]
 
     def _repeats_last(self, entry: Entry) -> bool:
         times, visible, _, _, minima, maxima = self.columns
@@ -170,6 +183,15 @@ class Series:
         return sorted(self.units.items()) if len(self.units) > 1 else list(self.units.items())
 
 
+def _merged(found: list[Series]) -> Series:
+    merged = Series()
+    for unit in {unit for series in found for unit in series.units}:
+        entries = [series.units[unit].entries() for series in found if unit in series.units]
+        for entry in heapq.merge(*entries):
+            merged.add(unit, entry)
+    return merged
+
+
 class MetricStore:
     """All series. Safe to feed from many threads; hold :attr:`lock` while reading points."""
 
@@ -185,8 +207,12 @@ class MetricStore:
                 series = self._series[key] = Series()
             series.add(unit, entry)
 
-    def find(self, key: SeriesKey) -> Series | None:
-        return self._series.get(key)
+    def find(self, key: SeriesKey | Matcher) -> Series | None:
+        """A series; or all that match, as one. Hold :attr:`lock`."""
+        if isinstance(key, SeriesKey):
+            return self._series.get(key)
+        found = [series for each, series in self._series.items() if key.matches(each)]
+        return _merged(found) if found else None
 
     def items(self) -> list[tuple[SeriesKey, Series]]:
         with self.lock:
