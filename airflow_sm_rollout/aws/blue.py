@@ -106,12 +106,17 @@ def read_config(sagemaker: Any, name: str) -> tuple[dict[str, Any], str]:
     """
     described = read(sagemaker, "DescribeEndpointConfig", EndpointConfigName=name)
     refuse_unknown(f"blue's endpoint config {name}", unknown_members(sagemaker, "DescribeEndpointConfig", described))
+    return config_of(described), str(told(described, "EndpointConfigArn", f"endpoint config {name}"))
+
+
+def config_of(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what AWS tells of a config, what CreateEndpointConfig takes."""
     config = {
         member: value for member, value in described.items() if member not in _TOLD_ONLY and value not in ([], {}, "")
     }
     # Where blue says nothing it has none, which a new config would have to pay for (docs/facts-aws.md#newer-members).
     config["MetricsConfig"] = {"EnableDetailedObservability": False, **config.get("MetricsConfig", {})}
-    return config, str(told(described, "EndpointConfigArn", f"endpoint config {name}"))
+    return config
 
 
 def refuse_unknown(whose: str, members: Iterable[str]) -> None:

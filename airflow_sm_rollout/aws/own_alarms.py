@@ -5,9 +5,10 @@ See :class:`~airflow_sm_rollout.core.plan.alarms.AlarmDefaults` for what they ri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from airflow_sm_rollout.aws.cloudwatch import describe_alarms
 from airflow_sm_rollout.aws.metrics import count_above, stat_query
 from airflow_sm_rollout.core.plan.alarms import IN_A_ROW, TIMES_BLUES, AlarmDefaults
 from airflow_sm_rollout.core.rollout import Rollout
@@ -17,12 +18,47 @@ _JITTER_MICROSECONDS = 25_000.0  # a p99 that rises by less is a shared machine'
 
 def put_own_alarms(cloudwatch: Any, rollout: Rollout) -> None:
     """Make the alarms of :class:`~airflow_sm_rollout.core.plan.alarms.AlarmDefaults` for green's variant; again changes nothing."""
+    for alarm in _alarms(rollout):
+        cloudwatch.put_metric_alarm(**alarm)
+
+
+def read_unlike(cloudwatch: Any, rollout: Rollout) -> dict[str, bool]:
+    """Those alarms of the rollout's names that are not as it makes them, with whether they are about green all the same: an earlier try's,
+    and not somebody else's.
+    """
+    found = {alarm.get("AlarmName", ""): alarm for alarm in describe_alarms(cloudwatch, rollout.own_alarms)}
+    made = {alarm["AlarmName"]: alarm for alarm in _alarms(rollout)}
+    unlike = [name for name, alarm in found.items() if name in made and _essence(alarm) != _essence(made[name])]
+    return {name: _is_about(found[name], rollout.green_dimensions) for name in unlike}
+
+
+def _alarms(rollout: Rollout) -> Iterator[dict[str, Any]]:
     defaults = rollout.plan.default_alarms
-    if defaults is None:
-        return
-    cloudwatch.put_metric_alarm(**_error_alarm(rollout, defaults))
-    if rollout.thresholds is not None:
-        cloudwatch.put_metric_alarm(**_latency_alarm(rollout, defaults, rollout.thresholds.p99))
+    if defaults is not None:
+        yield _error_alarm(rollout, defaults)
+        if rollout.thresholds is not None:
+            yield _latency_alarm(rollout, defaults, rollout.thresholds.p99)
+
+
+def _essence(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
+    """When it rings."""
+    told = [
+        alarm.get(member)
+        for member in ("EvaluationPeriods", "DatapointsToAlarm", "ComparisonOperator", "TreatMissingData")
+    ]
+    reads = {(query.get("Id"), query.get("Expression"), *_metric_of(query)) for query in alarm.get("Metrics", ())}
+    return float(alarm.get("Threshold", 0.0)), told, reads
+
+
+def _metric_of(query: Mapping[str, Any]) -> tuple[Any, ...]:
+    stat = query.get("MetricStat", {})
+    metric = stat.get("Metric", {})
+    dimensions = frozenset((each["Name"], each["Value"]) for each in metric.get("Dimensions", ()))
+    return metric.get("MetricName"), dimensions, stat.get("Stat"), stat.get("Period")
+
+
+def _is_about(alarm: Mapping[str, Any], dimensions: Mapping[str, str]) -> bool:
+    return any(_metric_of(query)[1] == frozenset(dimensions.items()) for query in alarm.get("Metrics", ()))
 
 
 def _error_alarm(rollout: Rollout, defaults: AlarmDefaults) -> dict[str, Any]:

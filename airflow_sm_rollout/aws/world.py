@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from botocore.parsers import ResponseParserError
 
 from airflow_sm_rollout.aws import cloudwatch
 from airflow_sm_rollout.aws.answers import told
+from airflow_sm_rollout.aws.blue import config_of
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE, Clock, listening
 from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, if_found, meaning_of
 from airflow_sm_rollout.aws.live import read_live_name, read_pointer
+from airflow_sm_rollout.aws.own_alarms import read_unlike
 from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.scaling import read_scaling
+from airflow_sm_rollout.aws.whole import read
 from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.converge import has_pointer, is_decided_by_pointer, needs
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import RolloutGaveUp
-from airflow_sm_rollout.core.goals import Goal, GreenDeployed, GreenShadowed
-from airflow_sm_rollout.core.observation import Endpoint, Observation, Pending, Variant
+from airflow_sm_rollout.core.found import is_used, why_other_config, why_other_model
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed
+from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.rollout import Rollout
 
 
@@ -87,9 +91,9 @@ class AwsWorld:
             at=self._clock.now(),
             endpoint=endpoint,
             record=record,
-            configs=self._configs(needed.configs),
-            models=frozenset(name for name in needed.models if self._model_exists(name)),
-            alarms=cloudwatch.read_alarms(self.clients.cloudwatch, needed.alarms, rollout.green_traffic_since),
+            configs=self._read_configs(needed.configs, goal, rollout),
+            models=frozenset(name for name in needed.models if self._is_there(name, goal, rollout)),
+            alarms=self._read_alarms(needed.alarms, goal, rollout),
             control=read_control(self.clients.ssm, self.endpoint_name, self.rollout_id) if needed.control else None,
             pointer=pointer,
             green_endpoint=green_endpoint,
@@ -101,19 +105,55 @@ class AwsWorld:
         with translated_errors(f"could not {action}"), listening(self._clock):
             perform(action, self.clients)
 
-    def _configs(self, names: Iterable[str]) -> dict[str, datetime]:
-        described = {name: self._describe_config(name) for name in names}
-        return {
-            name: told(config, "CreationTime", f"endpoint config {name}")
-            for name, config in described.items()
-            if config is not None
-        }
+    def _read_configs(self, names: Iterable[str], goal: Goal, rollout: Rollout) -> dict[str, datetime]:
+        """When each was made, of those that are what the rollout means; another of that name is neither used nor deleted."""
+        found: dict[str, datetime] = {}
+        for name in names:
+            described = self._describe("DescribeEndpointConfig", EndpointConfigName=name)
+            if described is None:
+                continue
+            serves = is_used(name, goal, rollout)
+            why = why_other_config(name, config_of(described), rollout, is_to_serve=serves)
+            if not why:
+                found[name] = _moment(told(described, "CreationTime", f"endpoint config {name}"))
+            elif serves:
+                raise RolloutGaveUp(
+                    f"endpoint config {name} is another than the rollout's: {why}. Delete it, and try again"
+                )
+        return found
 
-    def _describe_config(self, name: str) -> Any | None:
-        return if_found(lambda: self.clients.sagemaker.describe_endpoint_config(EndpointConfigName=name))
+    def _read_alarms(self, names: Sequence[str], goal: Goal, rollout: Rollout) -> tuple[Alarm, ...]:
+        """The rollout's own as they are only if they are as it makes them: deploying puts them right, and somebody else's stay."""
+        alarms = cloudwatch.read_alarms(self.clients.cloudwatch, names, rollout.green_traffic_since)
+        is_own_there = any(alarm.name in rollout.own_alarms and alarm.state != "MISSING" for alarm in alarms)
+        if not is_own_there or not isinstance(goal, (GreenDeployed, AsBefore)):
+            return alarms
+        unlike = read_unlike(self.clients.cloudwatch, rollout)
+        theirs = [name for name, is_greens in unlike.items() if not is_greens]
+        if theirs and isinstance(goal, GreenDeployed):
+            raise RolloutGaveUp(
+                f"alarm {theirs[0]} is another than the rollout's: it is not about green. Delete it, and try again"
+            )
+        passed_over = unlike if isinstance(goal, GreenDeployed) else theirs
+        return tuple(Alarm(alarm.name, "MISSING") if alarm.name in passed_over else alarm for alarm in alarms)
 
-    def _model_exists(self, name: str) -> bool:
-        return if_found(lambda: self.clients.sagemaker.describe_model(ModelName=name)) is not None
+    def _is_there(self, name: str, goal: Goal, rollout: Rollout) -> bool:
+        model = self._describe("DescribeModel", ModelName=name)
+        if model is None:
+            return False
+        is_made = rollout.green.is_made_by_rollout and name == rollout.green_model_name
+        why = why_other_model(model, rollout) if is_made else ""
+        if why and isinstance(goal, (GreenDeployed, GreenShadowed)):
+            raise RolloutGaveUp(f"model {name} is another than the rollout's: {why}. Delete it, and try again")
+        return not why
+
+    def _describe(self, operation: str, **named: str) -> dict[str, Any] | None:
+        return if_found(lambda: read(self.clients.sagemaker, operation, **named))
+
+
+def _moment(value: Any) -> datetime:
+    """A moment as AWS writes it: in seconds."""
+    return value if isinstance(value, datetime) else datetime.fromtimestamp(value, timezone.utc)
 
 
 def read_endpoint(sagemaker: Any, name: str) -> Endpoint | None:
