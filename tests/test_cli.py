@@ -300,7 +300,7 @@ def test_a_port_that_is_taken_is_one_sentence(
 
 WITHOUT_EXTRA = """
 import sys
-for name in ("joblib", "moto", "psutil", "rich", "sklearn", "urllib3", "werkzeug", "airflow"):
+for name in ("moto", "psutil", "rich", "sklearn", "urllib3", "werkzeug", "airflow"):
     if name not in {allowed!r}:
         sys.modules[name] = None
 from airflow_sm_rollout.cli import main

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import itertools
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -21,6 +19,7 @@ from typing import IO
 
 import urllib3
 
+from airflow_sm_rollout.sandbox.archives import unpack
 from airflow_sm_rollout.sandbox.containers import Container, ModelSpec, Reply
 
 log = logging.getLogger(__name__)
@@ -38,29 +37,9 @@ SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM
 """Many small containers share one machine: a thread pool for linear algebra in each would only make them slower."""
 
 
-class UnsafeArchive(ValueError):
-    """Model data has a member that would be written outside of the model's directory."""
-
-
-def unpack(archive: bytes, directory: Path) -> None:
-    """Extract the directories and regular files of a gzipped tar; links and devices are left out, a model has no use for them.
-
-    (``tarfile``'s own ``filter="data"`` is missing in the first releases of Python 3.10 and 3.11.)
-
-    :param archive: content of a ``model.tar.gz``.
-    :param directory: existing directory to extract into.
-    :raises UnsafeArchive: for a member whose path leads out of ``directory``.
-    """
-    root = directory.resolve()
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        for member in tar:
-            target = (root / member.name).resolve()
-            if not target.is_relative_to(root):
-                raise UnsafeArchive(f"{member.name!r} leads out of the model's directory")
-            content = tar.extractfile(member) if member.isfile() else None
-            if content is not None:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.read())
+PASSED_ON = re.compile(r"SAGEMAKER_\w+|SM_\w+|[A-Z]+_NUM_THREADS")
+"""The variables of a model or a job that its process gets. Others could make the interpreter or the loader run something, and
+the sandbox's own containers read none."""
 
 
 def start_python(
@@ -71,7 +50,7 @@ def start_python(
     The process holds a pipe as standard input that nobody writes to, see :mod:`.lifeline`.
 
     :param module: its dotted name.
-    :param environment: added to this process's environment.
+    :param environment: added to this process's environment, as far as :data:`PASSED_ON` has it.
     :param output: file, or ``subprocess.PIPE``, that gets both standard output and standard error.
     """
     return subprocess.Popen(
@@ -79,7 +58,11 @@ def start_python(
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **SINGLE_THREADED, **environment},
+        env={
+            **os.environ,
+            **SINGLE_THREADED,
+            **{name: value for name, value in environment.items() if PASSED_ON.fullmatch(name)},
+        },
         start_new_session=True,
     )
 
@@ -88,7 +71,7 @@ class ProcessHost:
     """Runs every container as a process of this machine.
 
     All of them end with this process, even when it is killed. Model data is fetched anew for each instance, as SageMaker does, and
-    unpacked once per content.
+    what is unpacked of it goes with the instance.
 
     :param fetch: gets the bytes behind an ``s3://`` URL; called from a thread of its own, as it may well take time, and may raise
         anything, which leaves the container without a model, so that its pings fail.
@@ -99,7 +82,6 @@ class ProcessHost:
         self._fetch = fetch
         self._drain_seconds = drain_seconds
         self._directory = Path(tempfile.mkdtemp(prefix="sm-rollout-models-"))
-        self._unpacking = threading.Lock()
         self._numbers = itertools.count(1)
         self._containers: set[ProcessContainer] = set()
         self._close = weakref.finalize(self, _close, self._containers, self._directory)
@@ -108,7 +90,7 @@ class ProcessHost:
         """Start a container for ``model``; returns at once."""
         workplace = self._directory / f"instance-{next(self._numbers)}"
         container = ProcessContainer(
-            model, workplace, self._model_directory, drain_seconds=self._drain_seconds, on_end=self._containers.discard
+            model, workplace, self._unpack_model, drain_seconds=self._drain_seconds, on_end=self._containers.discard
         )
         self._containers.add(container)
         return container
@@ -117,17 +99,10 @@ class ProcessHost:
         """Kill every container that still runs, wait until it is gone, and remove what was unpacked. Done at exit at the latest."""
         self._close()
 
-    def _model_directory(self, model: ModelSpec) -> Path:
+    def _unpack_model(self, model: ModelSpec, directory: Path) -> None:
         if model.model_data_url is None:
             raise ValueError("the sandbox's container needs model data, and the model has no ModelDataUrl")
-        archive = self._fetch(model.model_data_url)
-        directory = self._directory / hashlib.sha256(archive).hexdigest()
-        with self._unpacking:
-            if not directory.exists():
-                partial = Path(tempfile.mkdtemp(dir=self._directory))
-                unpack(archive, partial)
-                partial.rename(directory)
-        return directory
+        unpack(self._fetch(model.model_data_url), directory)
 
 
 def _close(containers: set[ProcessContainer], directory: Path) -> None:
@@ -140,8 +115,8 @@ class ProcessContainer:
     """One instance: a process, and a pool of kept-alive connections to it.
 
     :param model: what it serves.
-    :param workplace: directory for its port file and its log, made here.
-    :param model_directory: gives the directory with the unpacked model data; runs in a thread, and may raise.
+    :param workplace: directory for its model data, its port file and its log, made here and removed with the process.
+    :param unpack_model: puts the model data into a directory; runs in a thread, and may raise.
     :param drain_seconds: how long it still answers after :meth:`stop`.
     :param on_end: called with this container once its process is gone.
     """
@@ -150,7 +125,7 @@ class ProcessContainer:
         self,
         model: ModelSpec,
         workplace: Path,
-        model_directory: Callable[[ModelSpec], Path],
+        unpack_model: Callable[[ModelSpec, Path], None],
         *,
         drain_seconds: float,
         on_end: Callable[[ProcessContainer], None],
@@ -165,7 +140,7 @@ class ProcessContainer:
         self._answering = 0
         self._stopped = False
         self._killed = threading.Event()
-        threading.Thread(target=self._launch, args=(model_directory,), name=f"launch-{model.name}", daemon=True).start()
+        threading.Thread(target=self._launch, args=(unpack_model,), name=f"launch-{model.name}", daemon=True).start()
 
     @property
     def pid(self) -> int | None:
@@ -208,21 +183,28 @@ class ProcessContainer:
             self._stopped = True
         self._killed.set()
         self._reap()
+        self._clean_up()
         self._on_end(self)
 
-    def _launch(self, model_directory: Callable[[ModelSpec], Path]) -> None:
+    def _clean_up(self) -> None:
+        shutil.rmtree(self._workplace, ignore_errors=True)
+
+    def _launch(self, unpack_model: Callable[[ModelSpec, Path], None]) -> None:
+        model_data = self._workplace / "model"
         try:
-            directory = model_directory(self._model)
-            self._spawn(directory)
+            model_data.mkdir(parents=True)
+            unpack_model(self._model, model_data)
+            self._spawn(model_data)
         except Exception:
             if not self._killed.is_set():
                 log.exception("container of model %s could not start", self._model.name)
+        if self._killed.is_set():  # while its model was fetched
+            self._clean_up()
 
     def _spawn(self, directory: Path) -> None:
         with self._state:
             if self._killed.is_set():
                 return
-            self._workplace.mkdir()
             with (self._workplace / "container.log").open("wb") as output:
                 self._process = start_python(
                     f"{__package__}.serve_model",

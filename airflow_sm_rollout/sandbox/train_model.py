@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
-
 from airflow_sm_rollout.sandbox.lifeline import end_with_stdin
-from airflow_sm_rollout.sandbox.serve_model import PIPELINE_FILE, Signature
+from airflow_sm_rollout.sandbox.serve_model import Classifier, Signature
 
 LATE_COLUMNS = ("color_intensity", "hue", "proline")
 """Columns that came with a later release of the clients, so that a part of the requests lacks them."""
@@ -71,10 +69,10 @@ def load_rows() -> tuple[list[dict[str, float]], list[str]]:
     return rows, [str(wine.target_names[label]) for label in wine.target]
 
 
-def fit(parameters: HyperParameters) -> tuple[Any, Signature]:
+def fit(parameters: HyperParameters) -> tuple[Classifier, Signature]:
     """Train a pipeline (median imputer, scaler, logistic regression) and measure it on the held-out part.
 
-    :return: the fitted scikit-learn pipeline and its signature.
+    :return: what the fitted scikit-learn pipeline has learnt, and its signature.
     :raises ValueError: if ``drop_column`` is no column of the data.
     """
     from sklearn.impute import SimpleImputer
@@ -94,7 +92,19 @@ def fit(parameters: HyperParameters) -> tuple[Any, Signature]:
     pipeline = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), LogisticRegression(C=parameters.C))
     pipeline.fit(x_train, y_train)
     accuracy = float(pipeline.score(x_held_out, y_held_out))
-    return pipeline, Signature(columns, accuracy, parameters.slow_milliseconds, parameters.fail_percent)
+    return _learnt(pipeline), Signature(columns, accuracy, parameters.slow_milliseconds, parameters.fail_percent)
+
+
+def _learnt(pipeline: Any) -> Classifier:
+    imputer, scaler, regression = (step for _, step in pipeline.steps)
+    return Classifier(
+        medians=tuple(imputer.statistics_.tolist()),
+        means=tuple(scaler.mean_.tolist()),
+        scales=tuple(scaler.scale_.tolist()),
+        coefficients=tuple(map(tuple, regression.coef_.tolist())),
+        intercepts=tuple(regression.intercept_.tolist()),
+        labels=tuple(map(str, regression.classes_)),
+    )
 
 
 def train(directory: Path) -> None:
@@ -105,8 +115,8 @@ def train(directory: Path) -> None:
     texts = json.loads((directory / "input/config/hyperparameters.json").read_text())
     parameters = HyperParameters.parse(texts)
     print(f"training with {parameters}", flush=True)
-    pipeline, signature = fit(parameters)
-    joblib.dump(pipeline, directory / "model" / PIPELINE_FILE)
+    classifier, signature = fit(parameters)
+    classifier.save(directory / "model")
     signature.save(directory / "model")
     print(f"columns={len(signature.columns)}; held_out_accuracy={signature.accuracy:.4f};", flush=True)
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -13,13 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 
-import joblib
 import pytest
 
+from airflow_sm_rollout.sandbox.archives import MAX_BYTES, MAX_MEMBERS, UnsafeArchive, unpack
 from airflow_sm_rollout.sandbox.containers import ModelSpec
-from airflow_sm_rollout.sandbox.process_host import ProcessContainer, ProcessHost, UnsafeArchive, unpack
-from airflow_sm_rollout.sandbox.serve_model import PIPELINE_FILE
+from airflow_sm_rollout.sandbox.process_host import ProcessContainer, ProcessHost
 from airflow_sm_rollout.sandbox.train_model import LATE_COLUMNS, HyperParameters, fit, load_rows
 
 ROWS, _ = load_rows()
@@ -43,8 +45,8 @@ def is_running(pid: int) -> bool:
 
 
 def archive_of(parameters: HyperParameters, directory: Path) -> bytes:
-    pipeline, signature = fit(parameters)
-    joblib.dump(pipeline, directory / PIPELINE_FILE)
+    classifier, signature = fit(parameters)
+    classifier.save(directory)
     signature.save(directory)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
@@ -289,3 +291,105 @@ def test_links_in_an_archive_are_left_out(tmp_path: Path) -> None:
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     unpack(tar_with(link), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+class Zeros(io.RawIOBase):
+    """As many zeros as are asked for."""
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(size)
+
+
+def test_an_archive_that_unpacks_to_more_than_its_bound_is_refused_before_it_does(tmp_path: Path) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        member = tarfile.TarInfo("bomb")
+        member.size = MAX_BYTES
+        tar.addfile(member, Zeros())  # type: ignore[arg-type]
+    with pytest.raises(UnsafeArchive, match="bytes"):
+        unpack(archive.getvalue(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_header_that_is_longer_than_the_bound_is_refused(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XHDTYPE, 1 << 40
+    archive = io.BytesIO()
+    with gzip.GzipFile(fileobj=archive, mode="wb") as plain:
+        plain.write(header.tobuf(format=tarfile.USTAR_FORMAT if header.size < 1 << 33 else tarfile.GNU_FORMAT))
+        for _ in range(MAX_BYTES // (1 << 20) + 1):
+            plain.write(bytes(1 << 20))
+    with pytest.raises(UnsafeArchive, match="bytes"):
+        unpack(archive.getvalue(), tmp_path)
+
+
+def test_an_archive_of_more_members_than_its_bound_is_refused(tmp_path: Path) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for number in range(MAX_MEMBERS + 1):
+            tar.addfile(tarfile.TarInfo(f"d/{number}"))
+    with pytest.raises(UnsafeArchive, match="members"):
+        unpack(archive.getvalue(), tmp_path)
+    assert len(list((tmp_path / "d").iterdir())) == MAX_MEMBERS
+
+
+class Command:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("name", ["model.joblib", "classifier.json", "signature.json", "model.pkl"])
+def test_no_file_of_an_archive_is_unpickled(bucket: dict[str, bytes], name: str, tmp_path: Path) -> None:
+    mark, files = tmp_path / "mark", tmp_path / "files"
+    files.mkdir()
+    unpack(bucket["s3://models/good"], files)
+    pickled = pickle.dumps(Command(mark))
+    (files / name).write_bytes(pickled)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        tar.add(files, arcname=".")
+    host = ProcessHost(lambda _: archive.getvalue(), drain_seconds=0)
+    container = start(host, "evil")
+    eventually(lambda: container.ping() or (container._process is not None and container._process.poll() is not None))
+    host.close()
+    assert not mark.exists()
+    pickle.loads(pickled)
+    assert mark.exists(), "the mark would have shown it"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    "name", ["PYTHONPATH", "PYTHONWARNINGS", "PYTHONSTARTUP", "LD_PRELOAD", "BROWSER", "PATH", "sm_x"]
+)
+def test_no_variable_of_a_models_changes_what_its_process_runs(host: ProcessHost, name: str) -> None:
+    container = start(host, "good", {name: "/of/a/stranger"})
+    eventually(lambda: container.pid is not None)
+    assert b"/of/a/stranger" not in Path(f"/proc/{container.pid}/environ").read_bytes()
+
+
+def test_a_field_of_any_length_in_a_csv_is_looked_at(served: ProcessContainer) -> None:
+    reply = served.invoke(b"hue\n" + b"1" * 200_000, "text/csv", "application/json")
+    assert (reply.status, "infinity" in reply.body.decode()) == (400, True)
+
+
+def test_the_classifier_answers_as_the_pipeline_that_it_was_learnt_from() -> None:
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows, labels = load_rows()
+    matrix = [list(row.values()) for row in rows]
+    fitted, _, learnt, _ = train_test_split(matrix, labels, test_size=0.25, random_state=3, stratify=labels)
+    pipeline = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), LogisticRegression(C=0.3))
+    pipeline.fit(fitted, learnt)
+    classifier, _ = fit(HyperParameters(C=0.3, random_state=3))
+    random = Random(0)
+    asked = [[value if random.random() < 0.8 else float("nan") for value in row] for row in matrix for _ in range(10)]
+    assert [classifier.predict(row) for row in asked] == [str(label) for label in pipeline.predict(asked)]

@@ -106,7 +106,7 @@ def test_a_real_job_uploads_a_model_that_it_really_trained_and_logs_its_accuracy
     url = "s3://models/out/job-1/output/model.tar.gz"
     assert job["ModelArtifacts"] == {"S3ModelArtifacts": url}
     with tarfile.open(fileobj=io.BytesIO(account.bucket[url])) as tar:
-        assert {"./model.joblib", "./signature.json"} <= set(tar.getnames())
+        assert {"./classifier.json", "./signature.json"} <= set(tar.getnames())
         signature = json.load(tar.extractfile("./signature.json") or io.BytesIO())
     assert 0.9 < signature["accuracy"] <= 1.0
     assert [(found["MetricName"], found["Value"]) for found in job["FinalMetricDataList"]] == [
