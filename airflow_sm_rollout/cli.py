@@ -193,6 +193,7 @@ def _add_sandbox(commands: Any) -> None:
     parser = _add_command(commands, "sandbox", _sandbox, "Play SageMaker and CloudWatch on this machine until Ctrl-C.")
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0: any that is free (default: %(default)s)")
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--allow-host", action="append", default=[], help="a name that its clients use for it")
     parser.add_argument("--speed", type=_positive, default=1.0, help="how much faster than AWS (default: %(default)g)")
     parser.add_argument(
         "--no-containers", action="store_true", help="start no model processes: every instance answers {}"
@@ -335,7 +336,7 @@ def _sandbox(options: argparse.Namespace) -> None:
     with _sandbox_extra():
         from airflow_sm_rollout.sandbox.server import run
     try:
-        run(options.port, options.speed, options.address, not options.no_containers)
+        run(options.port, options.speed, options.address, not options.no_containers, names=options.allow_host)
     except OSError as error:
         raise CommandFailed(f"can't listen on {options.address}:{options.port}: {error.strerror}") from error
 

@@ -109,6 +109,10 @@ class Sandbox:
 
         :raises AnswerLost: if a ``lost_answer`` fault hit it: the effect is taken, and the connection is to be closed.
         """
+        try:
+            request = wire.uncompressed(request) if wire.is_ours(request) else request
+        except AwsError as error:
+            return wire.encode_refusal(request, error)
         call = wire.recognise(request)
         if call is None or self._operation(call) is None:
             return self._pass_on(request, call)

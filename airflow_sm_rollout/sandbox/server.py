@@ -11,6 +11,9 @@ import contextlib
 import logging
 import socket
 import threading
+import time
+from collections.abc import Collection
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from types import TracebackType
@@ -18,35 +21,53 @@ from typing import Any
 
 from airflow_sm_rollout.sandbox import control_routes
 from airflow_sm_rollout.sandbox.app import Sandbox, process_sandbox
+from airflow_sm_rollout.sandbox.body import BadBody, read_body
+from airflow_sm_rollout.sandbox.door import Door
+from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.timings import Timings
-from airflow_sm_rollout.sandbox.wire import AnswerLost, HttpRequest, HttpResponse
+from airflow_sm_rollout.sandbox.wire import AnswerLost, HttpRequest, HttpResponse, encode_refusal
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 TICK_SECONDS = 0.1
 
+HEAD_SECONDS = 10.0
+"""How long a client may take over the head of a request, once it has begun it."""
 
-def serve(sandbox: Sandbox, port: int = 0, address: str = HOST) -> RunningServer:
+BODY_SECONDS = 60.0
+"""How long it may take over the body. A dead client's thread and memory are given back by then."""
+
+
+def serve(sandbox: Sandbox, port: int = 0, address: str = HOST, names: Collection[str] = ()) -> RunningServer:
     """Serve a sandbox in threads of this process until :meth:`RunningServer.close`.
 
     :param port: 0 for one that is free.
-    :param address: to listen on; anybody who reaches it may do anything, so leave it at this machine's own.
+    :param address: to listen on; whoever reaches it may do anything, so leave it at this machine's own.
+    :param names: names by which clients call it, beside its address and ``localhost``; see :class:`.Door`.
     :raises OSError: if the port is taken.
     """
-    return RunningServer(sandbox, port, address)
+    return RunningServer(sandbox, port, address, names)
 
 
-def run(port: int = 0, speed: float = 1.0, address: str = HOST, real_containers: bool = True) -> None:
+def run(
+    port: int = 0,
+    speed: float = 1.0,
+    address: str = HOST,
+    real_containers: bool = True,
+    *,
+    names: Collection[str] = (),
+) -> None:
     """Serve a new sandbox, ``speed`` times faster than AWS, until Ctrl-C.
 
-    :param port: see :func:`serve`, like ``address``.
+    :param port: see :func:`serve`, like ``address`` and ``names``.
     :param real_containers: whether a real model process stands behind each instance; else every instance answers ``{}``.
     :raises OSError: if the port is taken.
     """
     timings = Timings().hurried(speed)
     sandbox = process_sandbox(timings) if real_containers else Sandbox(timings=timings)
-    with contextlib.closing(sandbox), serve(sandbox, port, address) as server, contextlib.suppress(KeyboardInterrupt):
+    server = serve(sandbox, port, address, names)
+    with contextlib.closing(sandbox), server, contextlib.suppress(KeyboardInterrupt):
         print(f"AWS_ENDPOINT_URL={server.url}", flush=True)
         threading.Event().wait()
 
@@ -54,10 +75,10 @@ def run(port: int = 0, speed: float = 1.0, address: str = HOST, real_containers:
 class RunningServer:
     """A sandbox's server and its ticker. A context manager; the sandbox itself stays open."""
 
-    def __init__(self, sandbox: Sandbox, port: int, address: str = HOST) -> None:
+    def __init__(self, sandbox: Sandbox, port: int, address: str = HOST, names: Collection[str] = ()) -> None:
         self._sandbox = sandbox
         self._address = address
-        self._server = _Server(sandbox, port, address)
+        self._server = _Server(sandbox, port, address, Door(address, names))
         self._ended = threading.Event()
         self._threads = [
             threading.Thread(target=self._server.serve_forever, name="sandbox-server", daemon=True),
@@ -90,6 +111,7 @@ class RunningServer:
 
     def _tick(self) -> None:
         while not self._ended.wait(TICK_SECONDS):
+            self._server.close_slow_connections()
             try:
                 self._sandbox.schedule.run_due()
             except Exception:
@@ -103,8 +125,10 @@ class _Server(ThreadingTCPServer):
     # A burst of clients connects at once when traffic starts.
     request_queue_size = 128
 
-    def __init__(self, sandbox: Sandbox, port: int, address: str) -> None:
+    def __init__(self, sandbox: Sandbox, port: int, address: str, door: Door) -> None:
         self.sandbox = sandbox
+        self.door = door
+        self.deadlines: dict[socket.socket, float] = {}
         self._connections: set[socket.socket] = set()
         super().__init__((address, port), _Connection)
 
@@ -114,14 +138,26 @@ class _Server(ThreadingTCPServer):
 
     def shutdown_request(self, request: Any) -> None:
         self._connections.discard(request)
+        self.deadlines.pop(request, None)
         super().shutdown_request(request)
 
     def close_connections(self) -> None:
         """Wake the threads of idle kept-alive connections, so that they end."""
         for connection in list(self._connections):
-            # The client may have been faster.
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+            _hang_up(connection)
+
+    def close_slow_connections(self) -> None:
+        """Hang up on clients that have begun a request and are past the time that they had for it."""
+        now = time.monotonic()
+        for connection, deadline in list(self.deadlines.items()):
+            if now > deadline:
+                _hang_up(connection)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    # The client may have been faster.
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -130,10 +166,17 @@ class _Connection(BaseHTTPRequestHandler):
     wbufsize = -1
     server: _Server
 
+    def handle_one_request(self) -> None:
+        """Wait for a request as long as it takes, then have it read in bounded time."""
+        if self.rfile.peek(1):  # type: ignore[attr-defined]  # it is a BufferedReader
+            self._allow(HEAD_SECONDS)
+        super().handle_one_request()
+
     def handle_any_method(self) -> None:
         """Read one request, and answer it or close the connection."""
+        self._allow(BODY_SECONDS)
         try:
-            response = self._respond(self._request())
+            response = self._answer()
         except AnswerLost:
             self.close_connection = True
             return
@@ -141,6 +184,8 @@ class _Connection(BaseHTTPRequestHandler):
         headers = {"Content-Length": str(len(response.body)), **response.headers}
         for name, value in headers.items():
             self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.body)
@@ -163,29 +208,36 @@ class _Connection(BaseHTTPRequestHandler):
         except ConnectionError:
             log.debug("a client closed its connection")
 
+    def _allow(self, seconds: float) -> None:
+        self.server.deadlines[self.connection] = time.monotonic() + seconds
+
+    def _answer(self) -> HttpResponse:
+        head = self._head()
+        refusal = self.server.door.refuse_stranger(head)
+        if refusal is not None:
+            self.close_connection = True  # its body stays unread
+            return refusal
+        try:
+            body = read_body(head, self.rfile)
+        except BadBody as error:
+            self.close_connection = True
+            return encode_refusal(head, AwsError(error.code, str(error), error.status))
+        finally:
+            self.server.deadlines.pop(self.connection, None)
+        return self._respond(replace(head, body=body))
+
     def _respond(self, request: HttpRequest) -> HttpResponse:
         try:
             if request.path.startswith(control_routes.PREFIX):
                 return control_routes.answer(self.server.sandbox, request)
-            return self.server.sandbox.handle(request)
+            return self.server.door.refuse_unsigned(request) or self.server.sandbox.handle(request)
         except AnswerLost:
             raise
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
-            return HttpResponse(500, {"Content-Type": "application/json"}, b'{"__type": "InternalFailure"}')
+            return encode_refusal(request, AwsError("InternalFailure", "The sandbox failed; its log says where.", 500))
 
-    def _request(self) -> HttpRequest:
+    def _head(self) -> HttpRequest:
         path, _, query = self.path.partition("?")
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return HttpRequest(self.command, path, query, headers, self._body(headers))
-
-    def _body(self, headers: dict[str, str]) -> bytes:
-        if "chunked" not in headers.get("transfer-encoding", ""):
-            return self.rfile.read(int(headers.get("content-length", 0)))
-        chunks = []
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        while self.rfile.readline().strip():
-            pass  # trailers
-        return b"".join(chunks)
+        return HttpRequest(self.command, path, query, headers)

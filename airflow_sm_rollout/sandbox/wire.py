@@ -8,11 +8,14 @@ modelled ones; and telling SageMaker from its runtime, which sign with one name.
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import re
 import uuid
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any
@@ -39,6 +42,10 @@ _SERVICES = {
     "sagemaker": "sagemaker",
     "application-autoscaling": "application-autoscaling",
 }
+MAX_UNCOMPRESSED_BYTES = 16 * 1024 * 1024
+_XML_ERROR_OF = {"s3": "<Error>{0}</Error>", "ec2": "<Response><Errors><Error>{0}</Error></Errors></Response>"}
+_REST_XML = ("cloudfront", "route53")
+
 _CBOR_PATH = re.compile(r"/service/\w+/operation/(\w+)$")
 _INVOCATIONS_PATH = re.compile(r"/endpoints/([^/]+)/invocations$")
 
@@ -150,6 +157,65 @@ def encode_error(call: Call, error: AwsError) -> HttpResponse:
     return _response(error.status, headers, json.dumps(members).encode())
 
 
+def encode_refusal(request: HttpRequest, error: AwsError) -> HttpResponse:
+    """An error in the form of whatever service a request is for, known to the sandbox or not."""
+    service = signing_name(request) or ""
+    if "x-amz-target" in request.headers or _CBOR_PATH.search(request.path):
+        name = f"{error.code}Exception" if not error.code.endswith(("Exception", "Error", "Failure")) else error.code
+        members = {"__type": name, "message": error.message}
+        if "x-amz-target" not in request.headers:
+            return _response(error.status, {"x-amzn-ErrorType": name, **_cbor_headers()}, cbor.encode(members))
+        return _json_error(error.status, name, members, "application/x-amz-json-1.1")
+    if _is_rest_json(request, service):
+        return _json_error(error.status, error.code, {"message": error.message}, "application/json")
+    fault = "Sender" if error.status < 500 else "Receiver"
+    if service in _XML_ERROR_OF or not names_a_service(request):
+        inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+        body = _XML_ERROR_OF.get(service, _XML_ERROR_OF["s3"]).format(inner).encode()
+    else:
+        body = _xml_error(error.code, error.message, fault)
+    return _response(error.status, {"Content-Type": "text/xml"}, body)
+
+
+def names_a_service(request: HttpRequest) -> bool:
+    """Whether a request is for a service other than S3, as far as its form tells; S3's needs nothing but a path."""
+    in_path = _CBOR_PATH.search(request.path) or _INVOCATIONS_PATH.match(request.path)
+    return bool(in_path or signing_name(request) not in (None, "s3") or named_operation(request))
+
+
+def is_form(request: HttpRequest) -> bool:
+    """Whether the body holds the parameters as an HTML form would."""
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def uncompressed(request: HttpRequest) -> HttpRequest:
+    """A request for a service of ours with its body as it was before the client packed it (boto3 does so from 10 KB on).
+
+    :raises AwsError: if the body is not what its encoding says, or is over 16 MiB.
+    """
+    if request.headers.get("content-encoding", "").lower() != "gzip":
+        return request
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(request.body)) as packed:
+            body = packed.read(MAX_UNCOMPRESSED_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise AwsError("SerializationException", f"the body is not gzip: {error}") from None
+    if len(body) > MAX_UNCOMPRESSED_BYTES:
+        raise AwsError("RequestEntityTooLarge", f"the body is over {MAX_UNCOMPRESSED_BYTES} bytes", 413)
+    headers = {name: value for name, value in request.headers.items() if name != "content-encoding"}
+    return replace(request, headers=headers, body=body)
+
+
+def is_invocation(request: HttpRequest) -> bool:
+    """Whether a request invokes an endpoint."""
+    return bool(_INVOCATIONS_PATH.match(request.path))
+
+
+def is_ours(request: HttpRequest) -> bool:
+    """Whether a request is for a control plane that the sandbox plays itself."""
+    return signing_name(request) in _SERVICES and not is_invocation(request)
+
+
 @cache
 def service_model(service: str) -> ServiceModel:
     """botocore's model of a service, loaded once per process."""
@@ -202,8 +268,18 @@ def _utc(value: Any) -> datetime:
 
 
 def _form(request: HttpRequest) -> dict[str, str]:
-    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    return dict(parse_qsl(request.body.decode() if is_form else request.query, keep_blank_values=True))
+    text = request.body.decode(errors="replace") if is_form(request) else request.query
+    return dict(parse_qsl(text, keep_blank_values=True))
+
+
+def _is_rest_json(request: HttpRequest, service: str) -> bool:
+    is_xml = service in _XML_ERROR_OF or service in _REST_XML
+    is_rest = bool(service) and not named_operation(request)
+    return bool(_INVOCATIONS_PATH.match(request.path)) or (is_rest and not is_xml)
+
+
+def _json_error(status: int, name: str, members: Mapping[str, Any], content_type: str) -> HttpResponse:
+    return _response(status, {"x-amzn-ErrorType": name, "Content-Type": content_type}, json.dumps(members).encode())
 
 
 def _in_json(value: Any) -> Any:
