@@ -50,7 +50,7 @@ def start_python(
     The process holds a pipe as standard input that nobody writes to, see :mod:`.lifeline`.
 
     :param module: its dotted name.
-    :param environment: added to this process's environment, as far as :data:`PASSED_ON` has it.
+    :param environment: added to this process's environment; what a request brings goes through :func:`passed_on` first.
     :param output: file, or ``subprocess.PIPE``, that gets both standard output and standard error.
     """
     return subprocess.Popen(
@@ -58,13 +58,14 @@ def start_python(
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=subprocess.STDOUT,
-        env={
-            **os.environ,
-            **SINGLE_THREADED,
-            **{name: value for name, value in environment.items() if PASSED_ON.fullmatch(name)},
-        },
+        env={**os.environ, **SINGLE_THREADED, **environment},
         start_new_session=True,
     )
+
+
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a container's process gets of the variables that a request has named; see :data:`PASSED_ON`."""
+    return {name: value for name, value in environment.items() if PASSED_ON.fullmatch(name)}
 
 
 class ProcessHost:
@@ -210,7 +211,7 @@ class ProcessContainer:
                     f"{__package__}.serve_model",
                     f"--model-dir={directory}",
                     f"--port-file={self._workplace / 'port'}",
-                    environment=self._model.environment,
+                    environment=passed_on(self._model.environment),
                     output=output,
                 )
 

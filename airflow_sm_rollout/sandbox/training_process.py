@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_sm_rollout.sandbox.process_host import start_python
+from airflow_sm_rollout.sandbox.process_host import passed_on, start_python
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,10 @@ class TrainingProcess:
         (self._directory / "input/config/hyperparameters.json").write_text(json.dumps(dict(hyperparameters)))
         self._log = (self._directory / "log").open("wb")
         self._process = start_python(
-            f"{__package__}.train_model", f"--opt-ml={self._directory}", environment=environment, output=self._log
+            f"{__package__}.train_model",
+            f"--opt-ml={self._directory}",
+            environment=passed_on(environment),
+            output=self._log,
         )
 
     def wait(self, log: Callable[[str], None]) -> TrainingResult:
