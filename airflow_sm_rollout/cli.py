@@ -265,8 +265,8 @@ def _status(options: argparse.Namespace) -> None:
 def _rollback(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.aws.record import write_record
     from airflow_sm_rollout.aws.world import AwsWorld
-    from airflow_sm_rollout.core.advance import advance
-    from airflow_sm_rollout.core.goals import AsBefore, Done
+    from airflow_sm_rollout.core.advance import drive
+    from airflow_sm_rollout.core.goals import AsBefore
 
     clients = make_clients(options.region)
     record = _read_record(clients, options.endpoint_name)
@@ -279,10 +279,12 @@ def _rollback(options: argparse.Namespace) -> None:
         write_record(clients.ssm, replace(record, plan=plan), overwrite=True)
     world = AwsWorld(clients, options.endpoint_name, record.rollout_id)
     deadline = world.now() + timedelta(seconds=options.timeout)
-    while not isinstance(step := advance(AsBefore(), record.rollout_id, world, deadline, _say), Done):
-        _say(f"waiting: {step.reason}")
-        time.sleep(options.poke_interval)
-    _say(step.reason)
+
+    def wait(reason: str, at_least: timedelta) -> None:
+        _say(f"waiting: {reason}")
+        time.sleep(max(options.poke_interval, at_least.total_seconds()))
+
+    _say(drive(AsBefore(), record.rollout_id, world, deadline, tell=_say, wait=wait).reason)
 
 
 def _wish(options: argparse.Namespace) -> None:

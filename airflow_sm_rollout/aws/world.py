@@ -27,7 +27,7 @@ from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.converge import has_pointer, is_decided_by_pointer, needs
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
-from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.errors import NotThere, RefusedByAws, RolloutGaveUp
 from airflow_sm_rollout.core.found import is_used, why_other_config, why_other_model
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
@@ -103,7 +103,12 @@ class AwsWorld:
     def perform(self, action: Action) -> None:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         with translated_errors(f"could not {action}"), listening(self._clock):
-            perform(action, self.clients)
+            try:
+                perform(action, self.clients)
+            except ClientError as error:
+                if meaning_of(error) is not Meaning.GONE:
+                    raise
+                raise NotThere(f"could not {action}: {describe(error)}") from error
 
     def _read_configs(self, names: Iterable[str], goal: Goal, rollout: Rollout) -> dict[str, datetime]:
         """When each was made, of those that are what the rollout means; another of that name is neither used nor deleted."""
@@ -209,5 +214,5 @@ def translated_errors(what: str) -> Iterator[None]:
         yield
     except AWS_ERRORS as error:
         if meaning_of(error) in (Meaning.REFUSED, Meaning.DENIED):
-            raise RolloutGaveUp(f"{what}: {describe(error)}") from error
+            raise RefusedByAws(f"{what}: {describe(error)}") from error
         raise Passing(f"{what} just now: {describe(error)}") from error

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.converge import decide
-from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutGaveUp, RolloutRefused
-from airflow_sm_rollout.core.goals import Act, Done, GiveUp, Goal, Hold, Wait
+from airflow_sm_rollout.core.errors import DeadlinePassed, NotThere, RefusedByAws, RolloutGaveUp, RolloutRefused
+from airflow_sm_rollout.core.goals import Act, Again, AsBefore, Decision, Done, GiveUp, Goal, Hold, Wait, pause_after
 from airflow_sm_rollout.core.observation import Observation
 
 SOON = timedelta(seconds=5)  # after an error that passes by itself, or when AWS does not show yet what was done
+# AWS may not show yet what was just made. What is not there after so many tries, a minute and more, was deleted.
+_TRIES_WITHOUT = 5
 
 
 class Passing(Exception):
@@ -30,6 +33,7 @@ class World(Protocol):
         """Read what the goal's decision needs.
 
         :raises Passing: if it can't be read just now.
+        :raises RefusedByAws: if AWS does not let it be read.
         """
         ...
 
@@ -37,50 +41,104 @@ class World(Protocol):
         """Do it; doing it twice does no harm.
 
         :raises Passing: if it has to be looked at again.
-        :raises RolloutGaveUp: if AWS refuses for good.
+        :raises RefusedByAws: if AWS refuses for good.
         """
         ...
 
 
 def advance(
-    goal: Goal, rollout_id: str, world: World, deadline: datetime, tell: Callable[[str], None]
-) -> Done | Wait | Hold:
+    goal: Goal, rollout_id: str, world: World, deadline: datetime, tell: Callable[[str], None], *, refusals: int = 0
+) -> Done | Wait | Hold | Again:
     """Go on toward a goal until it is reached or there is nothing to do but wait.
+
+    What AWS refuses ends a way forward. The way back never ends by that: another way is taken if there is one, and otherwise the same is
+    tried again until the deadline.
 
     :param deadline: when to give up.
     :param tell: takes a line for a person on each thing that is done.
+    :param refusals: how often in a row AWS has refused by now, from the last :class:`~.goals.Again`.
     :raises RolloutRefused: nothing was begun.
     :raises RolloutGaveUp: the goal can't be reached.
     :raises DeadlinePassed: it was not reached in time, or for all that time nobody could tell.
     """
-    last: Action | None = None
+    try:
+        return _go_on(goal, rollout_id, world, deadline, tell)
+    except Passing as error:
+        if world.is_past(deadline):
+            raise DeadlinePassed(f"{_describe_goal(goal, deadline)}; {error}") from error
+        return Wait(str(error), SOON)
+    except RefusedByAws as error:
+        if not _may_pass(error, goal, refusals):
+            raise
+        if world.is_past(deadline):
+            raise DeadlinePassed(f"{_describe_goal(goal, deadline)}; {error}") from error
+        return Again(str(error), refusals + 1)
+
+
+def drive(
+    goal: Goal,
+    rollout_id: str,
+    world: World,
+    deadline: datetime,
+    *,
+    tell: Callable[[str], None],
+    wait: Callable[[str, timedelta], None],
+) -> Done:
+    """:func:`advance` until the goal is reached.
+
+    :param wait: waits between two looks; takes the reason, and how long at least.
+    :raises RolloutError: see :func:`advance`.
+    """
+    refusals = 0
     while True:
+        step = advance(goal, rollout_id, world, deadline, tell, refusals=refusals)
+        if isinstance(step, Done):
+            return step
+        refusals = step.refusals if isinstance(step, Again) else 0
+        wait(step.reason, pause_after(refusals))
+
+
+def _go_on(
+    goal: Goal, rollout_id: str, world: World, deadline: datetime, tell: Callable[[str], None]
+) -> Done | Wait | Hold:
+    last: Action | None = None
+    refused: list[tuple[Action, RefusedByAws]] = []
+    while True:
+        decision = _decide_in_time(goal, rollout_id, world.observe(goal), deadline)
+        if not isinstance(decision, Act):
+            return decision
+        if decision.action == last:
+            return Wait(f"done, but not to be seen yet: {decision.action}", SOON)
+        for error in (error for action, error in refused if action == decision.action):
+            raise error  # there is no other way
+        tell(str(decision.action))
         try:
-            decision = _decide_in_time(goal, rollout_id, world.observe(goal), deadline)
-            if not isinstance(decision, Act):
-                return decision
-            if decision.action == last:
-                return Wait(f"done, but not to be seen yet: {decision.action}", SOON)
-            last = _do(decision, world, tell)
-        except Passing as error:
-            if world.is_past(deadline):
-                raise DeadlinePassed(f"{_describe_goal(goal, deadline)}; {error}") from error
-            return Wait(str(error), SOON)
+            world.perform(decision.action)
+            last = decision.action
+        except RefusedByAws as error:
+            if not isinstance(goal, AsBefore):
+                raise
+            tell(str(error))
+            refused.append((decision.action, error))
+            goal = replace(goal, refused=(*goal.refused, decision.action))
+
+
+def _may_pass(error: RefusedByAws, goal: Goal, refusals: int) -> bool:
+    return isinstance(goal, AsBefore) or (isinstance(error, NotThere) and refusals < _TRIES_WITHOUT)
 
 
 def _decide_in_time(goal: Goal, rollout_id: str, seen: Observation, deadline: datetime) -> Act | Done | Wait | Hold:
     decision = decide(goal, rollout_id, seen)
     if isinstance(decision, GiveUp):
         raise (RolloutRefused if decision.refused else RolloutGaveUp)(decision.reason)
-    if seen.at >= deadline and not isinstance(decision, (Done, Hold)):
+    if seen.at >= deadline and not _may_be_late(decision, goal):
         raise DeadlinePassed(f"{_describe_goal(goal, deadline)}; {seen.describe()}")
     return decision
 
 
-def _do(decision: Act, world: World, tell: Callable[[str], None]) -> Action:
-    tell(str(decision.action))
-    world.perform(decision.action)
-    return decision.action
+def _may_be_late(decision: Decision, goal: Goal) -> bool:
+    """A step back is taken however late it is; if AWS refuses it, that is what has to be told."""
+    return isinstance(decision, (Done, Hold)) or (isinstance(decision, Act) and isinstance(goal, AsBefore))
 
 
 def _describe_goal(goal: Goal, deadline: datetime) -> str:

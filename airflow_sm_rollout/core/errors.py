@@ -6,7 +6,9 @@
     ├── PlanError            an option of the plan is wrong; nothing was done
     ├── RolloutRefused       the endpoint can't be rolled out now; nothing was done
     └── RolloutGaveUp        a goal can't be reached; the message says in which state the endpoint is
-        └── DeadlinePassed   the same, because it took too long
+        ├── DeadlinePassed   the same, because it took too long
+        └── RefusedByAws     the same, because AWS refuses a call
+            └── NotThere     the same, because something that the call names does not exist
 """
 
 from __future__ import annotations
@@ -41,3 +43,11 @@ class RolloutGaveUp(RolloutError):
 
 class DeadlinePassed(RolloutGaveUp):
     """A goal was not reached in the time it was given."""
+
+
+class RefusedByAws(RolloutGaveUp):
+    """AWS answers that a call is not allowed or not possible. That ends a way forward; a way back is tried again."""
+
+
+class NotThere(RefusedByAws):
+    """AWS answers that something which a call names does not exist."""

@@ -8,6 +8,8 @@ from datetime import timedelta
 from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.rollout import Rollout
 
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=5)
+
 
 @dataclass(frozen=True, slots=True)
 class GreenDeployed:
@@ -49,7 +51,12 @@ class GreenShare:
 
 @dataclass(frozen=True, slots=True)
 class AsBefore:
-    """Everything is as it was before the rollout, and nothing that it made is left."""
+    """Everything is as it was before the rollout, and nothing that it made is left.
+
+    :param refused: what AWS has refused just now on the way there, so that another way is taken if there is one.
+    """
+
+    refused: tuple[Action, ...] = ()
 
     def __str__(self) -> str:
         return "everything is as before the rollout"
@@ -86,6 +93,22 @@ class Hold:
     """A person has paused the rollout. It waits for as long as that lasts: no deadline counts meanwhile."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """AWS refuses the next step. The same is tried again after a pause, which grows from one refusal to the next.
+
+    :param refusals: how often AWS has refused in a row, this time included.
+    """
+
+    reason: str
+    refusals: int
+
+
+def pause_after(refusals: int) -> timedelta:
+    """The pause after so many refusals in a row: none, 5 s, 10 s, 20 s, ..., and 5 minutes at most."""
+    return min(_FIRST_PAUSE * 2 ** min(refusals - 1, 10), _LONGEST_PAUSE) if refusals else timedelta()
 
 
 @dataclass(frozen=True, slots=True)

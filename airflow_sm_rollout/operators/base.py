@@ -13,8 +13,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.advance import SOON, Passing, advance
-from airflow_sm_rollout.core.errors import PlanError, RolloutError
-from airflow_sm_rollout.core.goals import Done, Goal, Hold
+from airflow_sm_rollout.core.errors import DeadlinePassed, PlanError, RefusedByAws, RolloutError
+from airflow_sm_rollout.core.goals import Again, AsBefore, Done, Goal, Hold, Wait, pause_after
 from airflow_sm_rollout.core.names import Names, derive_rollout_id, validate_endpoint_name
 from airflow_sm_rollout.core.plan.options import parse_number
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
@@ -200,6 +200,9 @@ class ConvergeOperator(WaitingTask):
     :param timeout: when to give up, counted from the task's start: a timedelta or seconds.
     """
 
+    refusals = 0
+    """How often in a row AWS has refused what leads back, by now."""
+
     def __init__(self, *, timeout: DurationOption = timedelta(hours=2), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.timeout = parse_duration("timeout", timeout)
@@ -210,12 +213,28 @@ class ConvergeOperator(WaitingTask):
         :param names: the rollout's, where the task need not find out which one is meant.
         """
         clients = self.connection.clients()
-        names = names or self.identify(context, clients)
-        world = self.world(names, clients)
-        deadline = deadline or world.now() + self.timeout
-        self.log.info("Wanted: %s (rollout %s of endpoint %s)", goal, names.rollout_id, names.endpoint)
+        deadline = deadline or datetime.now(timezone.utc) + self.timeout
         with diary(context) as note:
-            return self._go_on(goal, world, deadline, note)
+            names = names or self._identify_for(goal, context, clients, deadline, note)
+            self.log.info("Wanted: %s (rollout %s of endpoint %s)", goal, names.rollout_id, names.endpoint)
+            return self._go_on(goal, self.world(names, clients), deadline, note)
+
+    def _identify_for(
+        self, goal: Goal, context: Context, clients: Clients, deadline: datetime, note: Callable[[str], None]
+    ) -> Names:
+        """Which rollout is meant. On the way back no answer of AWS ends the task before its deadline, not even one about the record."""
+        while True:
+            try:
+                return self.identify(context, clients)
+            except (RefusedByAws, Passing) as error:
+                if not isinstance(goal, AsBefore) or not self.endpoint_name:
+                    raise
+                if datetime.now(timezone.utc) >= deadline:
+                    late = f"not reached by {deadline.isoformat(timespec='seconds')}: {goal}"
+                    raise DeadlinePassed(f"{late}; {error}") from error
+                note(str(error))
+                refused = Again(str(error), self.refusals + 1)
+                self._wait_for(refused, own_names(context, self.endpoint_name), goal, deadline)
 
     def _go_on(self, goal: Goal, world: AwsWorld, deadline: datetime, note: Callable[[str], None]) -> Done:
         names = Names(world.endpoint_name, world.rollout_id)
@@ -225,17 +244,17 @@ class ConvergeOperator(WaitingTask):
             note(line)
 
         while True:
-            step = advance(goal, names.rollout_id, world, deadline, tell)
+            step = advance(goal, names.rollout_id, world, deadline, tell, refusals=self.refusals)
             if isinstance(step, Done):
                 self.log.info("Reached: %s", step.reason)
                 return step
             if isinstance(step, Hold):
                 deadline = world.now() + self.timeout  # a pause does not count
-            self.log.info("Waiting: %s", step.reason)
-            self._wait(names, goal, deadline)
+            self._wait_for(step, names, goal, deadline)
 
     def resume(self, context: Context, event: dict[str, Any]) -> Any:
         """After a deferral: look again and go on, with the deadline of before."""
+        self.refusals = event.get("refusals", 0)
         return self.execute_until(context, datetime.fromisoformat(event["deadline"]))
 
     def world(self, names: Names, clients: Clients) -> AwsWorld:
@@ -243,11 +262,14 @@ class ConvergeOperator(WaitingTask):
 
         return AwsWorld(clients, names.endpoint, names.rollout_id)
 
-    def _wait(self, names: Names, goal: Goal, deadline: datetime) -> None:
+    def _wait_for(self, step: Wait | Hold | Again, names: Names, goal: Goal, deadline: datetime) -> None:
         from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
 
-        if not self.deferrable or self.poke_interval < SHORTEST_DEFERRAL.total_seconds():
-            time.sleep(self.poke_interval)
+        self.refusals = step.refusals if isinstance(step, Again) else 0
+        pause = max(self.poke_interval, pause_after(self.refusals).total_seconds())
+        self.log.info("Waiting: %s%s", step.reason, f"; tried again in {pause:g} s" if self.refusals else "")
+        if not self.deferrable or pause < SHORTEST_DEFERRAL.total_seconds():
+            time.sleep(pause)
             return
         self._defer(names, goal, deadline)
 
@@ -261,6 +283,7 @@ class ConvergeOperator(WaitingTask):
             deadline=deadline.isoformat(),
             poke_interval=self.poke_interval,
             connection=self.connection.as_dict(),
+            refusals=self.refusals,
         )
         self.defer(trigger=trigger, method_name="resume")
 

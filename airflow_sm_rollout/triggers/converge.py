@@ -22,6 +22,7 @@ from airflow_sm_rollout.core.goals import (
     Hold,
     OnlyGreen,
     Wait,
+    pause_after,
 )
 from airflow_sm_rollout.core.rollout import from_json, to_json
 from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger, in_thread
@@ -37,20 +38,30 @@ class ConvergeTrigger(RolloutTrigger):
     :param goal: see :func:`goal_to_dict`.
     :param deadline: ISO 8601 with time zone; absolute, since a trigger starts anew after its triggerer was killed. A paused rollout has
         none.
+    :param refusals: how often in a row AWS has refused the next step by now; the first look comes the later for it.
     """
 
     def __init__(
-        self, *, endpoint_name: str, rollout_id: str, goal: dict[str, Any], deadline: str, **base: Any
+        self,
+        *,
+        endpoint_name: str,
+        rollout_id: str,
+        goal: dict[str, Any],
+        deadline: str,
+        refusals: int = 0,
+        **base: Any,
     ) -> None:
         super().__init__(**base)
         self.endpoint_name = endpoint_name
         self.rollout_id = rollout_id
         self.goal = goal
         self.deadline = deadline
+        self.refusals = refusals
 
     async def events(self) -> AsyncIterator[TriggerEvent]:
         deadline, goal = datetime.fromisoformat(self.deadline), goal_from_dict(self.goal)
-        await asyncio.sleep(max(self.poke_interval, SHORTEST_DEFERRAL.total_seconds()))
+        pause = max(SHORTEST_DEFERRAL, pause_after(self.refusals))
+        await asyncio.sleep(max(self.poke_interval, pause.total_seconds()))
         while True:
             world = AwsWorld(await self.clients(), self.endpoint_name, self.rollout_id)
             if not await in_thread(self._has_to_wait, world, goal, deadline):
@@ -64,7 +75,7 @@ class ConvergeTrigger(RolloutTrigger):
         return self._fired()
 
     def _fired(self) -> TriggerEvent:
-        return TriggerEvent({"deadline": self.deadline})  # type: ignore[no-untyped-call]
+        return TriggerEvent({"deadline": self.deadline, "refusals": self.refusals})  # type: ignore[no-untyped-call]
 
     def _has_to_wait(self, world: AwsWorld, goal: Goal, deadline: datetime) -> bool:
         """Whether to go on waiting. An error that does not pass is the task's to meet, and to say."""

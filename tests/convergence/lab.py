@@ -9,16 +9,20 @@ from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import Any, ClassVar
 
+import pytest
+
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.aws.world import AwsWorld
-from airflow_sm_rollout.core.advance import Passing, advance
+from airflow_sm_rollout.core.advance import Passing, drive
+from airflow_sm_rollout.core.errors import DeadlinePassed
 from airflow_sm_rollout.core.goals import AsBefore, Done, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.names import Names, derive_rollout_id
 from airflow_sm_rollout.core.plan.strategy import Strategy, canary
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.sandbox.app import Sandbox
 from airflow_sm_rollout.sandbox.clock import ManualClock
+from airflow_sm_rollout.sandbox.faults import Fault
 from airflow_sm_rollout.sandbox.inprocess import InProcessSession, connect
 
 ENDPOINT = "fraud"
@@ -84,6 +88,7 @@ class Lab:
     calls: list[str] = field(default_factory=list)
     is_test_looking: bool = False
     on_drift: str = "refuse"
+    told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clients = clients_of(self.sandbox, self._on_call)
@@ -288,11 +293,12 @@ class Lab:
         """Go on toward a goal as an operator does: advance, wait, look again."""
         world = AwsWorld(self.clients, ENDPOINT, self.names.rollout_id, self.now)
         deadline = self.now() + patience
-        while True:
-            step = advance(goal, self.names.rollout_id, world, deadline, lambda line: None)
-            if isinstance(step, Done):
-                return step
+
+        def wait(reason: str, at_least: timedelta) -> None:
+            self.told.append(reason)
             self.look_away()
+
+        return drive(goal, self.names.rollout_id, world, deadline, tell=self.told.append, wait=wait)
 
     def look_away(self) -> None:
         """What goes on between two looks."""
@@ -313,6 +319,14 @@ class Lab:
 
     def roll_back(self) -> None:
         self.reach(AsBefore())
+
+    def roll_back_denied(self, operation: str, patience: timedelta = timedelta(minutes=20)) -> str:
+        """A rollback to whose deadline AWS denies these calls, and what it says then. From then on they are allowed."""
+        self.sandbox.faults.add(Fault("denied", operation, times=1_000_000))
+        with pytest.raises(DeadlinePassed, match="AccessDenied") as caught:
+            self.reach(AsBefore(), patience)
+        self.sandbox.faults.clear()
+        return str(caught.value)
 
 
 def essence(target: dict[str, Any]) -> dict[str, Any]:

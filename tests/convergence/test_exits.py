@@ -275,9 +275,7 @@ def test_a_task_cleared_after_the_end_changes_nothing(ended: str) -> None:
 def test_a_share_is_refused_while_the_rollout_goes_back() -> None:
     lab = Lab()
     lab.run(until=3)
-    lab.sandbox.faults.add(Fault("denied", "DeleteEndpointConfig"))
-    with pytest.raises(RolloutGaveUp, match="AccessDenied"):
-        lab.roll_back()
+    lab.roll_back_denied("DeleteEndpointConfig")
     with pytest.raises(RolloutGaveUp, match="being rolled back"):
         lab.reach(GreenShare(50))
     lab.roll_back()

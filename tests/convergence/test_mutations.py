@@ -32,12 +32,13 @@ from convergence import (
     test_live_rollout,
     test_scaling,
     test_shadow,
+    test_way_back,
 )
 
 SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
-    "variants": (test_canary, test_shadow, test_exits, test_scaling, test_drift),
+    "variants": (test_canary, test_shadow, test_exits, test_scaling, test_drift, test_way_back),
     "endpoints": (test_live_rollout, test_live_rollback, test_live_drift, test_live_refusals, test_scaling, test_drift),
-    "guardrails": (test_guardrails, test_scaling, test_drift),
+    "guardrails": (test_guardrails, test_scaling, test_drift, test_way_back),
 }
 Mutant = tuple[str, type, int]  # a way to split traffic, a goal, the index of a rule
 Scenario = Callable[[], object]

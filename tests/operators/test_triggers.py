@@ -200,5 +200,5 @@ def test_a_wait_for_an_endpoint_ends_when_it_has_changed(production: Production)
         EndpointName="fraud", DesiredWeightsAndCapacities=[change]
     )
     trigger = wait_for_endpoint()
-    assert first_event(trigger).payload == {"deadline": trigger.deadline}
+    assert first_event(trigger).payload == {"deadline": trigger.deadline, "refusals": 0}
     assert production.sagemaker.describe_endpoint(EndpointName="fraud")["EndpointStatus"] == "InService"

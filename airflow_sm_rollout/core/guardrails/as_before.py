@@ -14,6 +14,7 @@ from airflow_sm_rollout.core.variants.as_before import (
     blue_count_and_weight,
     if_endpoint,
     leave_failed_rollback,
+    own_config_exists,
     turn_around,
 )
 from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, targets
@@ -61,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     if_endpoint(leave_failed_rollback),
     if_endpoint(is_in_service),
     if_endpoint(blue_config_exists),
+    if_endpoint(own_config_exists),
     if_endpoint(back_to_blue_config),
     if_endpoint(blue_count_and_weight),
     _tidy_after_rollback,

@@ -7,9 +7,9 @@ from functools import wraps
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, Goal
-from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
-from airflow_sm_rollout.core.variants.configs import create_blue_alone
+from airflow_sm_rollout.core.variants.configs import create_blue_alone, create_final, create_mixed, create_shadow
 from airflow_sm_rollout.core.variants.scaling import (
     blue_scales_as_before,
     greens_scaling_ends,
@@ -29,9 +29,9 @@ from airflow_sm_rollout.core.variants.shared import (
 from airflow_sm_rollout.core.way import Needs, Rule
 
 
-def needs(rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+def needs(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """A rollback that still has to take traffic from green needs nothing more: no throttled or denied read may come before that."""
-    if endpoint is not None and _has_green_traffic(rollout, endpoint):
+    if endpoint is not None and _has_green_traffic(rollout, endpoint) and not goal.refused:
         return Needs()
     names, blue = rollout.names, rollout.blue
     made = (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
@@ -46,16 +46,22 @@ def _has_green_traffic(rollout: Rollout, endpoint: Endpoint) -> bool:
 
 
 def _traffic_back_first(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Where AWS refuses that, an update to blue's config takes green's traffic too, only later."""
     if seen.endpoint is None or not _has_green_traffic(rollout, seen.endpoint):
         return None
-    return Act(weights(0.0, rollout))
+    back = weights(0.0, rollout)
+    return None if back in goal.refused else Act(back)
 
 
 def turn_around(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
-    """From here on no step of this rollout, cleared or delayed, gives green anything."""
+    """From here on no step of this rollout, cleared or delayed, gives green anything. Where AWS refuses that, green loses its traffic
+    all the same.
+    """
     if rollout.phase is Phase.ROLLING_BACK:
         return None
-    return Act(actions.UpdateRecord(with_phase(rollout, Phase.ROLLING_BACK), "rolling back"))
+    turn = actions.UpdateRecord(with_phase(rollout, Phase.ROLLING_BACK), "rolling back")
+    is_urgent = seen.endpoint is not None and _has_green_traffic(rollout, seen.endpoint)
+    return None if is_urgent and turn in goal.refused else Act(turn)
 
 
 def if_endpoint(rule: Rule) -> Rule:
@@ -75,7 +81,7 @@ def leave_failed_rollback(goal: AsBefore, rollout: Rollout, seen: Observation) -
     endpoint = endpoint_of(seen)
     if endpoint.status != "UpdateRollbackFailed":
         return None
-    return _by_spare_config(rollout, seen) or blue_config_exists(goal, rollout, seen) or _to_blue_config(rollout)
+    return _by_spare_config(rollout, seen) or blue_config_exists(goal, rollout, seen) or _to_blue_config(rollout, seen)
 
 
 def back_to_blue_config(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -86,7 +92,17 @@ def back_to_blue_config(goal: AsBefore, rollout: Rollout, seen: Observation) -> 
     # Promoted, and blue had been scaled since its config was written: that config would bring back too few instances for all traffic.
     is_too_small = blue.variant_config.get("InitialInstanceCount") != blue.instance_count
     by_spare = is_too_small and endpoint.variant(blue.variant) is None
-    return (_by_spare_config(rollout, seen) if by_spare else None) or _to_blue_config(rollout)
+    return (_by_spare_config(rollout, seen) if by_spare else None) or _to_blue_config(rollout, seen)
+
+
+def own_config_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Made again if somebody has deleted it: AWS refuses an update of an endpoint whose config is gone."""
+    name = endpoint_of(seen).config_name
+    if name in seen.configs:
+        return None
+    made = (create_mixed(rollout), create_shadow(rollout, 100.0), create_blue_alone(rollout))
+    final = create_final(rollout, rollout.blue.instance_count)
+    return next((Act(config) for config in (*made, final) if config.name == name), None)
 
 
 def _by_spare_config(rollout: Rollout, seen: Observation) -> Decision | None:
@@ -98,8 +114,15 @@ def _by_spare_config(rollout: Rollout, seen: Observation) -> Decision | None:
     return Act(actions.UpdateEndpoint(rollout.endpoint_name, spare.name, keep_weights=False))
 
 
-def _to_blue_config(rollout: Rollout) -> Decision:
-    return Act(actions.UpdateEndpoint(rollout.endpoint_name, rollout.blue.config_name, keep_weights=True))
+def _to_blue_config(rollout: Rollout, seen: Observation) -> Decision:
+    """The config gives blue its weight again where it could not be set before."""
+    blue = endpoint_of(seen).variant(rollout.blue.variant)
+    keep_weights = blue is None or _has_blues_weight(blue, rollout)
+    return Act(actions.UpdateEndpoint(rollout.endpoint_name, rollout.blue.config_name, keep_weights))
+
+
+def _has_blues_weight(variant: Variant, rollout: Rollout) -> bool:
+    return math.isclose(variant.desired_weight, rollout.blue.weight, rel_tol=1e-6)  # AWS keeps 32-bit floats
 
 
 def blue_count_and_weight(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -110,7 +133,7 @@ def blue_count_and_weight(goal: AsBefore, rollout: Rollout, seen: Observation) -
         return GiveUp(
             f"blue's config {blue.config_name} no longer has variant {blue.variant}: {endpoint_of(seen).describe()}"
         )
-    if not math.isclose(variant.desired_weight, blue.weight, rel_tol=1e-6):  # AWS keeps 32-bit floats
+    if not _has_blues_weight(variant, rollout):
         return Act(actions.SetWeights(rollout.endpoint_name, {blue.variant: blue.weight}))
     if not has_blues_count(variant, rollout, seen):
         return Act(actions.SetCapacity(rollout.endpoint_name, blue.variant, blue.instance_count))
@@ -137,6 +160,7 @@ RULES: tuple[Rule, ...] = (
     if_endpoint(leave_failed_rollback),
     if_endpoint(is_in_service),
     if_endpoint(blue_config_exists),
+    if_endpoint(own_config_exists),
     if_endpoint(greens_scaling_ends),
     if_endpoint(back_to_blue_config),
     if_endpoint(blue_count_and_weight),

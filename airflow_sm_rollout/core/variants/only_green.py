@@ -8,6 +8,7 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.variants.as_before import own_config_exists
 from airflow_sm_rollout.core.variants.configs import create_final
 from airflow_sm_rollout.core.variants.scaling import blue_place, green_scales_as_blue_did, is_registered, targets
 from airflow_sm_rollout.core.variants.shared import (
@@ -92,6 +93,7 @@ RULES: tuple[Rule, ...] = (
     wait_while_busy,
     is_in_service,
     on_known_config("mixed", "final"),
+    own_config_exists,
     _all_traffic_on_green,
     _no_harm_before_promotion,
     _heed_wish_before_promotion,

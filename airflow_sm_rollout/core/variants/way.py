@@ -22,7 +22,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
         return green_share.needs(rollout)
     if isinstance(goal, OnlyGreen):
         return only_green.needs(rollout)
-    return as_before.needs(rollout, endpoint)
+    return as_before.needs(goal, rollout, endpoint)
 
 
 def why_unsuited(rollout: Rollout) -> str:
