@@ -207,7 +207,6 @@ def _wire_rollout(
     settle = SettleOperator(
         task_id="settle",
         endpoint_name=endpoint_name,
-        promote_task_id=promote.task_id,
         snapshot_task_id=snapshot.task_id,
         **{**_taken_by(SettleOperator, loop), **_TEARDOWN, "retries": _SETTLE_RETRIES},
     ).as_teardown(setups=snapshot)

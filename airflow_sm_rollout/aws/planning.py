@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from airflow_sm_rollout.aws.blue import read_blue, read_tags
+from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import read_alarms
+from airflow_sm_rollout.aws.errors import describe, meaning_of
 from airflow_sm_rollout.aws.evidence import read_thresholds, read_worst_errors
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.models import read_model, refuse_unlike
@@ -60,10 +65,24 @@ def plan_rollout(
                 f"endpoint {names.endpoint} is held by {record.describe_owner()}. "
                 f"Wait for it to end, or end it: sm-rollout rollback {names.endpoint}"
             )
-        rollout = _read_rollout(clients, names, owner, green, plan, now or utc_now())
-        _refuse_unready(clients, rollout)
-        _refuse_blind(clients, rollout, tell)
-        return rollout
+        with _refusing_what_is_gone():
+            rollout = _read_rollout(clients, names, owner, green, plan, now or utc_now())
+            _refuse_unready(clients, rollout)
+            _refuse_blind(clients, rollout, tell)
+            return rollout
+
+
+@contextmanager
+def _refusing_what_is_gone() -> Iterator[None]:
+    """An endpoint may serve on though its config was deleted; no rollback could lead back to that."""
+    try:
+        yield
+    except ClientError as error:
+        if meaning_of(error) is not Meaning.GONE:
+            raise
+        raise RolloutRefused(
+            f"what blue stands on is not there (deleted?): {describe(error)}. Nothing was changed"
+        ) from error
 
 
 def _read_rollout(

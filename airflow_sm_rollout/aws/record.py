@@ -13,11 +13,17 @@ from botocore.exceptions import ClientError
 from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.errors import meaning_of
+from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
 from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
 
 # An advanced parameter's limit (SSM, PutParameter), less what a record grows by on its way: its phase and three moments.
 _MOST_BYTES = 8192 - 256
+
+_TO_MEND = (
+    ". aws ssm get-parameter-history --name {name} shows what it held: put that back. Or delete it, and clear the task settle of "
+    "its DAG run, which has the plan, makes the record again and goes back by it"
+)
 
 
 def why_too_large(rollout: Rollout) -> str:
@@ -42,7 +48,11 @@ def read_record(ssm: Any, endpoint_name: str) -> Rollout | None:
         if meaning_of(error) is Meaning.GONE:
             return None
         raise
-    return from_json(told(answer.get("Parameter", {}), "Value", f"SSM parameter {record_name(endpoint_name)}"))
+    name = record_name(endpoint_name)
+    try:
+        return from_json(told(answer.get("Parameter", {}), "Value", f"SSM parameter {name}"))
+    except RolloutError as error:
+        raise RolloutError(f"SSM parameter {name}: {error}{_TO_MEND.format(name=name)}") from error
 
 
 def read_record_texts(ssm: Any) -> dict[str, str]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
 
+from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from airflow_sm_rollout.aws import cloudwatch
@@ -29,7 +30,7 @@ from airflow_sm_rollout.core.converge import has_pointer, is_decided_by_pointer,
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import NotThere, RefusedByAws, RolloutGaveUp
 from airflow_sm_rollout.core.found import is_used, why_other_config, why_other_model
-from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.rollout import Rollout
 
@@ -71,12 +72,13 @@ class AwsWorld:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         with translated_errors("could not look"), listening(self._clock):
             record = read_record(self.clients.ssm, self.endpoint_name)
-            rollout = goal.rollout if record is None and isinstance(goal, (GreenDeployed, GreenShadowed)) else record
+            planned = None if isinstance(goal, GreenShare) else goal.rollout
+            rollout = record or planned
             if rollout is None or rollout.rollout_id != self.rollout_id:
                 name = read_live_name(self.clients.ssm, self.endpoint_name)
                 return Observation(self._clock.now(), read_endpoint(self.clients.sagemaker, name), record)
             pointer = read_pointer(self.clients.ssm, self.endpoint_name) if has_pointer(rollout) else None
-            if is_decided_by_pointer(goal, rollout, pointer):
+            if record is not None and is_decided_by_pointer(goal, rollout, pointer):
                 return Observation(self._clock.now(), None, record, pointer=pointer)
             return self._observe_needed(goal, rollout, record, pointer)
 

@@ -132,13 +132,18 @@ def _decide_in_time(goal: Goal, rollout_id: str, seen: Observation, deadline: da
     if isinstance(decision, GiveUp):
         raise (RolloutRefused if decision.refused else RolloutGaveUp)(decision.reason)
     if seen.at >= deadline and not _may_be_late(decision, goal):
-        raise DeadlinePassed(f"{_describe_goal(goal, deadline)}; {seen.describe()}")
+        raise DeadlinePassed(f"{_describe_goal(goal, deadline)}; {seen.describe()}{_say_why(seen)}")
     return decision
 
 
 def _may_be_late(decision: Decision, goal: Goal) -> bool:
     """A step back is taken however late it is; if AWS refuses it, that is what has to be told."""
     return isinstance(decision, (Done, Hold)) or (isinstance(decision, Act) and isinstance(goal, AsBefore))
+
+
+def _say_why(seen: Observation) -> str:
+    reasons = [each.failure_reason for each in (seen.endpoint, seen.green_endpoint) if each and each.failure_reason]
+    return f" (AWS says: {'; '.join(reasons)})" if reasons else ""
 
 
 def _describe_goal(goal: Goal, deadline: datetime) -> str:

@@ -12,11 +12,14 @@ and goes on. That holds only if each rule asks what *is*, never what was done. T
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
+from airflow_sm_rollout.core.actions import CreateRecord
 from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.endpoints.way import ENDPOINTS
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.goals import (
+    Act,
     AsBefore,
     Decision,
     Done,
@@ -25,15 +28,19 @@ from airflow_sm_rollout.core.goals import (
     GreenDeployed,
     GreenShadowed,
     OnlyGreen,
+    Wait,
 )
 from airflow_sm_rollout.core.guardrails.way import GUARDRAILS
+from airflow_sm_rollout.core.lost import describe_lost, is_lost, is_on_passing_config
+from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint, Observation
-from airflow_sm_rollout.core.rollout import Plan, Rollout
+from airflow_sm_rollout.core.rollout import Phase, Plan, Rollout, with_green_traffic, with_phase
 from airflow_sm_rollout.core.variants.way import VARIANTS
 from airflow_sm_rollout.core.way import Needs, Way
 
 WAYS: Mapping[str, Way] = {"variants": VARIANTS, "endpoints": ENDPOINTS, "guardrails": GUARDRAILS}
 ON_DRIFT = ("refuse", "restore")
+SOON = timedelta(seconds=30)
 
 
 def validate_plan(plan: Plan) -> None:
@@ -95,17 +102,56 @@ def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:
 
 
 def _decide_without_record(goal: Goal, rollout_id: str, seen: Observation) -> Decision:
-    """No rollout holds the endpoint: this one has ended, or has never begun. Either way nothing of it is left to undo."""
+    """No rollout holds the endpoint: this one has ended, or has never begun, or somebody has deleted its record. AWS shows which."""
+    if isinstance(goal, (AsBefore, OnlyGreen)) and goal.rollout is not None:
+        return _find_planned(goal, goal.rollout, seen)
+    if seen.endpoint is not None and is_on_passing_config(rollout_id, seen.endpoint):
+        return GiveUp(describe_lost(Names(seen.endpoint.name, rollout_id), seen))
     promoted = seen.endpoint is not None and seen.endpoint.config_name.endswith(f"-{rollout_id}")
     state = seen.endpoint.describe() if seen.endpoint else "there is no such endpoint"
     if promoted and isinstance(goal, (AsBefore, OnlyGreen)):
         return Done(f"green was promoted: {state}", "promoted")
     if isinstance(goal, AsBefore):
         return Done(f"nothing of this rollout is left; {state}", "as_before")
+    return _not_in_progress(rollout_id, state)
+
+
+def _not_in_progress(rollout_id: str, state: str) -> GiveUp:
     return GiveUp(
         f"rollout {rollout_id} is not in progress (it was rolled back, promoted, or never began), so nothing was changed; {state}. "
         "Start a new rollout with a new DAG run"
     )
+
+
+def _find_planned(goal: AsBefore | OnlyGreen, rollout: Rollout, seen: Observation) -> Decision:
+    """What became of a rollout whose plan is known and whose record is not there."""
+    busy = next((each for each in (seen.green_endpoint, seen.endpoint) if each is not None and each.is_busy), None)
+    if busy is not None:
+        return Wait(f"{busy.describe()}; what it becomes shows whether rollout {rollout.rollout_id} has ended", SOON)
+    if is_lost(rollout, seen):
+        return _make_again(goal, rollout, seen)
+    if _serves_green(rollout, seen):
+        return Done(f"green was promoted: {seen.describe()}", "promoted")
+    if isinstance(goal, AsBefore):
+        return Done(f"nothing of this rollout is left; {seen.describe()}", "as_before")
+    return _not_in_progress(rollout.rollout_id, seen.describe())
+
+
+def _make_again(goal: AsBefore | OnlyGreen, rollout: Rollout, seen: Observation) -> Decision:
+    """The record of a rollout that has not ended, so that it can. Where only it could tell whether green was promoted, green was not."""
+    known = with_green_traffic(rollout, rollout.started_at)
+    if rollout.plan.traffic == "variants" and _serves_green(rollout, seen):
+        return Act(CreateRecord(with_phase(known, Phase.PROMOTED)))
+    if isinstance(goal, AsBefore):
+        return Act(CreateRecord(with_phase(known, Phase.ROLLING_BACK)))
+    return GiveUp(describe_lost(rollout.names, seen))
+
+
+def _serves_green(rollout: Rollout, seen: Observation) -> bool:
+    """Whether green serves, or has served alone until somebody has sent clients elsewhere since."""
+    if has_pointer(rollout):
+        return seen.green_endpoint is not None
+    return seen.endpoint is not None and seen.endpoint.config_name == rollout.names.final_config
 
 
 def _decide_held_by_another(goal: Goal, record: Rollout) -> Decision:

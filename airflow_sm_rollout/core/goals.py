@@ -53,9 +53,11 @@ class GreenShare:
 class AsBefore:
     """Everything is as it was before the rollout, and nothing that it made is left.
 
+    :param rollout: the rollout as it was planned, if it is known: a record that somebody has deleted is made again from it.
     :param refused: what AWS has refused just now on the way there, so that another way is taken if there is one.
     """
 
+    rollout: Rollout | None = None
     refused: tuple[Action, ...] = ()
 
     def __str__(self) -> str:
@@ -64,7 +66,12 @@ class AsBefore:
 
 @dataclass(frozen=True, slots=True)
 class OnlyGreen:
-    """Green alone serves; of what the rollout made, only green's config and model are left."""
+    """Green alone serves; of what the rollout made, only green's config and model are left.
+
+    :param rollout: as for :class:`AsBefore`.
+    """
+
+    rollout: Rollout | None = None
 
     def __str__(self) -> str:
         return "green alone serves"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
 
 VERSION = 2
@@ -72,3 +72,11 @@ def read_frozen(given: object) -> Rollout:
     if not isinstance(frozen, str):
         raise PlanError("rollout", given, f"{_EXPECTED}: this one has no plan, as those of earlier versions")
     return from_json(frozen)
+
+
+def find_frozen(given: object) -> Rollout | None:
+    """:func:`read_frozen` for a way back, which needs the plan only if the record was lost; ``None``: the plan is not to be had."""
+    try:
+        return read_frozen(given)
+    except RolloutError:
+        return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.goals import OnlyGreen
 from airflow_sm_rollout.operators.base import ConvergeOperator
+from airflow_sm_rollout.operators.handle import find_frozen
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,5 +24,5 @@ class PromoteOperator(ConvergeOperator):
     ui_color = "#cdebc5"
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
-        done = self.reach(context, OnlyGreen(), deadline)
+        done = self.reach(context, OnlyGreen(find_frozen(self.rollout)), deadline)
         return {"outcome": done.outcome, "state": done.reason}

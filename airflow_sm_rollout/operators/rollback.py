@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.goals import AsBefore
 from airflow_sm_rollout.operators.base import ConvergeOperator
+from airflow_sm_rollout.operators.handle import find_frozen
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,5 +25,5 @@ class RollbackOperator(ConvergeOperator):
     linked = "blue_endpoint"
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
-        done = self.reach(context, AsBefore(), deadline)
+        done = self.reach(context, AsBefore(find_frozen(self.rollout)), deadline)
         return {"outcome": done.outcome, "state": done.reason}

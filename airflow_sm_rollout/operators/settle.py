@@ -11,10 +11,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.figures import figures_to_dict
-from airflow_sm_rollout.core.goals import AsBefore, OnlyGreen
+from airflow_sm_rollout.core.goals import AsBefore
 from airflow_sm_rollout.core.traces import FIGURES, NOTE
 from airflow_sm_rollout.operators.base import ConvergeOperator, left_by
-from airflow_sm_rollout.operators.handle import handle_of, read_frozen
+from airflow_sm_rollout.operators.handle import find_frozen, handle_of
 from airflow_sm_rollout.operators.links import RolloutLink
 
 if TYPE_CHECKING:
@@ -26,21 +26,22 @@ if TYPE_CHECKING:
 class SettleOperator(ConvergeOperator):
     """Rolls back, unless green was promoted. A teardown, because only teardowns run when a person marks the run failed.
 
-    :param promote_task_id: the task whose success means promoted.
-    :param snapshot_task_id: the task that froze the plan; if it has left it, what the rollout's requests came to is noted for people.
+    Whether it was, AWS shows: a task that a person has marked a success has promoted nothing.
+
+    :param snapshot_task_id: the task that froze the plan. By what it has left a record that was deleted is made again, and what the
+        rollout's requests came to is noted for people.
     """
 
     ui_color = "#e6e6e6"
 
-    def __init__(self, *, promote_task_id: str, snapshot_task_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, snapshot_task_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.promote_task_id = promote_task_id
         self.snapshot_task_id = snapshot_task_id
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
-        rollout = self._begun(context)
-        promoted = _states(context, [self.promote_task_id]).get(self.promote_task_id) == "success"
-        done = self.reach(context, OnlyGreen() if promoted else AsBefore(), deadline)
+        rollout = self._begun(context)  # as long as there is a record
+        planned = find_frozen(left_by(context, self.snapshot_task_id))
+        done = self.reach(context, AsBefore(planned), deadline)
         if rollout is not None:
             serves = "green_endpoint" if done.outcome == "promoted" else "blue_endpoint"
             self.link(context, handle_of(rollout), to=serves)
@@ -51,8 +52,7 @@ class SettleOperator(ConvergeOperator):
     def _begun(self, context: Context) -> Rollout | None:
         """The rollout as it is recorded, or was planned; ``None``: nobody knows, or nobody can tell just now."""
         try:
-            handle = left_by(context, self.snapshot_task_id)
-            return self.recorded(context) or (read_frozen(handle) if handle else None)
+            return self.recorded(context) or find_frozen(left_by(context, self.snapshot_task_id))
         except Exception as error:  # noqa: BLE001 - it is for people: what can't be read must not keep a rollout from being settled
             self.log.warning("The report will lack figures: %s", error)
             return None
@@ -115,7 +115,9 @@ class VerdictOperator(BaseOperator):
             for task_id in self.watched_task_ids
             if states.get(task_id) != "success"
         ]
-        return f"{unfinished[0]} (killed, or marked by a person)" if unfinished else "green was not promoted"
+        if unfinished:
+            return f"{unfinished[0]} (killed, or marked by a person)"
+        return f"AWS shows that green was not promoted, though {self.watched_task_ids[-1]} is a success (marked by a person?)"
 
 
 def _text(reason: str | None) -> str:

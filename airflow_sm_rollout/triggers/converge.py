@@ -99,7 +99,8 @@ def goal_to_dict(goal: Goal) -> dict[str, Any]:
         return {"goal": "green_shadowed", "rollout": to_json(goal.rollout), "percent": goal.percent}
     if isinstance(goal, GreenShare):
         return {"goal": "green_share", "share": goal.share}
-    return {"goal": "as_before" if isinstance(goal, AsBefore) else "only_green"}
+    name = "as_before" if isinstance(goal, AsBefore) else "only_green"
+    return {"goal": name, "rollout": to_json(goal.rollout) if goal.rollout else None}
 
 
 def goal_from_dict(stored: dict[str, Any]) -> Goal:
@@ -110,4 +111,5 @@ def goal_from_dict(stored: dict[str, Any]) -> Goal:
         return GreenShadowed(from_json(stored["rollout"]), stored["percent"])
     if stored["goal"] == "green_share":
         return GreenShare(stored["share"])
-    return AsBefore() if stored["goal"] == "as_before" else OnlyGreen()
+    planned = from_json(stored["rollout"]) if stored.get("rollout") else None
+    return AsBefore(planned) if stored["goal"] == "as_before" else OnlyGreen(planned)

@@ -22,9 +22,11 @@ from airflow_sm_rollout.core.goals import AsBefore, GiveUp, Goal, GreenDeployed,
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.plan.evidence import Thresholds
+from airflow_sm_rollout.core.plan.strategy import Strategy
 from airflow_sm_rollout.core.rollout import Green, Phase, Plan
 from airflow_sm_rollout.sandbox.faults import Fault
-from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Lab
+from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, ROLE, SCALES, STRATEGY, USER_ALARM, Lab
+from convergence.live_lab import BLUE_GREEN
 
 
 def ring(lab: Lab, alarm: str) -> None:
@@ -404,6 +406,23 @@ def test_a_model_that_does_not_exist_is_refused_when_planning_and_when_starting(
         lab.reach(GreenDeployed(plan))
     with pytest.raises(RolloutRefused, match="model_name='fraud-v1'"):
         plan_rollout(lab.clients, lab.names, {}, given, Plan(), lab.now())
+    assert lab.describe() == before
+
+
+@pytest.mark.parametrize(("traffic", "strategy"), [("variants", STRATEGY), ("endpoints", BLUE_GREEN)])
+@pytest.mark.parametrize(
+    "green", [Green(model_name="fraud-v2"), Green(image="green:2", model_data_url="s3://models/green.tar.gz")]
+)
+def test_a_blue_whose_model_is_gone_is_refused_since_nothing_could_lead_back_to_it(
+    green: Green, traffic: str, strategy: Strategy
+) -> None:
+    lab = Lab()
+    container = {"Image": "green:2", "ModelDataUrl": "s3://models/green.tar.gz"}
+    lab.clients.sagemaker.create_model(ModelName="fraud-v2", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    lab.clients.sagemaker.delete_model(ModelName="fraud-v1")
+    before = lab.describe()
+    with pytest.raises(RolloutRefused, match="blue's model fraud-v1 was deleted"):
+        plan_rollout(lab.clients, lab.names, {}, green, Plan(strategy, traffic=traffic), lab.now())
     assert lab.describe() == before
 
 

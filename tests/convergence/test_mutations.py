@@ -30,13 +30,14 @@ from convergence import (
     test_live_refusals,
     test_live_rollback,
     test_live_rollout,
+    test_lost_record,
     test_scaling,
     test_shadow,
     test_way_back,
 )
 
 SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
-    "variants": (test_canary, test_shadow, test_exits, test_scaling, test_drift, test_way_back),
+    "variants": (test_canary, test_shadow, test_exits, test_scaling, test_drift, test_way_back, test_lost_record),
     "endpoints": (test_live_rollout, test_live_rollback, test_live_drift, test_live_refusals, test_scaling, test_drift),
     "guardrails": (test_guardrails, test_scaling, test_drift, test_way_back),
 }

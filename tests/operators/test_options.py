@@ -41,7 +41,7 @@ NEEDED: dict[Any, dict[str, Any]] = {
     FindOrphansOperator: {},
     PromoteOperator: {"endpoint_name": "wine"},
     RollbackOperator: {"endpoint_name": "wine"},
-    SettleOperator: {"endpoint_name": "wine", "promote_task_id": "promote", "snapshot_task_id": "snapshot"},
+    SettleOperator: {"endpoint_name": "wine", "snapshot_task_id": "snapshot"},
     ShadowGreenOperator: GREEN,
     ShiftWeightOperator: {"endpoint_name": "wine", "share": 10},
     SnapshotOperator: GREEN,

@@ -42,7 +42,7 @@ def needs(rollout: Rollout, green_endpoint: Endpoint | None) -> Needs:
     if is_promoted_for_good(rollout):
         return only_green.needs(rollout)
     if green_endpoint is not None:
-        return Needs((rollout.blue.config_name,), targets=targets(rollout))
+        return Needs((rollout.blue.config_name,), alarms=rollout.own_alarms, targets=targets(rollout))
     made = (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
     configs = (rollout.names.final_config, rollout.blue.config_name)
     return Needs(configs, made, rollout.own_alarms, targets=targets(rollout))

@@ -14,7 +14,6 @@ from airflow_sm_rollout.core.variants.as_before import (
     blue_count_and_weight,
     if_endpoint,
     leave_failed_rollback,
-    own_config_exists,
     turn_around,
 )
 from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, targets
@@ -22,6 +21,7 @@ from airflow_sm_rollout.core.variants.shared import (
     blue_config_exists,
     is_in_service,
     on_known_config,
+    own_config_exists,
     tidy,
     unless_restoring,
 )

@@ -6,10 +6,11 @@ import math
 from functools import wraps
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, Goal
+from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, Goal, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
-from airflow_sm_rollout.core.variants.configs import create_blue_alone, create_final, create_mixed, create_shadow
+from airflow_sm_rollout.core.variants import only_green
+from airflow_sm_rollout.core.variants.configs import create_blue_alone
 from airflow_sm_rollout.core.variants.scaling import (
     blue_scales_as_before,
     greens_scaling_ends,
@@ -21,6 +22,7 @@ from airflow_sm_rollout.core.variants.shared import (
     endpoint_of,
     is_in_service,
     on_known_config,
+    own_config_exists,
     tidy,
     unless_restoring,
     wait_while_busy,
@@ -31,6 +33,8 @@ from airflow_sm_rollout.core.way import Needs, Rule
 
 def needs(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """A rollback that still has to take traffic from green needs nothing more: no throttled or denied read may come before that."""
+    if rollout.phase is Phase.PROMOTED:
+        return only_green.needs(rollout)
     if endpoint is not None and _has_green_traffic(rollout, endpoint) and not goal.refused:
         return Needs()
     names, blue = rollout.names, rollout.blue
@@ -43,6 +47,14 @@ def _has_green_traffic(rollout: Rollout, endpoint: Endpoint) -> bool:
     """Whether green has traffic that can be taken from it now."""
     movable = endpoint.is_in_service and endpoint.config_name == rollout.names.mixed_config
     return movable and endpoint.share(rollout.names.variant) > 0
+
+
+def _finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Its record was lost behind the promotion and made again: what is left is to tidy."""
+    if rollout.phase is not Phase.PROMOTED:
+        return None
+    answers = (rule(OnlyGreen(), rollout, seen) for rule in only_green.RULES)
+    return next(decision for decision in answers if decision is not None)
 
 
 def _traffic_back_first(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -95,16 +107,6 @@ def back_to_blue_config(goal: AsBefore, rollout: Rollout, seen: Observation) -> 
     return (_by_spare_config(rollout, seen) if by_spare else None) or _to_blue_config(rollout, seen)
 
 
-def own_config_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
-    """Made again if somebody has deleted it: AWS refuses an update of an endpoint whose config is gone."""
-    name = endpoint_of(seen).config_name
-    if name in seen.configs:
-        return None
-    made = (create_mixed(rollout), create_shadow(rollout, 100.0), create_blue_alone(rollout))
-    final = create_final(rollout, rollout.blue.instance_count)
-    return next((Act(config) for config in (*made, final) if config.name == name), None)
-
-
 def _by_spare_config(rollout: Rollout, seen: Observation) -> Decision | None:
     spare = create_blue_alone(rollout)
     if endpoint_of(seen).config_name == spare.name:
@@ -153,6 +155,7 @@ def _rolled_back(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decisio
 
 
 RULES: tuple[Rule, ...] = (
+    _finish_promotion,
     _traffic_back_first,
     turn_around,
     if_endpoint(wait_while_busy),

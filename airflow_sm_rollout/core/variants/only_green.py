@@ -8,7 +8,6 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants.as_before import own_config_exists
 from airflow_sm_rollout.core.variants.configs import create_final
 from airflow_sm_rollout.core.variants.scaling import blue_place, green_scales_as_blue_did, is_registered, targets
 from airflow_sm_rollout.core.variants.shared import (
@@ -22,6 +21,7 @@ from airflow_sm_rollout.core.variants.shared import (
     no_harm,
     old_of_blue,
     on_known_config,
+    own_config_exists,
     tidy,
     update_once,
     wait_while_busy,

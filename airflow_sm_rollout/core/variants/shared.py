@@ -12,6 +12,7 @@ from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Hold, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout
+from airflow_sm_rollout.core.variants.configs import create_blue_alone, create_final, create_mixed, create_shadow
 from airflow_sm_rollout.core.watch.ringing import describe_harm
 from airflow_sm_rollout.core.way import Rule
 
@@ -103,6 +104,16 @@ def blue_config_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decis
     if blue.config_name in seen.configs:
         return None
     return Act(actions.CreateConfig(blue.config_name, blue.config, blue.config_tags))
+
+
+def own_config_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Made again if somebody has deleted it: AWS refuses an update of an endpoint whose config is gone."""
+    name = endpoint_of(seen).config_name
+    if name in seen.configs:
+        return None
+    made = (create_mixed(rollout), create_shadow(rollout, 100.0), create_blue_alone(rollout))
+    final = create_final(rollout, rollout.blue.instance_count)
+    return next((Act(config) for config in (*made, final) if config.name == name), None)
 
 
 def no_harm(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:

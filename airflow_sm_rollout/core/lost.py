@@ -1,0 +1,70 @@
+"""A rollout whose record somebody has deleted: what gives it away, and what a person is told where its plan is not known."""
+
+from __future__ import annotations
+
+from airflow_sm_rollout.core.endpoints.pointer import Pointer
+from airflow_sm_rollout.core.endpoints.shared import is_as_recorded, is_on_green, is_ours
+from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.scaling import ALL_SUSPENDED, resource_id
+
+_HOW_TO_END = (
+    "Task settle of its DAG run has the plan, makes the record again and goes back by it: clear it, if it is over. Without that run give "
+    "blue all of the traffic yourself, put its endpoint on the config that it had before, and delete what is named after the rollout"
+)
+
+
+def is_lost(rollout: Rollout, seen: Observation) -> bool:
+    """Whether AWS shows what only a rollout in progress has, and none that has ended.
+
+    Green's model and config are no such thing, nor is its endpoint where clients were sent to it: after a promotion they stay.
+
+    :param rollout: the rollout as it was planned.
+    :param seen: what going back needs to know; without a record.
+    """
+    if seen.endpoint is not None and is_on_passing_config(rollout.rollout_id, seen.endpoint):
+        return True
+    if seen.green_endpoint is not None and _names_blue(rollout, seen.pointer):
+        return True
+    own = {alarm.name for alarm in seen.alarms if alarm.state != "MISSING"} & set(rollout.own_alarms)
+    if own or _passing_configs(rollout.names) & seen.configs.keys():
+        return True
+    return _scaling_rests(rollout, seen) or _never_used(rollout, seen)
+
+
+def is_on_passing_config(rollout_id: str, endpoint: Endpoint) -> bool:
+    """Whether an endpoint is on a config that a rollout makes for its time only."""
+    return endpoint.config_name in _passing_configs(Names(endpoint.name, rollout_id))
+
+
+def describe_lost(names: Names, seen: Observation) -> str:
+    """What stands, and how a person ends it."""
+    record = f"the record of rollout {names.rollout_id} is gone (SSM parameter {names.record} was deleted?)"
+    return f"{record}, but the rollout has not ended: {seen.describe()}. {_HOW_TO_END}"
+
+
+def _names_blue(rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether clients call blue, and nobody but the rollout has written that."""
+    is_back = is_ours(rollout, pointer) and not is_on_green(rollout, pointer)
+    return is_back or is_as_recorded(rollout, pointer)
+
+
+def _passing_configs(names: Names) -> set[str]:
+    return {names.mixed_config, names.shadow_config, names.spare_config}
+
+
+def _never_used(rollout: Rollout, seen: Observation) -> bool:
+    """Whether green's config or model was made, and the endpoint not changed since. All times are AWS's."""
+    endpoint, made_at = seen.endpoint, seen.configs.get(rollout.names.final_config)
+    if endpoint is None or endpoint.config_name != rollout.blue.config_name:
+        return False
+    if made_at is not None:
+        return made_at > endpoint.last_modified
+    return rollout.green.is_made_by_rollout and rollout.green_model_name in seen.models
+
+
+def _scaling_rests(rollout: Rollout, seen: Observation) -> bool:
+    """Whether blue's autoscaling is suspended as a rollout suspends it."""
+    before, now = rollout.blue.scaling, seen.scaling.get(resource_id(rollout.blue_endpoint_name, rollout.blue.variant))
+    return before is not None and now is not None and now.suspended == ALL_SUSPENDED != before.suspended
