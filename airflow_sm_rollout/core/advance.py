@@ -15,6 +15,7 @@ from airflow_sm_rollout.core.observation import Observation
 
 SOON = timedelta(seconds=5)  # after an error that passes by itself, or when AWS does not show yet what was done
 # AWS may not show yet what was just made. What is not there after so many tries, a minute and more, was deleted.
+_LATEST = timedelta(minutes=10)
 _TRIES_WITHOUT = 5
 
 
@@ -131,14 +132,17 @@ def _decide_in_time(goal: Goal, rollout_id: str, seen: Observation, deadline: da
     decision = decide(goal, rollout_id, seen)
     if isinstance(decision, GiveUp):
         raise (RolloutRefused if decision.refused else RolloutGaveUp)(decision.reason)
-    if seen.at >= deadline and not _may_be_late(decision, goal):
+    if seen.at >= deadline and not _may_be_late(decision, goal, seen.at - deadline):
         raise DeadlinePassed(f"{_describe_goal(goal, deadline)}; {seen.describe()}{_say_why(seen)}")
     return decision
 
 
-def _may_be_late(decision: Decision, goal: Goal) -> bool:
-    """A step back is taken however late it is; if AWS refuses it, that is what has to be told."""
-    return isinstance(decision, (Done, Hold)) or (isinstance(decision, Act) and isinstance(goal, AsBefore))
+def _may_be_late(decision: Decision, goal: Goal, late: timedelta) -> bool:
+    """A step back is taken though the deadline is over; if AWS refuses it, that is what has to be told. But not for ever: somebody may
+    undo each step as soon as it is taken.
+    """
+    is_step_back = isinstance(decision, Act) and isinstance(goal, AsBefore) and late < _LATEST
+    return isinstance(decision, (Done, Hold)) or is_step_back
 
 
 def _say_why(seen: Observation) -> str:
