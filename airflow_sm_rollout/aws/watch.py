@@ -15,6 +15,7 @@ from airflow_sm_rollout.aws.errors import AWS_ERRORS
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
 from airflow_sm_rollout.aws.limits import read_calls, read_executions, read_kpi, read_slow
 from airflow_sm_rollout.aws.metrics import count_requests
+from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.world import translated_errors
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.comparison.periods import Period
@@ -27,6 +28,7 @@ from airflow_sm_rollout.core.watch.judge import Look, judge
 from airflow_sm_rollout.core.watch.ledger import Ledger, fold
 from airflow_sm_rollout.core.watch.policy import judged_limits
 from airflow_sm_rollout.core.watch.readings import NewFigures, Readings
+from airflow_sm_rollout.core.watch.ringing import describe_end
 from airflow_sm_rollout.core.watch.sources import (
     Sources,
     judged_dimensions,
@@ -101,6 +103,10 @@ def read(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Readi
     rollout = watch.rollout
     if rollout is None:
         return Readings(alarms)
+    if any(alarm.state == "MISSING" for alarm in alarms):
+        ended = describe_end(rollout, read_record(clients.ssm, rollout.endpoint_name))
+        if ended:
+            return Readings(alarms, ended=ended)
     control = read_control(clients.ssm, rollout.endpoint_name, rollout.rollout_id)
     memory.ends_at = watch.end(control, now)
     sources = sources_of(rollout, now) if watch.judges_evidence else None

@@ -45,6 +45,7 @@ class Signs:
     :param control: what a person last wished of the rollout.
     :param judgements: of the comparison, the limits and what else watches.
     :param is_proven: whether the comparison has proven green healthy.
+    :param ended: why the rollout goes forward no more; empty: it does, as far as is known.
     :param gap: why the figures that it is judged by don't cover the bake so far (:mod:`~.coverage`); empty: they do.
     """
 
@@ -54,6 +55,7 @@ class Signs:
     judgements: Sequence[Judgement] = ()
     is_proven: bool = False
     gap: str = ""
+    ended: str = ""
 
 
 def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime) -> Look:
@@ -74,6 +76,7 @@ def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime
         judgements=tuple(_judge_evidence(watch, readings, ledger, comparison, is_over)),
         is_proven=_is_proven(watch, comparison, now),
         gap=_describe_gap(watch, ledger) if watch.judges_evidence else "",
+        ended=readings.ended,
     )
     return Look(conclude(watch, signs, now), comparison)
 
@@ -120,6 +123,8 @@ def _describe_gap(watch: Watch, ledger: Ledger | None) -> str:
 
 def conclude(watch: Watch, signs: Signs, now: datetime) -> Judgement:
     """Judge green at any moment of a bake."""
+    if signs.ended:
+        return Judgement(Verdict.ABORTED, signs.ended)
     harm = describe_harm(signs.alarms, watch.green_traffic_since or watch.started_at)
     if harm:
         return Judgement(Verdict.HARMFUL, harm)

@@ -61,6 +61,7 @@ class Readings:
     :param requests: green's requests in this watch that are in none of the periods read so far; ``None``: not read, which is enough before
         the end.
     :param figures: what has become final; ``None``: green has had no traffic yet, or no evidence is asked for.
+    :param ended: why the rollout goes forward no more, where an alarm that is gone made somebody ask; empty: it does, or nobody asked.
     :param executions: of each monitoring schedule, those since green had traffic and the day before.
     """
 
@@ -69,3 +70,4 @@ class Readings:
     requests: float | None = None
     figures: NewFigures | None = None
     executions: Mapping[str, Sequence[Execution]] = field(default_factory=dict)
+    ended: str = ""
