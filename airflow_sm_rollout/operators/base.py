@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients
     from airflow_sm_rollout.aws.world import AwsWorld
 
-_PATIENCE = 12
+_PATIENCE, _LONGEST_PAUSE = timedelta(minutes=5), 60.0
 _T = TypeVar("_T")
 
 
@@ -70,6 +70,25 @@ class AwsTask(BaseOperator):
     @property
     def connection(self) -> AwsConnection:
         return AwsConnection(self.aws_conn_id, self.region_name, parse_verify(self.verify), self.botocore_config)
+
+    @property
+    def patience(self) -> timedelta:
+        """How long what says nothing about this task is waited out before it begins: AWS that can't be reached, or does not know us."""
+        return _PATIENCE
+
+    def clients(self) -> Clients:
+        """AWS's clients. That they can't be made just now, as no role can be assumed, is waited out."""
+        return self.read_patiently("could not reach AWS", self.connection.clients)
+
+    def read_patiently(self, what: str, read: Callable[[], _T]) -> _T:
+        """Read from AWS outside the loop; see :func:`patiently`."""
+        from airflow_sm_rollout.aws.world import translated_errors
+
+        def translated() -> _T:
+            with translated_errors(what):
+                return read()
+
+        return patiently(translated, self.patience, self.log.warning)
 
 
 class RolloutTask(AwsTask):
@@ -155,7 +174,7 @@ class RolloutTask(AwsTask):
 
     def recorded(self, context: Context) -> Rollout | None:
         """This task's rollout as it is recorded on AWS, with the frozen plan; ``None``: it is not in progress."""
-        clients = self.connection.clients()
+        clients = self.clients()
         names = self.identify(context, clients)
         record = self._read_record(clients, names.endpoint)
         return record if record is not None and record.rollout_id == names.rollout_id else None
@@ -166,16 +185,6 @@ class RolloutTask(AwsTask):
         return self.read_patiently(
             "could not read the rollout's record", lambda: read_record(clients.ssm, endpoint_name)
         )
-
-    def read_patiently(self, what: str, read: Callable[[], _T]) -> _T:
-        """Read from AWS outside the loop; see :func:`patiently`."""
-        from airflow_sm_rollout.aws.world import translated_errors
-
-        def translated() -> _T:
-            with translated_errors(what):
-                return read()
-
-        return patiently(translated, self.log.info)
 
 
 class WaitingTask(RolloutTask):
@@ -207,13 +216,20 @@ class ConvergeOperator(WaitingTask):
         super().__init__(**kwargs)
         self.timeout = parse_duration("timeout", timeout)
 
+    @property
+    def patience(self) -> timedelta:
+        """As long as for the goal itself: a way back does not end because it could not begin."""
+        return self.timeout
+
     def reach(self, context: Context, goal: Goal, deadline: datetime | None = None, names: Names | None = None) -> Done:
         """Go on toward a goal until it is reached; defers while AWS is busy, and is then called again by :meth:`resume`.
 
         :param names: the rollout's, where the task need not find out which one is meant.
         """
-        clients = self.connection.clients()
-        deadline = deadline or datetime.now(timezone.utc) + self.timeout
+        from airflow_sm_rollout.aws.world import utc_now
+
+        clients = self.clients()
+        deadline = deadline or utc_now() + self.timeout
         with diary(context) as note:
             names = names or self._identify_for(goal, context, clients, deadline, note)
             self.log.info("Wanted: %s (rollout %s of endpoint %s)", goal, names.rollout_id, names.endpoint)
@@ -223,13 +239,15 @@ class ConvergeOperator(WaitingTask):
         self, goal: Goal, context: Context, clients: Clients, deadline: datetime, note: Callable[[str], None]
     ) -> Names:
         """Which rollout is meant. On the way back no answer of AWS ends the task before its deadline, not even one about the record."""
+        from airflow_sm_rollout.aws.world import utc_now
+
         while True:
             try:
                 return self.identify(context, clients)
             except (RefusedByAws, Passing) as error:
                 if not isinstance(goal, AsBefore) or not self.endpoint_name:
                     raise
-                if datetime.now(timezone.utc) >= deadline:
+                if utc_now() >= deadline:
                     late = f"not reached by {deadline.isoformat(timespec='seconds')}: {goal}"
                     raise DeadlinePassed(f"{late}; {error}") from error
                 note(str(error))
@@ -307,18 +325,21 @@ def diary(context: Context) -> Iterator[Callable[[str], None]]:
             ti.xcom_push(key=DID, value=[*before, *lines])
 
 
-def patiently(read: Callable[[], _T], tell: Callable[[str], None]) -> _T:
-    """Read something; errors that pass by themselves are waited out for a while, so that a throttled read does not cost a rollout.
+def patiently(read: Callable[[], _T], patience: timedelta, tell: Callable[[str], None]) -> _T:
+    """Read something; errors that pass by themselves are waited out, with growing pauses, so that a throttled read does not cost a rollout.
 
-    :raises Passing: if it has not passed after about a minute.
+    :raises DeadlinePassed: if it has not passed for so long.
     """
-    for _ in range(_PATIENCE):
+    until, pause = time.monotonic() + patience.total_seconds(), SOON.total_seconds()
+    while True:
         try:
             return read()
         except Passing as error:
+            if time.monotonic() + pause > until:
+                raise DeadlinePassed(f"{error}; it has not passed for {patience}") from error
             tell(f"Waiting: {error}")
-            time.sleep(SOON.total_seconds())
-    return read()
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def failing_with_reason(context: Context, run: Callable[[], Any]) -> Any:

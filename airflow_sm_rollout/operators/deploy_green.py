@@ -59,7 +59,7 @@ class DeployGreenOperator(PlanningOperator, ConvergeOperator):
         from airflow_sm_rollout.core.advance import advance
         from airflow_sm_rollout.core.goals import Done
 
-        world = self.world(rollout.names, self.connection.clients())
+        world = self.world(rollout.names, self.clients())
         deadline = world.now() + timedelta(minutes=5)
         try:
             step = advance(

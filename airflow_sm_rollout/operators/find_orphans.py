@@ -11,7 +11,7 @@ from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.orphans import Run, why_orphaned
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout, from_json
-from airflow_sm_rollout.operators.base import AwsTask, failing_with_reason, is_template, patiently
+from airflow_sm_rollout.operators.base import AwsTask, failing_with_reason, is_template
 from airflow_sm_rollout.operators.handle import handle_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ class FindOrphansOperator(AwsTask):
         return [{**handle_of(rollout), "why": why} for rollout, why in judged if why]
 
     def _in_progress(self) -> Iterator[Rollout]:
-        for endpoint_name, text in patiently(self._read_texts, self.log.info).items():
+        for endpoint_name, text in self.read_patiently(
+            "could not read the rollouts' records", self._read_texts
+        ).items():
             if not fnmatchcase(endpoint_name, self.endpoints):
                 continue
             try:
@@ -83,10 +85,8 @@ class FindOrphansOperator(AwsTask):
 
     def _read_texts(self) -> dict[str, str]:
         from airflow_sm_rollout.aws.record import read_record_texts
-        from airflow_sm_rollout.aws.world import translated_errors
 
-        with translated_errors("could not read the rollouts' records"):
-            return read_record_texts(self.connection.clients().ssm)
+        return read_record_texts(self.connection.clients().ssm)
 
     def _why(self, context: Context, rollout: Rollout, now: datetime) -> str:
         unknown_after = parse_duration("unknown_after", self.unknown_after)

@@ -128,9 +128,8 @@ class PlanningOperator(JudgingOperator):
         names = own_names(context, self.endpoint_name or "")
         plan = self._plan()
         validate_proof(plan, is_shadowed=self.is_shadowed)
-        clients, owner, green = self.connection.clients(), describe_owner(context), self._green()
-        tell = self.log.warning
-        return patiently(lambda: plan_rollout(clients, names, owner, green, plan, tell=tell), self.log.info)
+        clients, owner, green, tell = self.clients(), describe_owner(context), self._green(), self.log.warning
+        return patiently(lambda: plan_rollout(clients, names, owner, green, plan, tell=tell), self.patience, tell)
 
     def _green(self) -> Green:
         return Green(

@@ -170,7 +170,7 @@ class QuestionOperator(WaitingTask, HITLOperator):
         from airflow_sm_rollout.triggers.approval import AGAINST
 
         now = utc_now()
-        judgement = look(self.connection.clients(), watch_question(planned, now, now), now, Memory()).judgement
+        judgement = look(self.clients(), watch_question(planned, now, now), now, Memory()).judgement
         if judgement.verdict in AGAINST:
             raise RolloutGaveUp(judgement.reason)
 
@@ -180,7 +180,7 @@ class QuestionOperator(WaitingTask, HITLOperator):
         ti = context["ti"]
         alarms = self.read_patiently(
             "could not read the alarms",
-            lambda: read_alarms(self.connection.clients().cloudwatch, judged_alarms(planned), None),
+            lambda: read_alarms(self.clients().cloudwatch, judged_alarms(planned), None),
         )
         return render_question(
             replace(self.gate, before=self.asked_share(planned)),

@@ -150,7 +150,7 @@ class AlarmSensor(WaitingTask):
         from airflow_sm_rollout.aws.control import read_control
 
         def read() -> Control | None:
-            return read_control(self.connection.clients().ssm, planned.endpoint_name, planned.rollout_id)
+            return read_control(self.clients().ssm, planned.endpoint_name, planned.rollout_id)
 
         control = self.read_patiently("could not read what is wished of the rollout", read)
         return control.paused(now) if control else timedelta()
@@ -168,7 +168,7 @@ class AlarmSensor(WaitingTask):
     def _look_on(self, context: Context, watch: Watch) -> dict[str, Any]:
         from airflow_sm_rollout.aws.watch import Memory, look_now
 
-        clients, memory = self.connection.clients(), Memory()
+        clients, memory = self.clients(), Memory()
         while (seen := look_now(clients, watch, memory)).judgement.verdict is Verdict.WATCHING:
             self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
             time.sleep(self.poke_interval)

@@ -22,7 +22,7 @@ from airflow_sm_rollout.hooks.aws import AwsConnection
 # meets its second half (docs/facts-airflow.md#latency, measured with default settings).
 SHORTEST_DEFERRAL = timedelta(seconds=6)
 
-_PATIENCE = 12
+_PATIENCE = timedelta(hours=2)  # as a task's own, by default
 _T = TypeVar("_T")
 
 # All triggers of a process look at AWS from these: a look takes a fraction of a second every few, so they serve hundreds of rollouts, and
@@ -83,14 +83,18 @@ class RolloutTrigger(BaseTrigger):
 
     async def clients(self) -> Clients:
         """AWS's clients, shared by all triggers of the process. Ask for them before each look, so that changed credentials are heeded."""
-        connection = AwsConnection(**self.connection)
-        for _ in range(_PATIENCE):
+        connection, until = (
+            AwsConnection(**self.connection),
+            asyncio.get_running_loop().time() + _PATIENCE.total_seconds(),
+        )
+        while True:
             try:
                 return connection.clients_at_hand() or await sync_to_async(connection.clients)()
-            except Exception as error:  # noqa: BLE001 - Airflow's API or AWS's STS may not answer just now, in any way
+            except Exception as error:  # Airflow's API or AWS's STS may not answer just now, in any way
+                if asyncio.get_running_loop().time() >= until:
+                    raise
                 self.log.warning("AWS can't be reached by connection %s just now: %s", connection.aws_conn_id, error)
-                await asyncio.sleep(self.poke_interval)
-        return await sync_to_async(connection.clients)()
+            await asyncio.sleep(self.poke_interval)
 
 
 async def in_thread(call: Callable[..., _T], *arguments: Any) -> _T:
