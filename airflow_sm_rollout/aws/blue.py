@@ -10,7 +10,7 @@ from botocore.parsers import ResponseParserError
 
 from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.scaling import read_whole_scaling
+from airflow_sm_rollout.aws.scaling import read_whole_scaling, unknown_of_policies
 from airflow_sm_rollout.aws.whole import read, unknown_members
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.observation import Endpoint, Variant
@@ -86,6 +86,8 @@ def _read_blues_scaling(autoscaling: Any, resource: str) -> Scaling | None:
             f"{resource} scales by {', '.join(others)}, which can't be carried over to green: deregister that scalable target before the "
             "rollout, and register green's after it. Nothing was changed"
         )
+    if scaling is not None:
+        refuse_unknown(f"the scaling of {resource}", unknown_of_policies(autoscaling, resource))
     return scaling
 
 

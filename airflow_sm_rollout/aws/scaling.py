@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_sm_rollout.aws.answers import told
+from airflow_sm_rollout.aws.whole import read, unknown_members
 from airflow_sm_rollout.core.scaling import NONE_SUSPENDED, Scaling, resource_id
 
 _NAMESPACE = "sagemaker"
@@ -31,6 +32,18 @@ def read_whole_scaling(autoscaling: Any, resource: str) -> tuple[Scaling | None,
     if not by_instances:
         return None, sorted(others)
     return replace(by_instances[0], scheduled=_read_scheduled(autoscaling, resource)), sorted(others)
+
+
+def unknown_of_policies(autoscaling: Any, resource: str) -> list[str]:
+    """What of a variant's scaling policies the installed botocore does not know."""
+    asked: dict[str, Any] = {"ResourceId": resource, **_WHAT_SCALES}
+    unknown: list[str] = []
+    while True:
+        answer = read(autoscaling, "DescribeScalingPolicies", **asked)
+        unknown += unknown_members(autoscaling, "DescribeScalingPolicies", answer)
+        if not answer.get("NextToken"):
+            return unknown
+        asked["NextToken"] = answer["NextToken"]
 
 
 def _is_by_instances(target: Mapping[str, Any]) -> bool:

@@ -92,6 +92,19 @@ def test_what_nobody_knows_of_blues_model_is_refused_by_name_where_greens_is_mad
     plan(lab, Green(model_name="fraud-v2"))
 
 
+def test_what_nobody_knows_of_blues_scaling_is_refused_by_name() -> None:
+    lab = Lab()
+
+    def in_target_tracking(described: dict[str, Any]) -> dict[str, Any]:
+        kind = "TargetTrackingScalingPolicyConfiguration"
+        return {"ScalingPolicies": [{**each, kind: {**each[kind], **NEW}} for each in described["ScalingPolicies"]]}
+
+    change_answers(lab, "DescribeScalingPolicies", in_target_tracking)
+    reason = refused(lab)
+    assert "the scaling of endpoint/fraud/variant/AllTraffic has ScalingPolicies[].TargetTracking" in reason
+    assert "ScalingPolicyConfiguration.BrandNew, which botocore" in reason
+
+
 def test_a_member_that_is_null_is_none() -> None:
     lab = Lab()
     change_answers(lab, "DescribeEndpointConfig", lambda described: {**described, "BrandNew": None, "KmsKeyId": None})
