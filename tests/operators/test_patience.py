@@ -65,9 +65,7 @@ def test_what_does_not_pass_ends_in_a_sentence(patience: timedelta, clock: Time)
 BEGUN: list[AwsTask] = [
     ShiftWeightOperator(task_id="shift", endpoint_name="wine", share=10, timeout=3600),
     RollbackOperator(task_id="back", endpoint_name="wine", timeout=3600),
-    SettleOperator(
-        task_id="settle", endpoint_name="wine", promote_task_id="promote", snapshot_task_id="snapshot", timeout=3600
-    ),
+    SettleOperator(task_id="settle", endpoint_name="wine", snapshot_task_id="snapshot", timeout=3600),
 ]
 
 
