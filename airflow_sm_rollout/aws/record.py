@@ -17,8 +17,7 @@ from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
 from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
 
-# An advanced parameter's limit (SSM, PutParameter), less what a record grows by on its way: its phase and three moments.
-_MOST_BYTES = 8192 - 256
+_SSM_HOLDS = 8192  # bytes of an advanced parameter (SSM, PutParameter)
 
 _TO_MEND = (
     ". aws ssm get-parameter-history --name {name} shows what it held: put that back. Or delete it, and clear the task settle of "
@@ -31,13 +30,19 @@ def why_too_large(rollout: Rollout) -> str:
 
     It has to be known before: a record that can't be written any more when the rollout has to go back would keep it from going.
     """
-    size = len(to_json(rollout))
-    if size <= _MOST_BYTES:
+    size, most = len(to_json(rollout)), _SSM_HOLDS - _grows_by(rollout)
+    if size <= most:
         return ""
     return (
-        f"its record would have {size:,} bytes, and SSM holds {_MOST_BYTES:,}: give fewer steps, KPIs, alarms or variables of the "
+        f"its record would have {size:,} bytes, and SSM holds {most:,}: give fewer steps, KPIs, alarms or variables of the "
         "environment, or take tags off the endpoint config"
     )
+
+
+def _grows_by(rollout: Rollout) -> int:
+    """By how many bytes its record grows on its way: a phase, three moments, and with each step a count of instances and a moment."""
+    steps = rollout.plan.strategy.steps if rollout.plan.strategy else ()
+    return 256 + 40 * len(steps)
 
 
 def read_record(ssm: Any, endpoint_name: str) -> Rollout | None:

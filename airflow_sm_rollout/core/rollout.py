@@ -152,6 +152,8 @@ class Rollout:
     :param started_at: when it was recorded.
     :param green_traffic_since: when green was first about to get traffic; what an alarm said before is not about green.
     :param paused_before_traffic: how long the rollout had been paused by then, which moves no step of a plan that begins only then.
+    :param instances_since: green's instance counts, as texts, with when it was first about to serve from so many; where SageMaker gives it
+        all that it gets at once, none is noted.
     :param shadow_since: when green was first about to get copies of requests, as a shadow.
     :param endpoint_modified: where SageMaker shifts traffic by its guardrails, the endpoint's LastModifiedTime before it was asked to.
     :param thresholds: blue's latencies before, if it had traffic.
@@ -169,6 +171,7 @@ class Rollout:
     phase: Phase = Phase.FORWARD
     green_traffic_since: datetime | None = None
     paused_before_traffic: timedelta = timedelta()
+    instances_since: Mapping[str, datetime] = field(default_factory=dict)
     shadow_since: datetime | None = None
     endpoint_modified: datetime | None = None
     thresholds: Thresholds | None = None
@@ -307,6 +310,11 @@ def with_green_traffic(rollout: Rollout, since: datetime, paused: timedelta = ti
     return replace(rollout, green_traffic_since=since, paused_before_traffic=paused)
 
 
+def with_instances(rollout: Rollout, count: int, since: datetime) -> Rollout:
+    """The rollout, with green serving from so many instances from now on."""
+    return replace(rollout, instances_since={**rollout.instances_since, str(count): since.replace(microsecond=0)})
+
+
 def with_shadow(rollout: Rollout, since: datetime) -> Rollout:
     """The rollout, with green being a shadow."""
     return replace(rollout, shadow_since=since)
@@ -347,6 +355,7 @@ def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
         phase=Phase(stored["phase"]),
         green_traffic_since=datetime.fromisoformat(since) if since else None,
         paused_before_traffic=timedelta(seconds=stored.get("paused_before_traffic", 0.0)),
+        instances_since={count: datetime.fromisoformat(at) for count, at in stored.get("instances_since", {}).items()},
         shadow_since=datetime.fromisoformat(shadow) if shadow else None,
         endpoint_modified=datetime.fromisoformat(modified) if modified else None,
         thresholds=thresholds_from(stored),

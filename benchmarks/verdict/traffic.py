@@ -162,9 +162,7 @@ def _draw_side(
     minute = np.arange(requests.shape[1]) - BASELINE_MINUTES
     cold = np.clip(1 - minute / world.cold_minutes, 0, 1) if is_green and world.cold_minutes else np.zeros(minute.size)
     acting = minute >= effect.onset
-    added = (
-        np.where(acting, effect.points, 0.0) + effect.leak * np.clip(minute, 0, None) + 0.02 * cold + happened.failing
-    )
+    added = np.where(acting, effect.points, 0.0) + effect.leak * np.clip(minute, 0, None) + happened.failing
     factor = np.where(acting, effect.errors, 1.0)
     noise = shared.errors * _noise(world.own_noise, requests.shape, rng)
     slowness = (

@@ -20,7 +20,7 @@ class World:
     :param burst_errors: by how much it multiplies the error rate at most.
     :param burst_slowness: by how much it multiplies latency at most.
     :param drift: amplitude of the logarithm of the error rate over a day; traffic and latency follow with a part of it.
-    :param cold_minutes: how long green is slow, and fails some more calls, from its first call on.
+    :param cold_minutes: how long green is slow from its first call on.
     :param gaps: share of minutes without figures for both or for green.
     :param silent: green gets no traffic at all.
     :param incident: begin, length in minutes, share of calls that fail and factor on latency of what hits both in the bake.

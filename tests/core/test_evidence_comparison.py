@@ -194,13 +194,38 @@ def test_periods_without_figures_say_nothing() -> None:
     assert replace(look(holes), judged_until=None) == replace(look(kept), judged_until=None)
 
 
-def test_a_cold_start_is_not_a_regression() -> None:
-    def cold(minute: int) -> tuple[float, ...]:
-        return (0.02, 0.01, 0.95, 0.6, 0.3) if minute < 4 else USUAL
+def slow(*minutes: int) -> Rates:
+    """As slow as new instances are, in these minutes."""
+    return lambda minute: (*USUAL[:2], 0.95, 0.6, 0.3) if minute in minutes else USUAL
 
-    said = look(bake(cold))
-    assert said.verdict is Finding.HEALTHY
-    assert look(bake(cold), tolerances=Tolerances(warm_up_minutes=1)).verdict is Finding.HARM
+
+def test_a_cold_start_is_not_a_regression() -> None:
+    assert look(bake(slow(*range(4)))).verdict is Finding.HEALTHY
+    assert look(bake(slow(*range(4))), tolerances=Tolerances(warm_up_minutes=1)).verdict is Finding.HARM
+
+
+def test_instances_that_come_later_warm_up_as_the_first_ones_do() -> None:
+    later = bake(slow(*range(10, 14)))
+    assert look(later).verdict is Finding.HARM
+    # AWS lets them serve a little before anybody can have seen it.
+    for seen_after in timedelta(), timedelta(seconds=50):
+        renewed = [BEGIN + timedelta(minutes=10) + seen_after]
+        said = compare(baseline(), later, planned=PLANNED, renewed=renewed)
+        assert said.verdict is Finding.HEALTHY
+    assert compare(baseline(), bake(slow(*range(10, 30))), planned=PLANNED, renewed=renewed).verdict is Finding.HARM
+
+
+@pytest.mark.parametrize("metric", ["errors_5xx", "errors_4xx"])
+@pytest.mark.parametrize("since", [0, 10])
+def test_no_cold_start_explains_errors(metric: str, since: int) -> None:
+    def failing_at_first(minute: int) -> tuple[float, ...]:
+        rates = dict(zip(METRICS, USUAL, strict=True))
+        return tuple({**rates, metric: 0.08}.values()) if since <= minute < since + 5 else USUAL
+
+    said = compare(baseline(), bake(failing_at_first), planned=PLANNED, renewed=[BEGIN + timedelta(minutes=since)])
+    assert (said.verdict, said.culprit) == (Finding.HARM, metric)
+    assert said.decided_at is not None
+    assert said.decided_at <= BEGIN + timedelta(minutes=since + 5)
 
 
 @pytest.mark.parametrize(("calls", "latest"), [(6000, 10), (600, 25)])
@@ -280,7 +305,7 @@ def test_where_only_time_is_missing_to_call_green_healthy_that_is_said() -> None
 
 
 def test_nothing_is_healthy_while_it_looks_harmful() -> None:
-    said = look(bake(failing(0.011, since=7), calls=60_000, minutes=10), 60_000)
+    said = look(bake(failing(0.0125, since=7), calls=60_000, minutes=10), 60_000)
     assert said.health > said.health_needed
     assert said.needed > said.evidence > 1
     assert said.verdict is Finding.CANNOT_TELL
@@ -382,7 +407,7 @@ def test_slow_calls_are_told_of_without_a_word_of_percentiles() -> None:
 
 
 def test_doubt_is_told_with_what_is_missing() -> None:
-    said = look(bake(failing(0.03), calls=600)[:11], 600)
+    said = look(bake(failing(0.03), calls=600)[:6], 600)
     assert said.verdict is Finding.CANNOT_TELL
     assert f"Evidence of harm: {said.evidence:.3g}, where 100 is proof" in said.sentence
     assert "Green failed 10 of 360 calls" in said.sentence

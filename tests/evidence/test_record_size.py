@@ -13,7 +13,8 @@ from airflow_sm_rollout.aws.record import read_record, why_too_large, write_reco
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
-from airflow_sm_rollout.core.rollout import Green, Phase, Plan, Rollout, to_json
+from airflow_sm_rollout.core.plan.strategy import linear
+from airflow_sm_rollout.core.rollout import Green, Phase, Plan, Rollout, to_json, with_instances
 from convergence.lab import ENDPOINT, Lab
 
 EFFECTS = ("Create", "Update", "Put", "Delete")
@@ -21,7 +22,7 @@ EFFECTS = ("Create", "Update", "Put", "Delete")
 
 def planned(lab: Lab, label: str) -> Rollout:
     kpi = Kpi(label, {"m": Metric("Shop", "Refused")}, at_most=5)
-    plan = Plan(evidence=Evidence(limits=Limits(kpis=(kpi,))))
+    plan = Plan(linear(5), evidence=Evidence(limits=Limits(kpis=(kpi,))))
     green = Green(model_name="fraud-v1")
     return plan_rollout(lab.clients, lab.names, {"dag_id": "dag"}, green, plan, lab.now())
 
@@ -39,7 +40,7 @@ def planned_with(rollout: Rollout, size: int) -> Rollout:
 
 def test_a_record_that_could_not_be_written_to_the_end_is_refused_before_anything_is_changed() -> None:
     lab = Lab()
-    with pytest.raises(RolloutRefused, match=r"its record would have 10,\d+ bytes, and SSM holds 7,936"):
+    with pytest.raises(RolloutRefused, match=r"its record would have 11,\d+ bytes, and SSM holds 7,136"):
         planned(lab, "x" * 8000)
     assert not [call for call in lab.calls if call.partition(":")[2].startswith(EFFECTS)]
 
@@ -49,8 +50,10 @@ def test_the_largest_record_can_still_be_written_when_the_rollout_goes_back() ->
     rollout = largest(lab)
     write_record(lab.clients.ssm, rollout, overwrite=False)
     now = lab.now() + timedelta(microseconds=123456)
+    for count in range(1, len(rollout.plan.strategy.steps) + 1):
+        rollout = with_instances(rollout, 1000 + count, now)
     moments: dict[str, Any] = {"green_traffic_since": now, "shadow_since": now, "endpoint_modified": now}
     back = replace(rollout, phase=Phase.ROLLING_BACK, paused_before_traffic=timedelta(hours=99, seconds=0.1), **moments)
-    assert len(to_json(rollout)) > 7900
+    assert len(to_json(back)) > 7900
     write_record(lab.clients.ssm, back, overwrite=True)
     assert read_record(lab.clients.ssm, ENDPOINT) == back

@@ -10,6 +10,8 @@ same whoever asks, and how often, so nothing has to be kept between two tasks. W
   So a green that is, in any metric, worse than its healthy line in every period passes with a probability of at most false_pass,
   without a correction for the number of metrics (intersection-union test: Berger 1982). It can't see what begins later: harm is looked
   for on.
+- A cold start explains calls that are slow, and none that fail: errors are judged from green's first call on, latencies once all of its
+  instances have warmed up.
 - Periods without figures, or without calls on one of the two, say nothing. So without traffic it can never be told.
 """
 
@@ -26,6 +28,8 @@ from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, METRICS, Margin, T
 
 __all__ = ["METRICS", "Compared", "Comparison", "Course", "Finding", "Margin", "Rate", "Tolerances", "compare"]
 
+_SEEN_LATE = timedelta(minutes=1)
+
 
 def compare(
     baseline: Sequence[Period],
@@ -34,6 +38,7 @@ def compare(
     *,
     planned: timedelta,
     since: datetime | None = None,
+    renewed: Sequence[datetime] = (),
 ) -> Comparison:
     """Judge green by all its periods so far. Look as often as you like: the chance of a false rollback is one for all looks together.
 
@@ -43,8 +48,9 @@ def compare(
     :param planned: how long all the steps of the rollout that have both variants' traffic take, as planned; must not change between looks.
     :param since: when this step's bake began: health has to be proven by a period that ends ``min_bake`` after it; ``None``: green's first
         call.
+    :param renewed: when green began to serve from more instances than before: each time it warms up anew.
     """
-    course = Course(baseline, tolerances, planned=planned, since=since)
+    course = Course(baseline, tolerances, planned=planned, since=since, renewed=renewed)
     for period in periods:
         course.take(period)
     return course.conclude()
@@ -60,12 +66,14 @@ class Course:
         *,
         planned: timedelta,
         since: datetime | None = None,
+        renewed: Sequence[datetime] = (),
     ) -> None:
         self._tolerances = tolerances
         self._needed = 1 / tolerances.false_rollback
         self._health_needed = 1 / tolerances.false_pass
         self._planned_minutes = max(planned / timedelta(minutes=1), 1.0)
         self._since = since
+        self._renewed = tuple(renewed)
         self._metrics = [MetricEvidence(metric, tolerances, baseline) for metric in METRICS]
         self._first_call: datetime | None = None
         self._requests = (0, 0)
@@ -83,12 +91,20 @@ class Course:
             return
         self._first_call = self._first_call or period.start
         self._requests = (self._requests[0] + green.requests, self._requests[1] + blue.requests)
-        is_warm = period.start >= self._first_call + self._tolerances.warm_up
+        is_warm = not self._is_warming_up(period, self._first_call)
         minutes = period.seconds / 60
         planned_share, asks_health = minutes / self._planned_minutes, self._healthy_at is None
         for metric in self._metrics:
             metric.take(green, blue, planned_share, minutes, is_warm=is_warm, asks_health=asks_health)
         self._decide(period.end)
+
+    def _is_warming_up(self, period: Period, first_call: datetime) -> bool:
+        """Whether some of green's instances are new. AWS lets each serve once it is ready, a little before that can be seen."""
+        if period.start < first_call + self._tolerances.warm_up:
+            return True
+        return any(
+            period.end > at - _SEEN_LATE and period.start < at + self._tolerances.warm_up for at in self._renewed
+        )
 
     def _decide(self, end: datetime) -> None:
         harm = sum(metric.evidence for metric in self._metrics)

@@ -98,6 +98,7 @@ class MetricEvidence:
         margin = tolerances.margin(metric)
         odds = ERROR_ODDS if of_errors else SLOW_ODDS[metric]
         self.metric = metric
+        self._may_be_cold = not of_errors
         self._harm = HarmTest(margin.ratio, margin.points, self.dispersion, odds)
         self._guard = Guard(self.dispersion, least) if metric in GUARD_WEIGHTS else None
         self._health = HealthTest(
@@ -125,7 +126,7 @@ class MetricEvidence:
 
         :param planned_share: the period's length over the planned time.
         :param minutes: the period's length.
-        :param is_warm: whether the warm-up is over.
+        :param is_warm: whether no instance of green's is warming up; of errors nobody asks that.
         :param asks_health: whether health is not proven yet; what is proven needs no more bets.
         """
         green_events, blue_events = getattr(green, self.metric), getattr(blue, self.metric)
@@ -135,6 +136,7 @@ class MetricEvidence:
         of_green = (green.requests, min(green_events, green.requests))
         of_blue = (blue.requests, min(blue_events, blue.requests))
         blue_rate = (self._known_events + 0.5) / (self._known_calls + 1)
+        is_warm = is_warm or not self._may_be_cold
         if is_warm and not self._is_warm:
             self._is_warm = True
             self._health.stake_all()
@@ -143,7 +145,7 @@ class MetricEvidence:
             self._guard.bet(of_green, of_blue, blue_rate, planned_share, minutes)
         if is_warm:
             self._harm.bet(of_green, of_blue, blue_rate, planned_share, minutes)
-        if asks_health:
+        if asks_health and (is_warm or not self._is_warm):  # instances that are new again say nothing for green either
             self._health.bet(of_green, of_blue, blue_rate, minutes)
         self.evidence = self._weight * self._harm.evidence
         if self._guard:

@@ -40,7 +40,8 @@ class Tolerances:
 
     :param false_rollback: how probable it may be, over a whole rollout, to call a green harmful that is not worse than tolerated.
     :param false_pass: how probable it may be to call a green healthy that is, in some metric, worse than its healthy line.
-    :param warm_up_minutes: what green does in its first minutes with traffic is not held against it, unless it fails far more calls.
+    :param warm_up_minutes: how slow green is in its first minutes with traffic, and in the first ones of instances that it gets later, is
+        not held against it; calls that fail are.
     :param min_bake_minutes: green is not called healthy before it has had traffic for so long, or for nearly all of a shorter bake.
     :param errors_5xx: the margin of calls that failed with a 5XX status.
     :param errors_4xx: the margin of calls that failed with a 4XX status.
@@ -70,7 +71,7 @@ class Tolerances:
 
     @property
     def warm_up(self) -> timedelta:
-        """What green does in this time from its first call on is not held against it."""
+        """How slow green is in this time from its first call on, or with new instances, is not held against it."""
         return timedelta(minutes=self.warm_up_minutes)
 
     @property

@@ -7,7 +7,7 @@ from datetime import timedelta
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShare
 from airflow_sm_rollout.core.observation import Observation
-from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
+from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic, with_instances
 from airflow_sm_rollout.core.variants.shared import (
     capacity_for,
     endpoint_exists,
@@ -52,10 +52,15 @@ def _capacity_first(goal: GreenShare, rollout: Rollout, seen: Observation) -> De
 
 
 def _note_green_traffic(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    if rollout.green_traffic_since is not None:
+    """Since when, and from how many instances: new ones have to warm up."""
+    count = green_of(rollout, seen).current_count
+    noted = with_instances(rollout, count, seen.at)
+    if rollout.green_traffic_since is None:
+        paused = seen.control.paused(seen.at) if seen.control else timedelta()
+        return Act(actions.UpdateRecord(with_green_traffic(noted, seen.at, paused), "green is about to get traffic"))
+    if str(count) in rollout.instances_since:
         return None
-    noted = with_green_traffic(rollout, seen.at, seen.control.paused(seen.at) if seen.control else timedelta())
-    return Act(actions.UpdateRecord(noted, "green is about to get traffic"))
+    return Act(actions.UpdateRecord(noted, f"green is about to serve from {count} instances"))
 
 
 def _shift(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:

@@ -67,7 +67,13 @@ class Ledger:
             return None
         planned = watch.ends_at - watch.started_at
         tolerances = tolerances_in(rollout.plan.evidence.tolerances, planned, self.sources.seconds)
-        return Course(baseline, tolerances, planned=planned_comparison(rollout), since=watch.started_at)
+        return Course(
+            baseline,
+            tolerances,
+            planned=planned_comparison(rollout),
+            since=watch.started_at,
+            renewed=tuple(rollout.instances_since.values()),
+        )
 
     def take(self, figures: NewFigures) -> None:
         """Take what has become final since the last look, in the order of time."""
