@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.operators.find_orphans import FindOrphansOperator as FindOrphansOperator
     from airflow_sm_rollout.operators.promote import PromoteOperator as PromoteOperator
     from airflow_sm_rollout.operators.rollback import RollbackOperator as RollbackOperator
+    from airflow_sm_rollout.operators.settle import SettleOperator as SettleOperator
+    from airflow_sm_rollout.operators.settle import VerdictOperator as VerdictOperator
     from airflow_sm_rollout.operators.shadow_green import ShadowGreenOperator as ShadowGreenOperator
     from airflow_sm_rollout.operators.shift_weight import ShiftWeightOperator as ShiftWeightOperator
     from airflow_sm_rollout.operators.snapshot import SnapshotOperator as SnapshotOperator
@@ -60,11 +62,13 @@ _HOMES = {
     "RolloutError": "core.errors",
     "RolloutGaveUp": "core.errors",
     "RolloutRefused": "core.errors",
+    "SettleOperator": "operators.settle",
     "ShadowGreenOperator": "operators.shadow_green",
     "ShiftWeightOperator": "operators.shift_weight",
     "SnapshotOperator": "operators.snapshot",
     "Tolerances": "core.plan.tolerances",
     "ValidateGreenOperator": "operators.validate_green",
+    "VerdictOperator": "operators.settle",
     "blue_green_rollout": "task_groups",
     "canary_rollout": "task_groups",
     "linear_rollout": "task_groups",

@@ -59,9 +59,10 @@ class RolloutRun:
 
     @property
     def reason(self) -> str:
-        """Why it was rolled back, in one sentence; empty if it was not."""
-        reasons = [str(text) for (task, key), text in self.xcoms.items() if key == "reason" and "verdict" in task]
-        return reasons[0] if reasons else ""
+        """Why it did not start, or was rolled back, in one sentence; empty if neither."""
+        left = {task: str(text) for (task, key), text in self.xcoms.items() if key == "reason"}
+        verdicts = [text for task, text in left.items() if "verdict" in task]
+        return next(iter([*verdicts, *(f"in {task}: {text}" for task, text in left.items())]), "")
 
 
 class SageMakerSandbox:

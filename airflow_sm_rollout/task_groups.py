@@ -7,13 +7,14 @@ A rollout's group is::
 with ``approve_100`` before the step that a person is to approve, and ``ask_10`` behind ``bake_10`` and so on, if the plan asks a person
 where nobody can tell.
 
-``snapshot`` is a setup, ``settle`` and ``verdict`` are its teardowns, and each of these three words is there for a reason that was
+``snapshot`` is a setup, ``settle`` is its teardown, and ``verdict`` a teardown, too. Each of these words is there for a reason that was
 measured (docs/facts-airflow.md#a-rollback-that-always-comes):
 
 * A rollback task with ``trigger_rule="one_failed"`` never runs when a person marks the DAG run failed; a teardown does.
 * A rollback that succeeds makes the run green, though the rollout failed. So ``verdict`` fails unless green was promoted, and being a
   teardown with ``on_failure_fail_dagrun`` it decides the run's state.
-* A teardown runs only if its setup succeeded, and setups should have no effects: so ``snapshot`` only reads.
+* A teardown runs only if its setup succeeded, and setups should have no effects: so ``snapshot`` only reads. ``verdict`` is to run also
+  where that has failed, so it is a teardown of no setup.
 
 Tasks that follow the group in your DAG follow ``promote``, since Airflow leaves teardowns out of a group's end: they run only after a
 promotion. A ``dagrun_timeout`` skips teardowns too, so a DAG that has one gets a warning.
@@ -212,9 +213,13 @@ def _wire_rollout(
     ).as_teardown(setups=snapshot)
     watched = [task.task_id for task in (*before, deploy, *steps, promote)]
     verdict = VerdictOperator(
-        task_id="verdict", settle_task_id=settle.task_id, watched_task_ids=watched, retries=1, **_TEARDOWN
-    )
-    verdict.as_teardown(setups=snapshot, on_failure_fail_dagrun=True)
+        task_id="verdict",
+        snapshot_task_id=snapshot.task_id,
+        settle_task_id=settle.task_id,
+        watched_task_ids=watched,
+        retries=1,
+        **_TEARDOWN,
+    ).as_teardown(on_failure_fail_dagrun=True)
     chain = [snapshot, *before, deploy, *steps, promote, settle, verdict]
     for upstream, downstream in pairwise(chain):
         upstream >> downstream

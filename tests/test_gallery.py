@@ -77,5 +77,7 @@ def test_single_operators_after_one_another_end_failed_after_a_rollback(
     sagemaker_sandbox.fail("bad_ping")
     (tmp_path / "example.py").write_text(text)
     run = sagemaker_sandbox.run(hurried(tmp_path / "example.py"))
-    assert (run.state, run.tasks["back"], run.tasks["promoted"]) == ("failed", "success", "upstream_failed")
+    assert (run.state, run.tasks["settle"], run.tasks["verdict"]) == ("failed", "success", "failed")
+    assert run.reason.startswith("Rolled back (")
+    assert " because in deploy: " in run.reason
     assert sagemaker_sandbox.models("wine") == {"wine-v1": 100}

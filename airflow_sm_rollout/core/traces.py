@@ -17,6 +17,9 @@ PLANNED = "sm_rollout_planned"
 A key of its own, since XComs are indexed by it: that is how all rollouts of an Airflow are found.
 """
 
+REFUSED = "sm_rollout_refused"
+"""XCom key of a rollout that did not begin, left by the task that would have planned it: what it was to be, and ``reason``."""
+
 NOTE = "sm_rollout"
 """XCom key of what became of it: ``{"kind": "share", "share": percent}``, ``shadow`` with ``percent``, ``settled`` with ``outcome``,
 ``verdict`` with ``sentence``.

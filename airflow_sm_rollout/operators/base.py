@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from airflow_sm_rollout.aws.clients import Clients
     from airflow_sm_rollout.aws.world import AwsWorld
+
+log = logging.getLogger(__name__)
 
 _PATIENCE, _LONGEST_PAUSE = timedelta(minutes=5), 60.0
 _T = TypeVar("_T")
@@ -343,10 +346,11 @@ def patiently(read: Callable[[], _T], patience: timedelta, tell: Callable[[str],
 
 
 def failing_with_reason(context: Context, run: Callable[[], Any]) -> Any:
-    """Run; an error of the rollout becomes a failure without retries, and its text the XCom ``reason``."""
+    """Run; an error of the rollout becomes a failure without retries. Its text is logged, and is the XCom ``reason``."""
     try:
         return run()
     except RolloutError as error:
+        log.error("%s", error)  # noqa: TRY400 - Airflow logs the traceback
         context["ti"].xcom_push(key="reason", value=str(error))
         raise AirflowFailException(str(error)) from error
 

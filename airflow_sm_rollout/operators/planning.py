@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.converge import validate_plan
-from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults, parse_alarm_defaults
 from airflow_sm_rollout.core.plan.options import parse_environment, parse_names, parse_text
 from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
+from airflow_sm_rollout.core.traces import REFUSED
 from airflow_sm_rollout.core.watch.policy import validate_proof
 from airflow_sm_rollout.operators.base import RolloutTask, describe_owner, is_template, own_names, patiently
 from airflow_sm_rollout.operators.handle import read_frozen
@@ -121,15 +123,34 @@ class PlanningOperator(JudgingOperator):
 
         :raises RolloutError: if it can't begin.
         """
-        from airflow_sm_rollout.aws.planning import plan_rollout
-
         if self.rollout:
             return read_frozen(self.rollout)
+        try:
+            return self._freeze(context)
+        except RolloutError as error:
+            context["ti"].xcom_push(key=REFUSED, value=self._refused(str(error)))
+            raise
+
+    def _freeze(self, context: Context) -> Rollout:
+        from airflow_sm_rollout.aws.planning import plan_rollout
+
         names = own_names(context, self.endpoint_name or "")
         plan = self._plan()
         validate_proof(plan, is_shadowed=self.is_shadowed)
         clients, owner, green, tell = self.clients(), describe_owner(context), self._green(), self.log.warning
         return patiently(lambda: plan_rollout(clients, names, owner, green, plan, tell=tell), self.patience, tell)
+
+    def _refused(self, reason: str) -> dict[str, str]:
+        """What was to begin, as far as the options tell, for the pages."""
+        green = (self.model_name, self.model_package_arn, self.model_data_url)
+        name = self.strategy.get("name") if isinstance(self.strategy, Mapping) else None
+        return {
+            "endpoint": str(self.endpoint_name or ""),
+            "model": next((str(each) for each in green if each), ""),
+            "strategy": str(name or "single steps"),
+            "started_at": datetime.now(timezone.utc).isoformat(),
+            "reason": reason,
+        }
 
     def _green(self) -> Green:
         return Green(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.figures import figures_to_dict
@@ -16,6 +16,7 @@ from airflow_sm_rollout.core.traces import FIGURES, NOTE
 from airflow_sm_rollout.operators.base import ConvergeOperator, left_by
 from airflow_sm_rollout.operators.handle import find_frozen, handle_of
 from airflow_sm_rollout.operators.links import RolloutLink
+from airflow_sm_rollout.operators.options import refuse_what_is_not_taken
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,6 +75,10 @@ class SettleOperator(ConvergeOperator):
 class VerdictOperator(BaseOperator):
     """Fails the run unless green was promoted, and says why in one sentence. A teardown, too: it gives the run its state.
 
+    Unlike ``settle`` it is the teardown of no setup, since those run only where their setup has succeeded: a rollout that was refused,
+    and so never began, is told by this task, too. Where ``snapshot`` was skipped, it is skipped.
+
+    :param snapshot_task_id: the task that froze the plan.
     :param settle_task_id: the :class:`SettleOperator`.
     :param watched_task_ids: the rollout's other tasks, in their order; the first that left a reason gives it.
     """
@@ -81,8 +86,14 @@ class VerdictOperator(BaseOperator):
     ui_color = "#e6e6e6"
     operator_extra_links = (RolloutLink(),)
 
-    def __init__(self, *, settle_task_id: str, watched_task_ids: Sequence[str], **kwargs: Any) -> None:
+    not_taken: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self, *, snapshot_task_id: str, settle_task_id: str, watched_task_ids: Sequence[str], **kwargs: Any
+    ) -> None:
+        refuse_what_is_not_taken(type(self), kwargs)
         super().__init__(**kwargs)
+        self.snapshot_task_id = snapshot_task_id
         self.settle_task_id = settle_task_id
         self.watched_task_ids = list(watched_task_ids)
 
@@ -90,9 +101,16 @@ class VerdictOperator(BaseOperator):
         settled = left_by(context, self.settle_task_id) or {}
         if settled.get("outcome") == "promoted":
             return self._note(context, f"Promoted: {settled['state']}")
+        if not settled:
+            self._skip_where_none_was_wanted(context)
         sentence = self._note(context, f"{self._end(context, settled)} because {self._reason(context)}")
+        self.log.error("%s", sentence)
         context["ti"].xcom_push(key="reason", value=sentence)
         raise AirflowFailException(sentence)
+
+    def _skip_where_none_was_wanted(self, context: Context) -> None:
+        if _states(context, [self.snapshot_task_id]).get(self.snapshot_task_id) == "skipped":
+            raise AirflowSkipException(f"{self.snapshot_task_id} was skipped")
 
     def _note(self, context: Context, sentence: str) -> str:
         context["ti"].xcom_push(key=NOTE, value={"kind": "verdict", "sentence": sentence})
@@ -101,18 +119,23 @@ class VerdictOperator(BaseOperator):
     def _end(self, context: Context, settled: dict[str, Any]) -> str:
         if settled:
             return f"Rolled back ({settled['state']})"
+        if _states(context, [self.snapshot_task_id]).get(self.snapshot_task_id) != "success":
+            return "Not started"
         failed = left_by(context, self.settle_task_id, "reason")
         return f"NOT SETTLED ({failed or 'the settle task did not finish'}; run sm-rollout rollback)"
 
     def _reason(self, context: Context) -> str:
-        for task_id in self.watched_task_ids:
+        tasks = [self.snapshot_task_id, *self.watched_task_ids]
+        for task_id in tasks:
             reason = _text(left_by(context, task_id, "reason"))
             if reason:
                 return f"in {task_id}: {reason}"
-        states = _states(context, self.watched_task_ids)
+        states = _states(context, tasks)
+        if states.get(self.snapshot_task_id) == "upstream_failed":
+            return f"a task before {self.snapshot_task_id} failed"
         unfinished = [
             f"{task_id} ended as {states.get(task_id) or 'not run'}"
-            for task_id in self.watched_task_ids
+            for task_id in tasks
             if states.get(task_id) != "success"
         ]
         if unfinished:

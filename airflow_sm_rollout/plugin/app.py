@@ -140,6 +140,7 @@ def _page(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, 
         may_edit=_may("PUT", dag_id, user),
         now=_now(),
         unread=planned.unread,
+        refused=planned.refused,
     )
     return HTMLResponse(page)
 

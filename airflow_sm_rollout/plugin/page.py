@@ -23,6 +23,7 @@ WORDS = {
     "promoted": "promoted",
     "rolled_back": "rolled back",
     "not_settled": "NOT SETTLED",
+    "refused": "not started",
 }
 _WISHES = (
     (Wish.PAUSE.value, "Pause"),
@@ -41,17 +42,20 @@ def render_rollouts(
     may_edit: bool,
     now: datetime,
     unread: Sequence[str] = (),
+    refused: Sequence[str] = (),
 ) -> str:
     """The tab of a DAG run.
 
     :param base: the path that the app is mounted at.
     :param may_edit: whether there are buttons.
     :param unread: in words, the rollouts that can't be shown.
+    :param refused: in words, those that did not begin.
     """
     return _render(
         "rollout.html",
         reports=reports,
         unread=unread,
+        refused=refused,
         charts=[draw(report, now) for report in reports],
         base=base,
         here=f"{base}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}",

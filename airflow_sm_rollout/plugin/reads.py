@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.rollout import Rollout, from_json
-from airflow_sm_rollout.core.traces import KEYS, NOTE, PLANNED, UNREADABLE, TaskTrace, plain_xcom
+from airflow_sm_rollout.core.traces import KEYS, NOTE, PLANNED, REFUSED, UNREADABLE, TaskTrace, plain_xcom
 from airflow_sm_rollout.plugin.address import group_name
 
 if TYPE_CHECKING:
@@ -57,17 +57,19 @@ class Planned:
     """What a DAG run has planned, first one first.
 
     :param unread: in words, which rollouts can't be shown, and why.
+    :param refused: in words, which did not begin, and why.
     """
 
     found: tuple[Found, ...] = ()
     unread: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """A rollout in the list.
 
-    :param outcome: ``running``, ``promoted``, ``rolled_back`` or ``not_settled``.
+    :param outcome: ``running``, ``promoted``, ``rolled_back``, ``not_settled`` or ``refused``.
     :param share: green's last share in percent.
     """
 
@@ -97,7 +99,18 @@ def read_rollouts(session: Session, dag_id: str, run_id: str) -> Planned:
         except _UNREADABLE as error:
             log.warning("The rollout of %s can't be read: %r", row.task_id, error)
             unread.append(f"the rollout that task {row.task_id} has planned ({error})")
-    return Planned(tuple(found), tuple(unread))
+    left = session.execute(of_run.where(xcom.key == REFUSED).order_by(xcom.timestamp, xcom.map_index)).all()
+    return Planned(tuple(found), tuple(unread), tuple(_refusals(left)))
+
+
+def _refusals(left: Sequence[Any]) -> Iterator[str]:
+    for row in left:
+        try:
+            refused = _value(row)
+            where = group_name(row.task_id, row.map_index) or row.task_id
+            yield f"{where} was to roll out to {refused['endpoint']}. {refused['reason']}"
+        except _UNREADABLE as error:
+            log.warning("Why %s was refused can't be read: %r", row.task_id, error)
 
 
 def _found(row: Any, tasks: tuple[TaskTrace, ...], is_over: bool) -> Found:
@@ -159,9 +172,11 @@ def list_rollouts(session: Session, dag_ids: Collection[str]) -> list[Row]:
     """The newest :data:`LISTED` rollouts of the DAGs, newest first."""
     xcom = XComModel
     planned = session.execute(
-        select(xcom.dag_id, xcom.run_id, xcom.task_id, xcom.map_index, xcom.value, xcom.timestamp, DagRun.state)
+        select(
+            xcom.dag_id, xcom.run_id, xcom.task_id, xcom.map_index, xcom.value, xcom.timestamp, DagRun.state, xcom.key
+        )
         .join(DagRun, xcom.dag_run_id == DagRun.id)
-        .where(xcom.key == PLANNED, xcom.dag_id.in_(dag_ids))
+        .where(xcom.key.in_((PLANNED, REFUSED)), xcom.dag_id.in_(dag_ids))
         .order_by(xcom.timestamp.desc())
         .limit(LISTED)
     ).all()
@@ -191,11 +206,7 @@ def _rows(planned: Any, notes: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
 
 
 def _row(planned: Any, identity: Mapping[str, Any], latest: Mapping[Any, Mapping[str, Any]]) -> Row:
-    settled = latest.get("settled")
-    if settled:
-        outcome = "promoted" if settled.get("outcome") == "promoted" else "rolled_back"
-    else:
-        outcome = "not_settled" if planned.state in _RUN_IS_OVER else "running"
+    outcome = _outcome(planned, latest.get("settled"))
     last_share = float(latest.get("share", {}).get("share", 0.0))
     return Row(
         planned.dag_id,
@@ -206,8 +217,16 @@ def _row(planned: Any, identity: Mapping[str, Any], latest: Mapping[Any, Mapping
         datetime.fromisoformat(identity["started_at"]),
         outcome,
         {"promoted": 100.0, "rolled_back": 0.0}.get(outcome, last_share),
-        str(latest.get("verdict", {}).get("sentence", "")),
+        str(identity["reason"] if outcome == "refused" else latest.get("verdict", {}).get("sentence", "")),
     )
+
+
+def _outcome(planned: Any, settled: Mapping[str, Any] | None) -> str:
+    if planned.key == REFUSED:
+        return "refused"
+    if settled:
+        return "promoted" if settled.get("outcome") == "promoted" else "rolled_back"
+    return "not_settled" if planned.state in _RUN_IS_OVER else "running"
 
 
 def _value(row: Any) -> Any:

@@ -167,17 +167,18 @@ class AlarmSensor(WaitingTask):
 
     def _look_on(self, context: Context, watch: Watch) -> dict[str, Any]:
         from airflow_sm_rollout.aws.watch import Memory, look_now
+        from airflow_sm_rollout.triggers.bake import log_judgement
 
         clients, memory = self.clients(), Memory()
         while (seen := look_now(clients, watch, memory)).judgement.verdict is Verdict.WATCHING:
-            self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
+            log_judgement(self.log, seen.judgement)
             time.sleep(self.poke_interval)
         return self._end(context, seen)
 
     def _end(self, context: Context, seen: Look) -> dict[str, Any]:
-        from airflow_sm_rollout.triggers.bake import look_to_xcoms
+        from airflow_sm_rollout.triggers.bake import log_judgement, look_to_xcoms
 
-        self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
+        log_judgement(self.log, seen.judgement)
         xcoms = look_to_xcoms(seen)
         told: dict[str, Any] = xcoms["return_value"]
         for key, value in xcoms.items():

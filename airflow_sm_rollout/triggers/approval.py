@@ -17,7 +17,7 @@ from airflow_sm_rollout.aws.world import utc_now
 from airflow_sm_rollout.core.approval import APPROVE, REJECT, describe_silence
 from airflow_sm_rollout.core.traces import APPROVAL
 from airflow_sm_rollout.core.watch.verdict import Verdict
-from airflow_sm_rollout.triggers.bake import look_by
+from airflow_sm_rollout.triggers.bake import log_judgement, look_by
 from airflow_sm_rollout.triggers.base import RolloutTrigger, in_thread, outlast_shortest_deferral
 
 AGAINST = frozenset({Verdict.HARMFUL, Verdict.ABORTED, Verdict.INCONCLUSIVE})
@@ -86,7 +86,7 @@ class ApprovalTrigger(RolloutTrigger):
         judgement = look_by(clients, self.watch, memory).judgement
         if judgement.verdict not in AGAINST:
             return ""
-        self.log.info("%s: %s", judgement.verdict.value, judgement.reason)
+        log_judgement(self.log, judgement)
         return judgement.reason
 
     async def _withdraw(self, harm: str) -> TriggerEvent:

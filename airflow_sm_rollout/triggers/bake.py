@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -51,8 +52,14 @@ class BakeTrigger(RolloutTrigger):
 
     def _look(self, clients: Clients, memory: Memory) -> Look:
         seen = look_by(clients, self.watch, memory)
-        self.log.info("%s: %s", seen.judgement.verdict.value, seen.judgement.reason)
+        log_judgement(self.log, seen.judgement)
         return seen
+
+
+def log_judgement(log: Any, judgement: Judgement) -> None:
+    """What a look has come to: at ERROR where it ends the bake and the rollout, so that it stands out among a log's lines."""
+    goes_on = judgement.passes or judgement.verdict is Verdict.WATCHING
+    log.log(logging.INFO if goes_on else logging.ERROR, "%s: %s", judgement.verdict.value, judgement.reason)
 
 
 def look_by(clients: Clients, stored: Mapping[str, Any] | None, memory: Memory) -> Look:

@@ -161,9 +161,10 @@ def test_a_rollout_that_may_not_begin_fails_the_run_before_anything_is_changed(
     assert production.writes()[already:] == []
     assert production.describe("fraud") == before
     assert ended.state == "failed"
-    assert states(ended) == {**dict.fromkeys(GROUP, "upstream_failed"), "snapshot": "failed"}
+    assert states(ended) == {**dict.fromkeys(GROUP, "upstream_failed"), "snapshot": "failed", "verdict": "failed"}
     assert ended.states["announce"] == "upstream_failed"
-    assert "fraud-refusd does not exist" in ended.reason("canary.snapshot")
+    for told in ("canary.snapshot", "canary.verdict"):
+        assert "fraud-refusd does not exist" in ended.reason(told)
 
 
 def test_a_form_that_asks_for_proof_and_for_no_step_that_could_give_it_fails_before_anything_is_changed(

@@ -7,16 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, chain, task
 
 from airflow_sm_rollout import (
     AlarmSensor,
     DeployGreenOperator,
     PromoteOperator,
     RollbackOperator,
+    SettleOperator,
     ShadowGreenOperator,
     ShiftWeightOperator,
     SnapshotOperator,
+    VerdictOperator,
 )
 from airflow_sm_rollout.core.rollout import from_json
 from airflow_sm_rollout.sandbox.faults import Fault
@@ -114,6 +116,36 @@ def test_a_deployment_goes_on_from_the_handle_of_a_shadow(
     assert ended.xcoms["shift", "linked"] == {"region": "us-east-1", "endpoint": "fraud", "name": "fraud"}
     assert "/sagemaker/home?region=us-east-1#/endpoints/fraud" in ended.xcoms["shift", "_link_EndpointLink"]
     assert production.describe("fraud") == before
+
+
+def one_by_one(dag: DAG) -> None:
+    """The wiring of docs/operators.md."""
+    with dag:
+        snapshot = SnapshotOperator(task_id="snapshot", **PLANNED).as_setup()
+        handle = {"rollout": snapshot.output, **QUICK}
+        steps = [
+            DeployGreenOperator(task_id="deploy", **handle),
+            ShiftWeightOperator(task_id="shift", share=10, **handle),
+            AlarmSensor(task_id="watch", duration=0.2, alarms=[alarm_of("fraud")], **handle),
+            ShiftWeightOperator(task_id="rest", share=100, **handle),
+            PromoteOperator(task_id="promote", **handle),
+        ]
+        settle = SettleOperator(task_id="settle", endpoint_name="fraud", snapshot_task_id="snapshot", **QUICK)
+        names = [step.task_id for step in steps]
+        verdict = VerdictOperator(
+            task_id="verdict", snapshot_task_id="snapshot", settle_task_id="settle", watched_task_ids=names
+        )
+        settle.as_teardown(setups=snapshot)
+        chain(snapshot, *steps, settle, verdict.as_teardown(on_failure_fail_dagrun=True))
+
+
+def test_single_operators_end_in_a_run_that_succeeded_after_a_promotion(
+    dag: DAG, run: Callable[[DAG], Ended], production: Production
+) -> None:
+    one_by_one(dag)
+    ended = run(dag)
+    assert ended.state == "success"
+    assert set(ended.states.values()) == {"success"}
 
 
 def by_name(production: Production) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -18,10 +19,11 @@ from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenSh
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import Watch, watch_from_dict, watch_to_dict
 from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.sandbox.faults import Fault
-from airflow_sm_rollout.triggers.bake import BakeTrigger
+from airflow_sm_rollout.triggers.bake import BakeTrigger, log_judgement
 from airflow_sm_rollout.triggers.converge import ConvergeTrigger, goal_from_dict, goal_to_dict
 from production import BLUE, Production, alarm_of, meanwhile
 
@@ -62,6 +64,19 @@ def first_event(trigger: BaseTrigger, within_seconds: float = 30.0) -> TriggerEv
         return await anext(trigger.run())  # type: ignore[arg-type]
 
     return asyncio.run(asyncio.wait_for(first(), within_seconds))
+
+
+@pytest.mark.parametrize("is_tolerated", [False, True])
+@pytest.mark.parametrize("verdict", Verdict)
+def test_what_ends_a_rollout_stands_in_the_log_at_error(verdict: Verdict, is_tolerated: bool) -> None:
+    lines: list[logging.LogRecord] = []
+    logger = logging.getLogger(f"of a trigger: {verdict.value}, {is_tolerated}")
+    logger.setLevel(logging.INFO)
+    logger.addFilter(lambda record: bool(lines.append(record)))
+    log_judgement(logger, Judgement(verdict, "119 ms, over 75 ms", is_tolerated))
+    ends = verdict in (Verdict.HARMFUL, Verdict.INCONCLUSIVE, Verdict.ABORTED) and not is_tolerated
+    [line] = lines
+    assert (line.levelname, line.getMessage()) == ("ERROR" if ends else "INFO", f"{verdict.value}: 119 ms, over 75 ms")
 
 
 @pytest.mark.parametrize("trigger", [watch(), wait_for_endpoint()], ids=lambda trigger: type(trigger).__name__)

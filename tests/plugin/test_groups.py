@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -129,6 +130,54 @@ def test_single_operators_without_a_snapshot_leave_the_tab_empty_and_it_says_why
     page = pages(path_of(dag))
     assert "No rollout has been planned in this run" in page
     assert "sm-rollout status ENDPOINT" in page
+
+
+def test_a_start_that_was_refused_tells_its_reason_wherever_a_person_looks(
+    dag: DAG,  # noqa: F811
+    run: Callable[[DAG], Ended],  # noqa: F811
+    production: Production,
+    pages: Callable[[str], str],
+) -> None:
+    with dag:
+        canary_rollout(endpoint_name="froud", model_data_url=GOOD, steps=[100], bake=0.3, **OPTIONS)
+        canary_rollout(group_id="other", endpoint_name="fraud", model_data_url=GOOD, steps=[100], bake=0.3, **OPTIONS)
+    ended = run(dag)
+    states = [ended.states[f"canary.{name}"] for name in ("snapshot", "promote", "settle", "verdict")]
+    assert (ended.state, states) == ("failed", ["failed", "upstream_failed", "upstream_failed", "failed"])
+    why = ended.reason("canary.snapshot")
+    assert "froud" in why
+    assert ended.reason("canary.verdict") == f"Not started because in canary.snapshot: {why}"
+    page, listed = pages(path_of(dag)), pages("/?endpoint=froud&outcome=refused")
+    assert page.count("Not started") == 1
+    for shown in (page, listed):
+        assert why in unescape(shown)
+    assert "No rollout has been planned in this run" not in page
+    assert 'class="word refused">not started' in listed
+    assert pages("/?endpoint=froud&outcome=not_settled").count("<tr>") == 2
+
+
+@pytest.mark.parametrize(("wanted", "state"), [(False, "success"), (None, "failed")])
+def test_a_rollout_that_nobody_wanted_fails_no_run_and_one_whose_training_failed_says_so(
+    wanted: bool | None,
+    state: str,
+    dag: DAG,  # noqa: F811
+    run: Callable[[DAG], Ended],  # noqa: F811
+    production: Production,
+) -> None:
+    with dag:
+
+        @task.short_circuit
+        def train() -> bool:
+            if wanted is None:
+                raise ValueError("no data")
+            return wanted
+
+        train() >> canary_rollout(endpoint_name="fraud", model_data_url=GOOD, steps=[100], bake=0.3, **OPTIONS)
+    ended = run(dag)
+    assert ended.state == state
+    assert ended.states["canary.verdict"] == ("skipped" if state == "success" else "failed")
+    told = "Not started because a task before canary.snapshot failed"
+    assert ended.reason("canary.verdict") == ("" if state == "success" else told)
 
 
 def linked(ended: Ended, task_id: str, link: str) -> str:
