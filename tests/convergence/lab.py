@@ -89,6 +89,7 @@ class Lab:
     is_test_looking: bool = False
     on_drift: str = "refuse"
     told: list[str] = field(default_factory=list)
+    told_at: list[datetime] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clients = clients_of(self.sandbox, self._on_call)
@@ -295,10 +296,15 @@ class Lab:
         deadline = self.now() + patience
 
         def wait(reason: str, at_least: timedelta) -> None:
-            self.told.append(reason)
+            self.tell(reason)
             self.look_away()
 
-        return drive(goal, self.names.rollout_id, world, deadline, tell=self.told.append, wait=wait)
+        return drive(goal, self.names.rollout_id, world, deadline, tell=self.tell, wait=wait)
+
+    def tell(self, line: str) -> None:
+        """Take a line for a person."""
+        self.told.append(line)
+        self.told_at.append(self.now())
 
     def look_away(self) -> None:
         """What goes on between two looks."""

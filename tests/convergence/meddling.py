@@ -36,6 +36,8 @@ from convergence.walk import Sites
 
 Make = Callable[[], Lab]
 PATIENCE = timedelta(hours=2)  # settle's, by default
+TELLS_WITHIN = timedelta(minutes=5)  # of the answer that shows it
+AWS_SAYS = "AWS says: "
 EXITS = ("goes on", "is killed")
 
 
@@ -169,6 +171,8 @@ class Case:
     ended: str = ""
     reason: str = ""
     planned: Rollout | None = None
+    settled_in: timedelta = timedelta()
+    told_in: timedelta | None = None
 
     def __call__(self, service: str, operation: str, phase: str) -> None:
         self.count += phase == "before"
@@ -198,16 +202,25 @@ class Case:
         self.lab.pass_time(300)
 
     def settle(self) -> None:
+        began, lines = self.lab.now(), len(self.lab.told)
         try:
             done = self.lab.reach(AsBefore(self.planned), PATIENCE)
             self.ended, self.reason = done.outcome, done.reason
         except RolloutError as error:
             self.ended, self.reason = "not settled", str(error)
+        self.settled_in = self.lab.now() - began
+        said = zip(self.lab.told[lines:], self.lab.told_at[lines:], strict=True)
+        self.told_in = next((at - began for line, at in said if cause_of(self.reason) in line), None)
 
     @property
     def name(self) -> str:
         when = f"before call {self.at}, and the run {self.exit}"
         return f"{type(self.lab).__name__}: {self.meddling.name} {when}: {self.ended}: {self.reason}"
+
+
+def cause_of(reason: str) -> str:
+    """What a reason ends by: AWS's words, if it has given any."""
+    return reason.rpartition(AWS_SAYS)[2].rstrip(").") if AWS_SAYS in reason else reason.rpartition("; ")[2]
 
 
 def check(case: Case) -> None:
@@ -218,6 +231,9 @@ def check(case: Case) -> None:
         assert world == but_for(meddling, lab.before), case.name
     if case.ended == "not settled":
         assert len(case.reason) > 40, case.name
+        told_in = min(case.settled_in, PATIENCE if case.told_in is None else case.told_in)
+        # AWS may take its time until it gives a reason; then it is told with the next look.
+        assert told_in <= TELLS_WITHIN or (case.told_in and AWS_SAYS in case.reason), f"{case.name}: told in {told_in}"
         assert meddling.may_stay or green_share(lab) == 0, f"{case.name}: green is left with {green_share(lab)} %"
     if case.ended == "promoted":
         assert green_share(lab) == 100 or {"endpoint", "pointer"} & set(meddling.differs), case.name

@@ -50,7 +50,8 @@ def wait_while_busy(goal: Goal, rollout: Rollout, seen: Observation) -> Decision
     if not endpoint.is_busy:
         return None
     moving = any(v.current_weight != v.desired_weight for v in endpoint.variants)
-    return Wait(f"{endpoint.describe()}; nothing can interrupt that", WEIGHTS_TAKE if moving else UPDATE_TAKES)
+    told = because(endpoint) if endpoint.failure_reason else ""
+    return Wait(f"{endpoint.describe()}{told}; nothing can interrupt that", WEIGHTS_TAKE if moving else UPDATE_TAKES)
 
 
 def is_in_service(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
