@@ -16,13 +16,13 @@ from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
 from airflow_sm_rollout.aws.limits import read_calls, read_executions, read_kpi, read_slow
 from airflow_sm_rollout.aws.metrics import count_requests
 from airflow_sm_rollout.aws.record import read_record
-from airflow_sm_rollout.aws.world import translated_errors
+from airflow_sm_rollout.aws.world import AwsWorld, translated_errors
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.control import Control
-from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.errors import RefusedByAws, RolloutGaveUp
 from airflow_sm_rollout.core.plan.limits import Limits
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.coverage import with_idle
 from airflow_sm_rollout.core.watch.judge import Look, judge
 from airflow_sm_rollout.core.watch.ledger import Ledger, fold
@@ -32,12 +32,13 @@ from airflow_sm_rollout.core.watch.ringing import describe_end
 from airflow_sm_rollout.core.watch.sources import (
     Sources,
     judged_dimensions,
+    judged_since,
     kept_seconds,
     needs_greens_figures,
     sources_of,
 )
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
-from airflow_sm_rollout.core.watch.watch import Watch
+from airflow_sm_rollout.core.watch.watch import Watch, watch_question
 
 _PATIENCE = timedelta(minutes=1)  # a watch is longer by this rather than that a throttled last look costs a rollout
 
@@ -53,6 +54,40 @@ class Memory:
     flaps_seen: FlapsSeen = field(default_factory=dict)
     ledger: Ledger | None = None
     ends_at: datetime | None = None
+
+
+class Lookout:
+    """Watches green while its rollout waits for something else: an endpoint that changes, or the end of a pause."""
+
+    def __init__(self) -> None:
+        self._watch: Watch | None = None
+        self._memory = Memory()
+
+    def why_turn(self, clients: Clients) -> str:
+        """Why the rollout has to turn around; empty: nothing that could be read speaks against green, or green is not to be judged."""
+        if self._watch is None:
+            return ""
+        judgement = look_now(clients, self._watch, self._memory).judgement
+        return judgement.reason if judgement.verdict in (Verdict.HARMFUL, Verdict.ABORTED) else ""
+
+    def heed(self, world: AwsWorld) -> None:
+        """One look, for who has not read the record.
+
+        :raises RolloutGaveUp: if the rollout has to turn around.
+        """
+        with suppress(Passing, RefusedByAws), translated_errors("could not read the rollout's record"):
+            self.see(world.read_record())
+        harm = self.why_turn(world.clients)
+        if harm:
+            raise RolloutGaveUp(harm)
+
+    def see(self, record: Rollout | None) -> None:
+        """Take the rollout as it is recorded on AWS now: what is watched goes forward, and has had a request."""
+        if record is None or record.phase is not Phase.FORWARD or judged_since(record) is None:
+            self._watch = None
+        elif self._watch is None or self._watch.rollout != record:
+            now = MACHINE.now()
+            self._watch, self._memory = watch_question(record, now, now), Memory()
 
 
 def look_now(clients: Clients, watch: Watch, memory: Memory) -> Look:

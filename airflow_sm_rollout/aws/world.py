@@ -68,6 +68,11 @@ class AwsWorld:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         return self._clock.now() >= deadline
 
+    def read_record(self) -> Rollout | None:
+        """The rollout as it is recorded; ``None``: it is not in progress."""
+        record = read_record(self.clients.ssm, self.endpoint_name)
+        return record if record is not None and record.rollout_id == self.rollout_id else None
+
     def observe(self, goal: Goal) -> Observation:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         with translated_errors("could not look"), listening(self._clock):

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.advance import SOON, Passing, advance
-from airflow_sm_rollout.core.errors import DeadlinePassed, PlanError, RefusedByAws, RolloutError
+from airflow_sm_rollout.core.errors import DeadlinePassed, PlanError, RefusedByAws, RolloutError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import Again, AsBefore, Done, Goal, Hold, Wait, pause_after
 from airflow_sm_rollout.core.names import Names, derive_rollout_id, validate_endpoint_name
 from airflow_sm_rollout.core.plan.options import parse_number
@@ -258,7 +258,9 @@ class ConvergeOperator(WaitingTask):
                 self._wait_for(refused, own_names(context, self.endpoint_name), goal, deadline)
 
     def _go_on(self, goal: Goal, world: AwsWorld, deadline: datetime, note: Callable[[str], None]) -> Done:
-        names = Names(world.endpoint_name, world.rollout_id)
+        from airflow_sm_rollout.aws.watch import Lookout
+
+        names, lookout = Names(world.endpoint_name, world.rollout_id), Lookout()
 
         def tell(line: str) -> None:
             self.log.info("Now: %s", line)
@@ -272,11 +274,23 @@ class ConvergeOperator(WaitingTask):
             if isinstance(step, Hold):
                 deadline = world.now() + self.timeout  # a pause does not count
             self._wait_for(step, names, goal, deadline)
+            if not isinstance(goal, AsBefore):
+                lookout.heed(world)
 
-    def resume(self, context: Context, event: dict[str, Any]) -> Any:
+    def resume(self, context: Context, event: Any) -> Any:
         """After a deferral: look again and go on, with the deadline of before."""
+        if not isinstance(event, Mapping):
+            return failing_with_reason(context, lambda: self._meet_harm(context))
         self.refusals = event.get("refusals", 0)
         return self.execute_until(context, datetime.fromisoformat(event["deadline"]))
+
+    def _meet_harm(self, context: Context) -> NoReturn:
+        """Only in ``dag.test()``, which lets no trigger end its task: judge what the trigger has judged."""
+        from airflow_sm_rollout.aws.watch import Lookout
+
+        clients = self.clients()
+        Lookout().heed(self.world(self.identify(context, clients), clients))
+        raise RolloutGaveUp("green did harm while this waited")
 
     def world(self, names: Names, clients: Clients) -> AwsWorld:
         from airflow_sm_rollout.aws.world import AwsWorld

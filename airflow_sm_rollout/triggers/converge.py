@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
-from airflow.triggers.base import TriggerEvent
+from airflow.triggers.base import TaskFailedEvent, TriggerEvent
 
+from airflow_sm_rollout.aws.watch import Lookout
 from airflow_sm_rollout.aws.world import AwsWorld, utc_now
-from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.core.advance import SOON, Passing
 from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.goals import (
     AsBefore,
+    GiveUp,
     Goal,
     GreenDeployed,
     GreenShadowed,
@@ -32,6 +34,9 @@ class ConvergeTrigger(RolloutTrigger):
     """Looks as the task would, and fires when the decision is no longer to wait, or at the deadline.
 
     It acts on nothing: what the decision then is, the resumed task finds out by looking itself.
+
+    Once green has had traffic it is watched as in a bake, and harm, or a person who aborts, ends the task. The endpoint may be busy for
+    minutes yet: the rollout has turned around by then, and its way back looks every few seconds whether AWS takes it.
 
     :param endpoint_name: the endpoint.
     :param rollout_id: whose rollout this is.
@@ -60,13 +65,19 @@ class ConvergeTrigger(RolloutTrigger):
 
     async def events(self) -> AsyncIterator[TriggerEvent]:
         deadline, goal = datetime.fromisoformat(self.deadline), goal_from_dict(self.goal)
+        lookout = Lookout()
+        interval = min(self.poke_interval, SOON.total_seconds()) if isinstance(goal, AsBefore) else self.poke_interval
         pause = max(SHORTEST_DEFERRAL, pause_after(self.refusals))
-        await asyncio.sleep(max(self.poke_interval, pause.total_seconds()))
+        await asyncio.sleep(max(interval, pause.total_seconds()))
         while True:
             world = AwsWorld(await self.clients(), self.endpoint_name, self.rollout_id)
-            if not await in_thread(self._has_to_wait, world, goal, deadline):
+            waits, harm = await in_thread(self._look, world, goal, deadline, lookout)
+            if harm:
+                yield TaskFailedEvent(xcoms={"reason": harm})
+                return
+            if not waits:
                 break
-            await asyncio.sleep(self.poke_interval)
+            await asyncio.sleep(interval)
         yield self._fired()
 
     def unreadable(self, why: str) -> TriggerEvent:
@@ -77,18 +88,24 @@ class ConvergeTrigger(RolloutTrigger):
     def _fired(self) -> TriggerEvent:
         return TriggerEvent({"deadline": self.deadline, "refusals": self.refusals})  # type: ignore[no-untyped-call]
 
-    def _has_to_wait(self, world: AwsWorld, goal: Goal, deadline: datetime) -> bool:
-        """Whether to go on waiting. An error that does not pass is the task's to meet, and to say."""
+    def _look(self, world: AwsWorld, goal: Goal, deadline: datetime, lookout: Lookout) -> tuple[bool, str]:
+        """Whether to go on waiting, and why to turn around. An error that does not pass is the task's to meet, and to say."""
         try:
-            decision = decide(goal, self.rollout_id, world.observe(goal))
+            seen = world.observe(goal)
+            decision = decide(goal, self.rollout_id, seen)
         except Passing as error:
             self.log.warning("%s", error)
-            return utc_now() < deadline
+            return utc_now() < deadline, lookout.why_turn(world.clients)
         except RolloutError:
-            return False
+            return False, ""
+        if isinstance(decision, GiveUp):
+            return False, ""
         if isinstance(decision, (Wait, Hold)):
             self.log.info("Waiting: %s", decision.reason)
-        return isinstance(decision, Hold) or (isinstance(decision, Wait) and utc_now() < deadline)
+        waits = isinstance(decision, Hold) or (isinstance(decision, Wait) and utc_now() < deadline)
+        if not isinstance(goal, AsBefore):
+            lookout.see(seen.record)
+        return waits, lookout.why_turn(world.clients)
 
 
 def goal_to_dict(goal: Goal) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def test_a_healthy_model_ends_up_alone_and_the_users_next_task_runs(
 
 
 @pytest.mark.parametrize("bake", [3, 60], ids=["watched in the worker", "watched by the trigger"])
-def test_an_alarm_in_the_first_bake_restores_everything_and_the_verdict_tells_its_figures(
+def test_an_alarm_at_the_first_share_restores_everything_and_the_verdict_tells_its_figures(
     bake: float,
     dag: DAG,
     run: Callable[[DAG], Ended],
@@ -107,12 +107,13 @@ def test_an_alarm_in_the_first_bake_restores_everything_and_the_verdict_tells_it
     assert production.describe("fraud") == before
     assert highest(seen["fraud"]) == 25
     assert ended.state == "failed"
-    assert states(ended)["bake_25"] == "failed"
+    # It rings the moment traffic moves, while AWS still calls the endpoint Updating: whoever looks first tells it.
+    [looked] = [name for name in ("shift_25", "bake_25") if states(ended)[name] == "failed"]
     assert states(ended)["settle"] == "success"
     assert {ended.states[name] for name in ("canary.shift_100", "canary.promote", "announce")} == {"upstream_failed"}
     reason = ended.reason("canary.verdict")
     assert reason.startswith("Rolled back"), reason
-    assert f"bake_25: alarm {alarm_of('fraud')} is in ALARM" in reason
+    assert f"{looked}: alarm {alarm_of('fraud')} is in ALARM" in reason
     assert "37.0" in reason
     assert "threshold (5.0)" in reason
 

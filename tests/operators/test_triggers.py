@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
+from airflow_sm_rollout.aws.control import make_wish
+from airflow_sm_rollout.aws.record import write_record
 from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding
+from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
-from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import Watch, watch_from_dict, watch_to_dict
 from airflow_sm_rollout.hooks.aws import AwsConnection
@@ -217,3 +220,51 @@ def test_a_wait_for_an_endpoint_ends_when_it_has_changed(production: Production)
     trigger = wait_for_endpoint()
     assert first_event(trigger).payload == {"deadline": trigger.deadline, "refusals": 0}
     assert production.sagemaker.describe_endpoint(EndpointName="fraud")["EndpointStatus"] == "InService"
+
+
+GOING = replace(ROLLOUT, green_traffic_since=NOW, plan=Plan(alarms=(alarm_of("fraud"),), default_alarms=None))
+
+
+def wait_while_busy(production: Production, recorded: Rollout, goal: Goal) -> ConvergeTrigger:
+    """A wait for a goal, on an endpoint that changes for longer than any test lasts."""
+    write_record(production.ssm, recorded, overwrite=False)
+    endpoint = production.sandbox.endpoints.serving("fraud")
+    assert endpoint is not None
+    endpoint.status = "Updating"
+    deadline = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat()
+    options = {"poke_interval": 0.1, "connection": CONNECTION, "deadline": deadline}
+    return ConvergeTrigger(endpoint_name="fraud", rollout_id="0badcafe", goal=goal_to_dict(goal), **options)
+
+
+@pytest.mark.parametrize("goal", [GreenShare(50.0), OnlyGreen()], ids=str)
+@pytest.mark.parametrize("harm", ["alarm", "abort"])
+def test_harm_ends_a_wait_while_the_endpoint_still_changes(production: Production, goal: Goal, harm: str) -> None:
+    def do_harm() -> None:
+        if harm == "alarm":
+            production.set_alarm(alarm_of("fraud"), "ALARM", "37.0 is over 5.0")
+        else:
+            make_wish(production.ssm, "fraud", Control("0badcafe", Wish.ABORT, NOW, "ann"))
+
+    trigger = wait_while_busy(production, GOING, goal)
+    do_harm()
+    event = first_event(trigger)
+    assert isinstance(event, TaskFailedEvent)
+    assert event.xcoms is not None
+    assert ("37.0 is over 5.0" if harm == "alarm" else "ann") in event.xcoms["reason"]
+    assert production.sagemaker.describe_endpoint(EndpointName="fraud")["EndpointStatus"] == "Updating"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "goal"),
+    [
+        (replace(GOING, phase=Phase.ROLLING_BACK), AsBefore()),
+        (replace(GOING, green_traffic_since=None), GreenShare(10.0)),
+        (replace(GOING, phase=Phase.PROMOTED), OnlyGreen()),
+    ],
+    ids=["the way back", "no traffic yet", "promoted"],
+)
+def test_what_harm_can_not_stop_is_not_stopped_by_it(production: Production, recorded: Rollout, goal: Goal) -> None:
+    trigger = wait_while_busy(production, recorded, goal)
+    production.set_alarm(alarm_of("fraud"), "ALARM", "37.0 is over 5.0")
+    with pytest.raises(TimeoutError):
+        first_event(trigger, within_seconds=7.5)

@@ -83,9 +83,9 @@ def watch_from_dict(stored: Mapping[str, Any]) -> Watch:
 
 
 def watch_question(rollout: Rollout, now: datetime, until: datetime) -> Watch:
-    """The watch while a person is asked: at harm, or where green can't be watched, nobody is to approve.
+    """The watch while something else is waited for, such as a person's answer: harm ends that.
 
-    :param until: when the question closes, before which the watch never ends.
+    :param until: when the question closes; the watch ends a day later.
     """
     return Watch(
         started_at=now,
