@@ -39,6 +39,12 @@ COMPONENTS = {
 }
 """Of every Airflow, with the arguments of ``airflow``."""
 
+SQLITE = {
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "airflow_sm_rollout.demo.sqlite.CONNECT_ARGS",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC": "airflow_sm_rollout.demo.sqlite.CONNECT_ARGS",
+}
+"""Settings of the database that needs no server."""
+
 
 class AirflowDidNotStart(DemoFailed):
     """Airflow ended by itself or did not become healthy; the message has the end of its log."""
@@ -58,6 +64,8 @@ class AirflowProcesses(AirflowApi):
     :param dags_folder: where the DAG files are.
     :param environment: variables added to this process's, e.g. ``AWS_ENDPOINT_URL``.
     :param settings: Airflow's settings as variables, instead of :data:`.settings.AIRFLOW_SETTINGS`.
+    :param components: what runs beside the API server, by name, with the arguments of ``airflow``.
+    :param database: settings of the database.
     """
 
     def __init__(
@@ -66,11 +74,13 @@ class AirflowProcesses(AirflowApi):
         dags_folder: Path,
         environment: Mapping[str, str],
         settings: Mapping[str, str] = AIRFLOW_SETTINGS,
+        components: Mapping[str, tuple[str, ...]] = COMPONENTS,
+        database: Mapping[str, str] = SQLITE,
     ) -> None:
         self.port, execution_port = free_ports(2)
         super().__init__(f"http://{HOST}:{self.port}")
         self._commands = {
-            **COMPONENTS,
+            **components,
             "api-server": ("api-server", "--apps", "core"),
             "execution-api": ("api-server", "--apps", "execution", "--port", str(execution_port)),
         }
@@ -80,7 +90,7 @@ class AirflowProcesses(AirflowApi):
         # Beyond those above: what somebody killed without its session, and then started again.
         self._sessions: list[subprocess.Popen[bytes]] = []
         own = local_settings(self.home, dags_folder.resolve(), self.url, self._execution_url)
-        self._environment = {**inherited_environment(), **own, **settings, **environment}
+        self._environment = {**inherited_environment(), **own, **database, **settings, **environment}
 
     def __enter__(self) -> AirflowProcesses:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -186,8 +196,6 @@ def local_settings(home: Path, dags_folder: Path, url: str, execution_url: str) 
     """What an Airflow on one machine needs: where it is, who may enter, and how much of the machine it takes."""
     return {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "airflow_sm_rollout.demo.sqlite.CONNECT_ARGS",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC": "airflow_sm_rollout.demo.sqlite.CONNECT_ARGS",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",

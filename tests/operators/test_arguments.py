@@ -192,6 +192,10 @@ def test_two_groups_of_one_name_may_get_a_number() -> None:
     assert {"canary.settle", "canary__1.settle"} <= set(dag.task_ids)
 
 
+HANGS_AFTER_SECONDS = 300
+"""A run takes 20 s on a machine that has nothing else to do."""
+
+
 class Stuck(BaseException):
     """A run does not end; no exception of a task's, which Airflow would swallow."""
 
@@ -228,9 +232,9 @@ def test_the_run_after_one_that_was_rolled_back_goes_its_way_though_tasks_depend
             limits={"min_requests": 0},
             poke_interval=0.2,
         )
-    with within(60), meanwhile(has_traffic, lambda: production.set_alarm(alarm_of("fraud"), "ALARM", "37 refused")):
+    with within(HANGS_AFTER_SECONDS), meanwhile(has_traffic, lambda: production.set_alarm(alarm_of("fraud"), "ALARM", "37 refused")):
         assert run(dag).state == "failed"
     production.set_alarm(alarm_of("fraud"), "OK")
-    with within(60):
+    with within(HANGS_AFTER_SECONDS):
         assert run(dag).state == "success"
     assert production.belongings("fraud")["records"] == []
