@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-style check-core unit test matrix browser lint docs wheel clean
+.PHONY: help demo check check-style check-core unit test matrix cluster services browser lint docs wheel clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,14 @@ test: $(INSTALLED) browser ## Run all tests, lint and type checks included (TEST
 
 matrix: $(INSTALLED) ## Run what depends on Airflow on each version that is supported (TESTS="-s unit-mwaa-3.2.1" for one; needs their Pythons)
 	$(BIN)/nox $(TESTS)
+
+cluster: $(INSTALLED) services ## Run twelve rollouts on Celery, Redis and PostgreSQL while parts are killed (ROUNDS=5 to repeat it)
+	PYTHONPATH=tests $(BIN)/python -m cluster $(if $(ROUNDS),--rounds $(ROUNDS))
+
+services:
+	@command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
+		echo "Installing Redis and PostgreSQL, for the cluster ..."; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends postgresql redis-server; }
 
 # Airflow's pages are tested in a real browser. Selenium finds it on the PATH.
 browser:

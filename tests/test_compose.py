@@ -55,6 +55,7 @@ SCHEMA = {
                     },
                     "restart": {"enum": ["no", "unless-stopped"]},
                     "command": WORDS,
+                    "scale": {"type": "integer", "minimum": 2},
                     # YAML's own True and 60 would reach a container in some other spelling.
                     "environment": {"type": "object", "additionalProperties": {"type": "string"}},
                     "volumes": WORDS,
@@ -75,7 +76,7 @@ SCHEMA = {
                         "required": ["test", "interval", "timeout", "retries"],
                         "additionalProperties": False,
                         "properties": {
-                            "test": {**WORDS, "contains": {"const": "CMD"}},
+                            "test": {**WORDS, "contains": {"enum": ["CMD", "CMD-SHELL"]}},
                             "interval": DURATION,
                             "timeout": DURATION,
                             "start_period": DURATION,
@@ -144,8 +145,8 @@ def test_every_variable_of_airflows_is_an_option_of_airflow() -> None:
 
 def test_addresses_lead_to_services() -> None:
     environment = AIRFLOW["scheduler"]["environment"]
-    hosts = re.findall(r"(?:http://|@)([a-z-]+)", " ".join(environment.values()))
-    assert set(hosts) == {"api-server", "postgres", "sandbox"} <= set(SERVICES)
+    hosts = re.findall(r"(?:http://|redis://|@)([a-z-]+)", " ".join(environment.values()))
+    assert set(hosts) == {"api-server", "postgres", "redis", "sandbox"} <= set(SERVICES)
     assert environment["AWS_ENDPOINT_URL"] == f"http://sandbox:{DEFAULT_PORT}"
 
 

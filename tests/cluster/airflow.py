@@ -82,7 +82,7 @@ def celery(broker_port: int, database_port: int) -> Mapping[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__CORE__PARALLELISM": "16",
         "AIRFLOW__CELERY__BROKER_URL": f"redis://{HOST}:{broker_port}/0",
-        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://airflow@{HOST}:{database_port}/airflow",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2://airflow@{HOST}:{database_port}/airflow",
         # What a worker had taken and not finished comes back to the queue when it is killed; seconds, an hour by default.
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",

@@ -25,10 +25,10 @@ class Service:
 
     :param home: where its data and log are.
     :param command: that runs it in the foreground.
-    :param user: as whom; empty: as whoever runs this.
+    :param user: as whom; ``None``: as whoever runs this.
     """
 
-    def __init__(self, home: Path, port: int, command: list[str], user: str = "") -> None:
+    def __init__(self, home: Path, port: int, command: list[str], user: str | None = None) -> None:
         self.port = port
         self._home, self._command, self._user = home, command, user
         self._process: subprocess.Popen[bytes] | None = None
@@ -37,7 +37,10 @@ class Service:
         """Start it, and return when it takes connections."""
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                as_user(self._user, self._command),
+                self._command,
+                cwd=self._home,
+                user=self._user,
+                group=self._user,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -86,7 +89,7 @@ def postgres(home: Path) -> Service:
     if not folders:
         raise NotInstalled("PostgreSQL is missing: apt-get install postgresql")
     # It refuses to run as root; Debian's package has made a user for it.
-    user = "postgres" if os.geteuid() == 0 else ""
+    user = "postgres" if os.geteuid() == 0 else None
     home.mkdir()
     data = home / "data"
     if user:
@@ -94,8 +97,8 @@ def postgres(home: Path) -> Service:
             parent.chmod(parent.stat().st_mode | 0o711)
         shutil.chown(home, user)
     programs, [port] = folders[-1], free_ports(1)
-    run = as_user(user, [f"{programs}/initdb", "--username=airflow", "--auth=trust", "--no-sync", f"--pgdata={data}"])
-    subprocess.run(run, check=True, stdout=subprocess.DEVNULL, cwd=home)
+    init = [f"{programs}/initdb", "--username=airflow", "--auth=trust", "--no-sync", f"--pgdata={data}"]
+    subprocess.run(init, check=True, stdout=subprocess.DEVNULL, cwd=home, user=user, group=user)
     options = ["-D", str(data), "-h", HOST, "-p", str(port), "-k", str(home)]
     limits = ["-c", "max_connections=300", "-c", "fsync=off"]
     server = Service(home, port, [f"{programs}/postgres", *options, *limits], user)
@@ -103,11 +106,6 @@ def postgres(home: Path) -> Service:
         create = [f"{programs}/createdb", f"--host={HOST}", f"--port={port}", "--username=airflow", "airflow"]
         subprocess.run(create, check=True)
     return server
-
-
-def as_user(user: str, command: list[str]) -> list[str]:
-    """A command, run by a user."""
-    return ["runuser", "-u", user, "--", *command] if user else command
 
 
 def find(program: str, package: str) -> str:

@@ -232,7 +232,10 @@ def test_the_run_after_one_that_was_rolled_back_goes_its_way_though_tasks_depend
             limits={"min_requests": 0},
             poke_interval=0.2,
         )
-    with within(HANGS_AFTER_SECONDS), meanwhile(has_traffic, lambda: production.set_alarm(alarm_of("fraud"), "ALARM", "37 refused")):
+    with (
+        within(HANGS_AFTER_SECONDS),
+        meanwhile(has_traffic, lambda: production.set_alarm(alarm_of("fraud"), "ALARM", "37 refused")),
+    ):
         assert run(dag).state == "failed"
     production.set_alarm(alarm_of("fraud"), "OK")
     with within(HANGS_AFTER_SECONDS):
