@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,13 +19,14 @@ from botocore.config import Config
 from airflow_sm_rollout.live import live_endpoint
 from cluster.airflow import Cluster, cluster
 from cluster.services import NotInstalled
-from production import BAD, GOOD, Production, Shares
+from production import BAD, GOOD, Production, Shares, alarm_of, meanwhile
 from wiring.runs import Run
 
 SPEED = 20
 REQUESTS_PER_SECOND = 8.0
 BAKE = "30"
 AT_ONCE = 4
+TOLERATED = 5  # refused requests, before the user's alarm rings
 PLANNED = {"canary": (25.0, 100.0), "linear": (50.0, 100.0), "switched": (0.0,), "guardrails": (25.0, 50.0, 100.0)}
 """By DAG, each share that green may have; two endpoints have no shares, and SageMaker rounds to instances."""
 
@@ -103,12 +104,20 @@ def tell(all_of_it: Cluster, story: Story, kill: Callable[[Cluster, Run], tuple[
     artifact = BAD if story.model == "bad" else GOOD
     began = time.monotonic()
     run = all_of_it.site.start(story.endpoint, story.kind, artifact=artifact, bake=BAKE)
-    with production.watched(story.endpoint) as seen, clients(production, story.endpoint) as met:
+    with ExitStack() as while_it_runs:
+        seen = while_it_runs.enter_context(production.watched(story.endpoint))
+        met = while_it_runs.enter_context(clients(production, story.endpoint))
+        while_it_runs.enter_context(meanwhile(lambda: met.refused > TOLERATED, lambda: ring(production, story)))
         kills = kill(all_of_it, run) if kill else ()
         run.wait_for_end()
     outcome, fault = judged(run, story, seen[story.endpoint], met)
     shares = tuple(sorted({looked.green for looked in seen[story.endpoint]}))
     return Told(story, outcome, time.monotonic() - began, shares, met, kills, fault)
+
+
+def ring(production: Production, story: Story) -> None:
+    """The user's alarm, which has seen that requests are refused."""
+    production.set_alarm(alarm_of(story.endpoint), "ALARM", f"more than {TOLERATED} requests were refused")
 
 
 def judged(run: Run, story: Story, seen: list[Shares], met: Clients) -> tuple[str, str]:
