@@ -17,7 +17,7 @@ import boto3
 from botocore.config import Config
 
 from airflow_sm_rollout.live import live_endpoint
-from cluster.airflow import Cluster, cluster
+from cluster.celery_cluster import Cluster, cluster
 from cluster.services import NotInstalled
 from production import BAD, GOOD, Production, Shares, alarm_of, meanwhile
 from wiring.runs import Run
