@@ -144,7 +144,10 @@ def xcoms(steps: list[Any], with_figures: bool) -> dict[tuple[str, str], Any]:
         left["shift_" + name, DID] = [{"at": BEGUN.isoformat(), "what": "set weights"}] * 3
         left["bake_" + name, "return_value"] = {"verdict": "healthy", "reason": "quiet to the end of the bake"}
     if with_figures:
-        points = tuple(Point(BEGUN.timestamp() + 10 * n, 400 + n % 7, n % 3, 20 + n % 11) for n in range(1080))
+        points = tuple(
+            Point(BEGUN.timestamp() + 10 * n, 400 + n % 7, 0, n % 3, 20 + n % 11, 50 + n % 11, 90 + n % 11)
+            for n in range(1080)
+        )
         left["settle", FIGURES] = figures_to_dict(Figures(BEGUN + timedelta(hours=3), 10, points, points))
     return left
 

@@ -17,6 +17,8 @@ _METRICS = {
     "requests": ("Invocations", "Sum"),
     "bad": ("Invocation4XXErrors", "Sum"),
     "broken": ("Invocation5XXErrors", "Sum"),
+    "p50": ("ModelLatency", "p50"),
+    "p95": ("ModelLatency", "p95"),
     "p99": ("ModelLatency", "p99"),
 }
 _MICROSECONDS_IN_MS = 1000
@@ -54,13 +56,14 @@ def _read_metrics(
 
 
 def _points(side: str, found: Mapping[str, Values]) -> tuple[Point, ...]:
-    requests, bad, broken, p99 = (found.get(f"{side}_{name}", {}) for name in _METRICS)
+    requests, bad, broken, *latencies = (found.get(f"{side}_{name}", {}) for name in _METRICS)
     return tuple(
         Point(
             at.timestamp(),
             count,
-            bad.get(at, 0.0) + broken.get(at, 0.0),
-            round(p99[at] / _MICROSECONDS_IN_MS, 3) if at in p99 else None,
+            bad.get(at, 0.0),
+            broken.get(at, 0.0),
+            *(round(each[at] / _MICROSECONDS_IN_MS, 3) if at in each else None for each in latencies),
         )
         for at, count in sorted(requests.items())
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.watch.sources import FINE_KEPT
 
-_POINTS = 1080  # three hours of ten seconds: about 70 KB as JSON
+_POINTS = 1080  # three hours of ten seconds: about 110 KB as JSON
 _SIDES = ("blue", "green", "shadow")
 
 
@@ -19,14 +19,22 @@ class Point:
 
     :param at: its start, in seconds since the epoch.
     :param requests: CloudWatch's ``Invocations``.
-    :param failures: those answered 4XX or 5XX.
-    :param latency_ms: p99 of ``ModelLatency``; ``None``: no requests.
+    :param errors_4xx: those answered 4XX, and so ``errors_5xx``.
+    :param p50_ms: a percentile of ``ModelLatency``, and so the next two; ``None``: no requests.
     """
 
     at: float
     requests: float
-    failures: float
-    latency_ms: float | None
+    errors_4xx: float
+    errors_5xx: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+    @property
+    def failures(self) -> float:
+        """Requests answered 4XX or 5XX."""
+        return self.errors_4xx + self.errors_5xx
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +95,12 @@ def figures_from_dict(stored: Mapping[str, Any]) -> Figures:
 
 
 def _stored(point: Point) -> list[float | None]:
-    return [point.at, point.requests, point.failures, point.latency_ms]
+    return [getattr(point, name) for name in Point.__slots__]
 
 
-def _read_point(at: Any, requests: Any, failures: Any, latency_ms: Any) -> Point:
-    return Point(float(at), float(requests), float(failures), None if latency_ms is None else float(latency_ms))
+def _read_point(at: Any, requests: Any, errors_4xx: Any, errors_5xx: Any, *latencies: Any) -> Point:
+    p50_ms, p95_ms, p99_ms = (None if each is None else float(each) for each in latencies)
+    return Point(float(at), float(requests), float(errors_4xx), float(errors_5xx), p50_ms, p95_ms, p99_ms)
 
 
 def ringing_spans(changes: Sequence[tuple[float, bool]]) -> tuple[tuple[float, float | None], ...]:

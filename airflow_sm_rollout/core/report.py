@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.figures import Figures, figures_from_dict
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
+from airflow_sm_rollout.core.rollout import Phase, Rollout
+from airflow_sm_rollout.core.screen.cause import Cause, cause_of, slow_ms
+from airflow_sm_rollout.core.screen.log import Event, Wished, events_of
+from airflow_sm_rollout.core.screen.state import Button, State, buttons_of, describe_state, state_of
+from airflow_sm_rollout.core.screen.stepper import Way, way_of_tasks
 from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.story import Shadow, SharePoint, Story, Unsettled
 from airflow_sm_rollout.core.traces import (
@@ -42,18 +48,37 @@ class Live:
 
     :param share: green's share in percent; ``None``: there is no telling.
     :param alarms: each one's state by its name.
-    :param control: what a person last wished, in words.
+    :param control: what a person last wished; ``None``: nothing.
     :param aftermath: what became of the rollout; ``None``: not asked.
     :param serving: the endpoint that clients call, and its state, in words.
+    :param phase: which way it goes, by its record; ``None``: there is none any more.
+    :param alarm_reasons: CloudWatch's text on each alarm's state, by its name.
     """
 
     at: datetime
     share: float | None
     alarms: Mapping[str, str]
-    control: str
+    control: Control | None
     figures: Figures | None
     aftermath: Aftermath | None = None
     serving: str = ""
+    phase: Phase | None = None
+    alarm_reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What green must keep, for lines in the pictures; ``None``: there is no such limit.
+
+    :param p99_ms: the plan's limit of p99, in milliseconds.
+    :param slow_ms: from when on a call is slow to the rollout's own alarm, in milliseconds.
+    :param error_percent: the plan's limit of failing calls, 4XX and 5XX together, in percent.
+    """
+
+    p99_ms: float | None = None
+    slow_ms: float | None = None
+    error_percent: float | None = None
+    tolerances: Tolerances = DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +90,10 @@ class Report:
     :param planned: from when on green is to have which share, in percent, if nothing holds it up.
     :param shares: from when on it really had which.
     :param facts: questions of somebody who knows nothing yet, and their answers.
+    :param state: where it stands, and ``chip`` in a word or two.
+    :param share: green's share now, in percent.
+    :param read_at: when AWS was read; ``None``: it was not.
+    :param buttons: what a person may ask of it now.
     :param comparison: green against blue as it stands now, while a bake watches; JSON.
     :param unread: in words, what is missing in all this because it can't be read.
     """
@@ -72,6 +101,17 @@ class Report:
     endpoint: str
     rollout_id: str
     group: str
+    blue: str
+    green: str
+    state: State
+    chip: str
+    share: float
+    cause: Cause
+    way: Way
+    buttons: tuple[Button, ...]
+    events: tuple[Event, ...]
+    limits: Limits
+    read_at: datetime | None
     strategy: str
     traffic: str
     outcome: str
@@ -87,6 +127,7 @@ class Report:
     alarms: Mapping[str, str]
     figures: Figures | None
     control: str
+    alarm_reasons: Mapping[str, str]
     comparison: Mapping[str, Any] | None = None
     unread: tuple[str, ...] = ()
 
@@ -104,6 +145,7 @@ def build_report(
     *,
     is_over: bool = False,
     comparison: Mapping[str, Any] | None = None,
+    wishes: Sequence[Wished] = (),
 ) -> Report:
     """Put a rollout's report together.
 
@@ -113,22 +155,45 @@ def build_report(
     :param live: what AWS says now, if it was asked.
     :param is_over: whether its DAG run is, so that no task does anything more.
     :param comparison: green against blue as it stands now, if it was asked.
+    :param wishes: those that Airflow's audit log has.
     """
     kept, unread = readable(tasks)
     story = _tell(rollout, kept, live, is_over)
-    shown = _show(group, rollout, kept, live, story)
+    shown = _show(group, rollout, kept, live, story, wishes)
     return replace(shown, comparison=comparison if shown.is_running else None, unread=unread)
 
 
-def _show(group: str, rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, story: Story) -> Report:
+def _show(
+    group: str,
+    rollout: Rollout,
+    tasks: Sequence[TaskTrace],
+    live: Live | None,
+    story: Story,
+    wishes: Sequence[Wished],
+) -> Report:
+    control, at = (live.control, live.at) if live else (None, None)
+    share = story.shares[-1][1] if story.shares else 0.0
+    state = state_of(story.outcome, tasks, story.approvals, control, live.phase if live else None, share)
+    sentence = story.sentence()
     return Report(
         endpoint=rollout.endpoint_name,
         rollout_id=rollout.rollout_id,
         group=group,
+        blue=rollout.blue.model_name,
+        green=rollout.green_model_name,
+        state=state,
+        chip=describe_state(state, share),
+        share=share,
+        cause=cause_of(rollout, state, sentence, tasks, story.approvals, story.figures),
+        way=way_of_tasks(rollout, tasks, control, at, story.outcome),
+        buttons=tuple(buttons_of(rollout, state, control, share)),
+        events=events_of(tasks, story.approvals, story.verdicts, story.figures, control, wishes),
+        limits=_limits(rollout),
+        read_at=at,
         strategy=rollout.plan.strategy.name if rollout.plan.strategy else "single steps",
         traffic=rollout.plan.traffic,
         outcome=story.outcome,
-        sentence=story.sentence(),
+        sentence=sentence,
         started_at=rollout.started_at,
         ended_at=story.ended_at,
         planned=tuple(_planned(rollout, tasks, live.at if live and story.outcome == "running" else None)),
@@ -139,7 +204,19 @@ def _show(group: str, rollout: Rollout, tasks: Sequence[TaskTrace], live: Live |
         approvals=tuple(story.approvals),
         alarms={name: live.alarms.get(name, "not read") if live else "" for name in rollout.watched_alarms},
         figures=story.figures,
-        control=live.control if live else "",
+        control=control.describe() if control else "",
+        alarm_reasons=live.alarm_reasons if live else {},
+    )
+
+
+def _limits(rollout: Rollout) -> Limits:
+    evidence = rollout.plan.evidence
+    rate = evidence.limits.max_error_rate
+    return Limits(
+        p99_ms=evidence.limits.max_p99_ms,
+        slow_ms=slow_ms(rollout),
+        error_percent=None if rate is None else 100 * rate,
+        tolerances=evidence.tolerances or DEFAULTS,
     )
 
 

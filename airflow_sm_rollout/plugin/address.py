@@ -32,3 +32,22 @@ def chart_path(dag_id: str, run_id: str, group: str) -> str:
     """
     run = f"dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
     return f"{base_path()}{PREFIX}/{run}/chart.svg?group={quote(group, safe='')}"
+
+
+def run_path(dag_id: str, run_id: str) -> str:
+    """A DAG run in Airflow's UI."""
+    return f"{base_path()}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+
+
+def task_path(run: str, group: str, name: str) -> str:
+    """A task of a rollout in Airflow's UI.
+
+    :param run: the run's path, see :func:`run_path`.
+    :param group: see :func:`group_name`.
+    :param name: the task's name in its group.
+    """
+    prefix, _, index = group.removesuffix("]").partition(" [") if group.endswith("]") else (group, "", "")
+    if group.startswith("["):  # a mapped rollout in no group
+        prefix, index = "", group.strip("[]")
+    task = quote(f"{prefix}.{name}".lstrip("."), safe="")
+    return f"{run}/tasks/{task}" + (f"/mapped/{index}" if index else "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -24,9 +23,10 @@ from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.report import Report, build_report
 from airflow_sm_rollout.core.traces import settled_at
+from airflow_sm_rollout.plugin.address import run_path
 from airflow_sm_rollout.plugin.live import COMPARED_SECONDS, LiveReads, read_compared, read_live, wish
-from airflow_sm_rollout.plugin.page import render_chart, render_list, render_rollouts
-from airflow_sm_rollout.plugin.reads import Found, Row, list_rollouts, read_rollouts
+from airflow_sm_rollout.plugin.page import STATIC, render_chart, render_file, render_list, render_rollouts
+from airflow_sm_rollout.plugin.reads import WISH_EVENT, Found, Row, list_rollouts, read_rollouts
 
 CHECKED = 20
 """So many of the newest rollouts in the list that their runs have not settled are looked up on AWS."""
@@ -34,7 +34,6 @@ CHECKED = 20
 WORTH_A_LOOK = timedelta(hours=3)
 """How long after its end CloudWatch has a rollout's figures to 10 seconds."""
 
-STATIC = Path(__file__).parent / "static"
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -51,7 +50,7 @@ _PICTURES_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancesto
 _RUN = "/dags/{dag_id}/runs/{run_id}"
 _MAY_READ = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
 _MAY_EDIT = Depends(requires_access_dag("PUT"))
-_AUDITED = Depends(action_logging("sm_rollout_wish"))  # behind the permission, as Airflow's own routes have it
+_AUDITED = Depends(action_logging(WISH_EVENT))  # behind the permission, as Airflow's own routes have it
 _live = LiveReads(read_live)
 _compared = LiveReads(read_compared, COMPARED_SECONDS)
 
@@ -76,6 +75,7 @@ def build_app() -> FastAPI:
     app.get("/static/{name}")(_static)
     app.get(_RUN, dependencies=[_MAY_READ])(_page)
     app.get(_RUN + "/report.json", dependencies=[_MAY_READ])(_report)
+    app.get(_RUN + "/report.html", dependencies=[_MAY_READ])(_file)
     app.get(_RUN + "/chart.svg", dependencies=[_MAY_READ])(_chart)
     app.post(_RUN + "/wishes", dependencies=[_MAY_EDIT, _AUDITED])(_wish)
     return app
@@ -141,8 +141,19 @@ def _page(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, 
         now=_now(),
         unread=planned.unread,
         refused=planned.refused,
+        failures=[_live.failure(each) for each in planned.found],
+        run_url=run_path(dag_id, run_id),
     )
     return HTMLResponse(page)
+
+
+def _file(session: SessionDep, dag_id: str, run_id: str) -> HTMLResponse:
+    planned = read_rollouts(session, dag_id, run_id)
+    reports = _build_reports(planned.found)
+    page = render_file(reports, dag_id, run_id, now=_now(), unread=planned.unread, refused=planned.refused)
+    named = "".join(each if each.isalnum() else "-" for each in f"rollout-{dag_id}-{run_id}")
+    # It is saved, not shown: what is in it has a policy of its own.
+    return HTMLResponse(page, headers={"Content-Disposition": f'attachment; filename="{named}.html"'})
 
 
 def _report(session: SessionDep, dag_id: str, run_id: str) -> list[Report]:
@@ -188,6 +199,7 @@ def _build_reports(found: Sequence[Found]) -> list[Report]:
             live.get(each.rollout.rollout_id),
             is_over=each.is_over,
             comparison=compared.get(each.rollout.rollout_id),
+            wishes=each.wishes,
         )
         for each in found
     ]

@@ -56,6 +56,13 @@ class LiveReads(Generic[_T]):
         with self._lock:
             return [self._seen(each, look) for each, look in zip(found, looks, strict=True)]
 
+    def failure(self, found: Found) -> str:
+        """Why the last look failed; empty: it has not, or is under way."""
+        with self._lock:
+            _, look = self._looks.get(found.rollout.rollout_id, (0.0, None))
+        error = look.exception() if look is not None and look.done() else None
+        return f"{type(error).__name__}: {error}" if error else ""
+
     def forget(self, found: Found) -> None:
         """Look anew at the next question."""
         with self._lock:
@@ -107,10 +114,12 @@ def read_live(found: Found) -> Live:
         at=seen.at,
         share=green_share(rollout, seen) if seen.endpoint else None,
         alarms={alarm.name: alarm.state for alarm in alarms},
-        control=control.describe() if control else "",
+        control=control,
         figures=read_figures(clients, rollout, until, is_shadow_read=has_shadow),
         aftermath=find_aftermath(rollout, seen),
         serving=seen.describe(),
+        phase=seen.record.phase if seen.record and seen.record.rollout_id == rollout.rollout_id else None,
+        alarm_reasons={alarm.name: alarm.reason for alarm in alarms},
     )
 
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.report import Report
-from airflow_sm_rollout.core.traces import compared_rows, progress_of
-from airflow_sm_rollout.plugin.chart import draw
-from airflow_sm_rollout.plugin.reads import Row
+from airflow_sm_rollout.core.screen.log import as_markdown
+from airflow_sm_rollout.core.screen.proof import Proof, last_comparison, proofs_of
+from airflow_sm_rollout.core.screen.state import State
+from airflow_sm_rollout.core.screen.stepper import DONE, MISSED, NOW, STOPPED, Stop
+from airflow_sm_rollout.core.traces import compared_rows
+from airflow_sm_rollout.plugin.address import task_path
+from airflow_sm_rollout.plugin.chart import Chart, draw
+
+if TYPE_CHECKING:
+    from airflow_sm_rollout.plugin.reads import Row
 
 _STILL_COUNTED = timedelta(minutes=2)  # CloudWatch publishes a minute's figures within another
+STATIC = Path(__file__).parent / "static"
 WORDS = {
     "running": "in progress",
     "promoted": "promoted",
@@ -25,12 +35,26 @@ WORDS = {
     "not_settled": "NOT SETTLED",
     "refused": "not started",
 }
-_WISHES = (
-    (Wish.PAUSE.value, "Pause"),
-    (Wish.GO_ON.value, "Resume"),
-    (Wish.PROMOTE.value, "Promote"),
-    (Wish.ABORT.value, "Abort"),
-)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A report with all that is drawn of it.
+
+    :param age: how old AWS's figures are, in words, and ``freshness`` as a class: ``live``, ``asking``, ``unreachable`` or ``over``.
+    :param task_url: the task that tells more.
+    :param lacking: why there are no figures, in words.
+    """
+
+    report: Report
+    chart: Chart
+    proofs: tuple[Proof, ...]
+    markdown: str
+    age: str
+    freshness: str
+    read_at: str
+    task_url: str
+    lacking: str
 
 
 def render_rollouts(
@@ -43,6 +67,8 @@ def render_rollouts(
     now: datetime,
     unread: Sequence[str] = (),
     refused: Sequence[str] = (),
+    failures: Sequence[str] = (),
+    run_url: str = "",
 ) -> str:
     """The tab of a DAG run.
 
@@ -50,23 +76,103 @@ def render_rollouts(
     :param may_edit: whether there are buttons.
     :param unread: in words, the rollouts that can't be shown.
     :param refused: in words, those that did not begin.
+    :param failures: for each report why AWS could not be read just now; empty: it could, or is being asked.
+    :param run_url: the run in Airflow's UI; empty: no links lead there.
     """
-    return _render(
-        "rollout.html",
-        reports=reports,
-        unread=unread,
-        refused=refused,
-        charts=[draw(report, now) for report in reports],
-        base=base,
-        here=f"{base}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}",
-        run_id=run_id,
-        changes=any(report.ended_at is None or now - report.ended_at < _STILL_COUNTED for report in reports),
-        may_edit=may_edit,
-        wishes=_WISHES,
-        time=_time,
-        rows=compared_rows,
-        progress=progress_of,
+    values = _values(reports, dag_id, run_id, now, unread, refused, failures, run_url)
+    here = f"{base}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+    return _render("rollout.html", base=base, here=here, may_edit=may_edit, **values)
+
+
+def render_file(
+    reports: Sequence[Report],
+    dag_id: str,
+    run_id: str,
+    *,
+    now: datetime,
+    unread: Sequence[str] = (),
+    refused: Sequence[str] = (),
+) -> str:
+    """The same screen as one file that needs no server: for an audit, or a post-mortem."""
+    values = _values(reports, dag_id, run_id, now, unread, refused, (), "")
+    script = f'addEventListener("DOMContentLoaded", () => {{\n{(STATIC / "page.js").read_text()}}});'
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    own = {"style": (STATIC / "style.css").read_text(), "script": script, "script_hash": f"sha256-{digest}"}
+    return _render("report.html", base="", here="", may_edit=False, **own, **values)
+
+
+def _values(
+    reports: Sequence[Report],
+    dag_id: str,
+    run_id: str,
+    now: datetime,
+    unread: Sequence[str],
+    refused: Sequence[str],
+    failures: Sequence[str],
+    run_url: str,
+) -> dict[str, Any]:
+    reasons = [*failures, *[""] * len(reports)]
+    return {
+        "views": [_view(report, now, reason, run_url) for report, reason in zip(reports, reasons, strict=False)],
+        "unread": unread,
+        "refused": refused,
+        "run_id": run_id,
+        "run_url": run_url,
+        "now": now,
+        "changes": any(report.ended_at is None or now - report.ended_at < _STILL_COUNTED for report in reports),
+        "rows": compared_rows,
+        "words": describe_stop,
+    }
+
+
+def _view(report: Report, now: datetime, failure: str, run_url: str) -> View:
+    comparison = last_comparison(report.comparison, report.verdicts)
+    age, freshness = _age_of(report, now, failure)
+    task = task_path(run_url, report.group, report.cause.task) if run_url and report.cause.task else ""
+    lacking = "AWS is being asked." if freshness == "asking" else "CloudWatch was not read."
+    return View(
+        report=report,
+        chart=draw(report, now),
+        proofs=proofs_of(comparison) if comparison else (),
+        markdown=as_markdown(f"Rollout {report.rollout_id} of {report.endpoint}", report.facts, report.events),
+        age=age,
+        freshness=freshness,
+        read_at=report.read_at.isoformat() if report.read_at and freshness == "live" else "",
+        task_url=f"{task}/required_actions" if report.state is State.ASKING else task,
+        lacking=f"{lacking} {failure}".strip() if failure else lacking,
     )
+
+
+def _age_of(report: Report, now: datetime, failure: str) -> tuple[str, str]:
+    if failure:
+        last = f", last at {report.read_at:%H:%M:%S} UTC" if report.read_at else ""
+        return f"AWS can't be reached{last}: this is what Airflow knows", "unreachable"
+    if report.state.is_over and report.ended_at is not None and now - report.ended_at >= _STILL_COUNTED:
+        return f"over since {report.ended_at:%Y-%m-%d %H:%M:%S} UTC", "over"
+    if report.read_at is None:
+        return "AWS is being asked …", "asking"
+    return f"figures {max(0, round((now - report.read_at).total_seconds()))} s old", "live"
+
+
+def describe_stop(stop: Stop) -> str:
+    """A stop's state, in a few words."""
+    if stop.state == DONE:
+        return f"took {_length(stop.took)}" if stop.took else "done"
+    if stop.state == NOW:
+        return f"now, since {stop.since:%H:%M:%S} UTC" if stop.since else "now"
+    if stop.state == STOPPED:
+        return f"stopped at {stop.until:%H:%M:%S} UTC" if stop.until else "stopped"
+    if stop.state == MISSED:
+        return "not reached"
+    return f"bakes {_length(stop.bake)}" if stop.bake else ""
+
+
+def _length(span: timedelta) -> str:
+    seconds = round(span.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def render_list(rows: Sequence[Row], base: str, endpoint: str, outcome: str, now: datetime) -> str:
@@ -107,10 +213,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-
-
-def _time(at: datetime | None) -> str:
-    return at.strftime("%H:%M:%S") if at else "–"
 
 
 def _age(since: datetime, now: datetime) -> str:

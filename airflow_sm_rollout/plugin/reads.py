@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.models.dagrun import DagRun
+from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import select
 
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.rollout import Rollout, from_json
+from airflow_sm_rollout.core.screen.log import Wished
 from airflow_sm_rollout.core.traces import KEYS, NOTE, PLANNED, REFUSED, UNREADABLE, TaskTrace, plain_xcom
 from airflow_sm_rollout.plugin.address import group_name
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LISTED = 1000
+WISH_EVENT = "sm_rollout_wish"
+"""What Airflow's audit log calls a wish made on these pages."""
 
 # A page must open also where one of its rollouts was planned by another version of this package.
 _UNREADABLE = (RolloutError, *UNREADABLE)
@@ -43,6 +48,7 @@ class Found:
 
     :param group: its task group; see :func:`~airflow_sm_rollout.plugin.address.group_name`.
     :param is_over: whether the DAG run is.
+    :param wishes: what people have asked of it on the pages.
     """
 
     group: str
@@ -50,6 +56,7 @@ class Found:
     tasks: tuple[TaskTrace, ...]
     connection: Connection
     is_over: bool = False
+    wishes: tuple[Wished, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,25 @@ def read_rollouts(session: Session, dag_id: str, run_id: str) -> Planned:
             log.warning("The rollout of %s can't be read: %r", row.task_id, error)
             unread.append(f"the rollout that task {row.task_id} has planned ({error})")
     left = session.execute(of_run.where(xcom.key == REFUSED).order_by(xcom.timestamp, xcom.map_index)).all()
-    return Planned(tuple(found), tuple(unread), tuple(_refusals(left)))
+    return Planned(_with_wishes(session, dag_id, run_id, found), tuple(unread), tuple(_refusals(left)))
+
+
+def _with_wishes(session: Session, dag_id: str, run_id: str, found: Sequence[Found]) -> tuple[Found, ...]:
+    """The rollouts with what Airflow's audit log has of them."""
+    logged = session.execute(
+        select(Log.dttm, Log.owner, Log.extra)
+        .where(Log.dag_id == dag_id, Log.run_id == run_id, Log.event == WISH_EVENT)
+        .order_by(Log.dttm)
+    ).all()
+    wishes: dict[str, list[Wished]] = {}
+    for row in logged:
+        try:
+            asked = json.loads(row.extra or "")
+            wished = Wished(row.dttm, str(row.owner), str(asked["wish"]), str(asked.get("note") or ""))
+            wishes.setdefault(str(asked["rollout_id"]), []).append(wished)
+        except UNREADABLE:
+            continue  # Airflow's own log keeps it
+    return tuple(replace(each, wishes=tuple(wishes.get(each.rollout.rollout_id, ()))) for each in found)
 
 
 def _refusals(left: Sequence[Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.figures import (
     Figures,
     Point,
@@ -54,7 +55,9 @@ def trace(name: str, ended: float | None, state: str = "success", **xcoms: Any) 
 
 
 def points(*counts: tuple[float, float, float]) -> tuple[Point, ...]:
-    return tuple(Point(minute(at).timestamp(), requests, failures, 20.0) for at, requests, failures in counts)
+    return tuple(
+        Point(minute(at).timestamp(), requests, 0, failures, 15.0, 18.0, 20.0) for at, requests, failures in counts
+    )
 
 
 FIGURES_SEEN = Figures(
@@ -64,6 +67,7 @@ FIGURES_SEEN = Figures(
     green=points((1, 25, 13), (2, 25, 12)),
 )
 SHIFTED = trace("shift_25", 1, return_value={"share": 25, "state": "green has 25 %"}, **{NOTE: {"kind": "share"}})
+PAUSED = Control("0123abcd", Wish.PAUSE, minute(1), "bob")
 BAKED = trace("bake_25", 2, return_value={"verdict": "healthy", "reason": "quiet, 50 requests"})
 HARMED = trace(
     "bake_25", 2, "failed", return_value={"verdict": "harmful", "reason": "37 is over 5"}, reason="37 is over 5."
@@ -116,7 +120,7 @@ def test_a_rollout_whose_settling_is_not_over_is_in_progress() -> None:
 
 def after(aftermath: Aftermath | None, share: float = 0.0) -> Live:
     serving = "endpoint fraud is InService on config other"
-    return Live(minute(30), share, {}, "", FIGURES_SEEN, aftermath, serving)
+    return Live(minute(30), share, {}, None, FIGURES_SEEN, aftermath, serving)
 
 
 NEVER_SETTLED = trace("settle", 5, "failed", reason="could not delete: AccessDenied.")
@@ -167,7 +171,7 @@ def test_a_rollout_without_a_task_that_settles_is_over_with_its_run() -> None:
         (EVIDENCE, {"metrics": [{"metric": "errors_5xx", "green": {"of": 1}}]}),
         (EVIDENCE, {"evidence": "much", "needed": 20}),
         (FIGURES, {"points": []}),
-        (FIGURES, {**figures_to_dict(FIGURES_SEEN), "green": [["noon", 1, 0, None]]}),
+        (FIGURES, {**figures_to_dict(FIGURES_SEEN), "green": [["noon", 1, 0, 0, None, None, None]]}),
         (NOTE, {"kind": "shadow", "percent": "all"}),
         ("return_value", {"share": "most"}),
     ],
@@ -231,7 +235,7 @@ def test_half_of_the_way_to_a_proof_is_the_root_of_the_evidence_that_it_needs() 
 def test_the_plan_is_laid_where_green_first_had_traffic() -> None:
     assert report(SHIFTED).planned == ((minute(1), 25), (minute(2), 100), (minute(3), 100))
     assert report().planned[0] == (minute(0), 25)
-    live = Live(minute(7), 0.0, {}, "", None)
+    live = Live(minute(7), 0.0, {}, None, None)
     assert report(SHADOWED, live=live).planned[0] == (minute(7), 25)
     assert report(SHIFTED, live=live).planned[0] == (minute(1), 25)
 
@@ -242,10 +246,10 @@ def test_the_real_share_ends_with_greens_last_request_not_with_the_tidying_up() 
 
 
 def test_what_aws_says_now_counts_where_more_is_to_come() -> None:
-    live = Live(minute(1.5), 25.0, {"refused": "OK"}, "paused by bob", FIGURES_SEEN)
+    live = Live(minute(1.5), 25.0, {"refused": "OK"}, PAUSED, FIGURES_SEEN)
     running = report(SHIFTED, live=live)
     assert running.shares[-1] == (minute(1.5), 25)
-    assert (running.alarms, running.control) == ({"refused": "OK"}, "paused by bob")
+    assert (running.alarms, running.control) == ({"refused": "OK"}, "paused by bob at 12:01:00 UTC")
     assert running.figures == FIGURES_SEEN
     assert facts(SHIFTED)["How many requests failed"] == "not known: CloudWatch was not read"
 

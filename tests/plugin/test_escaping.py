@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.report import Live, build_report
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan
 from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.traces import APPROVAL, DID, TaskTrace
 from airflow_sm_rollout.plugin import page
-from airflow_sm_rollout.plugin.page import render_chart, render_list, render_rollouts
+from airflow_sm_rollout.plugin.page import render_chart, render_file, render_list, render_rollouts
 from airflow_sm_rollout.plugin.reads import Row
 from core.test_rollout_report import FIGURES_SEEN, ROLLOUT, minute, settled
 
@@ -46,8 +47,17 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
     rollout = replace(
         ROLLOUT, endpoint_name=EVIL, blue=Blue(EVIL, config, "AllTraffic", 1.0, 2), green=Green(EVIL), plan=plan
     )
-    live = Live(minute(3), 25.0, {EVIL: EVIL}, EVIL, FIGURES_SEEN, Aftermath.CHANGED, EVIL)
+    live = Live(
+        minute(3),
+        25.0,
+        {EVIL: EVIL},
+        Control("0123abcd", Wish.PAUSE, minute(2), EVIL, EVIL),
+        FIGURES_SEEN,
+        Aftermath.CHANGED,
+        EVIL,
+    )
     unsettled, unreadable = TaskTrace("settle", "failed", None, None, {}), TaskTrace(EVIL, "", None, None, {DID: [5]})
+    around: Any = {"unread": [EVIL], "refused": [EVIL]}
     for tasks in (
         evil_tasks(),
         [*evil_tasks(), settled("as_before")],
@@ -56,7 +66,10 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
     ):
         shown = build_report(EVIL, rollout, tasks, live, comparison={"sentence": EVIL, "metrics": []})
         texts = (
-            render_rollouts([shown], "", EVIL, EVIL, may_edit=True, now=minute(5), unread=[EVIL]),
+            render_rollouts(
+                [shown], "", EVIL, EVIL, may_edit=True, now=minute(5), failures=[EVIL], run_url="/run", **around
+            ),
+            render_file([shown], EVIL, EVIL, now=minute(5), **around),
             render_chart(shown, minute(5)),
         )
         for text in texts:

@@ -30,7 +30,7 @@ def found(name: str) -> Found:
 
 
 def seen(share: float) -> Live:
-    return Live(minute(1), share, {}, "", None)
+    return Live(minute(1), share, {}, None, None)
 
 
 def test_what_was_looked_at_once_is_not_kept_for_ever() -> None:

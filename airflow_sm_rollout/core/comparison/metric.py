@@ -9,6 +9,7 @@ from airflow_sm_rollout.core.comparison.bets import MOST_EXPONENT, Capital, Coun
 from airflow_sm_rollout.core.comparison.dispersion import Dispersion, estimate_bunching, estimate_noise
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.comparison.results import Compared, Rate
+from airflow_sm_rollout.core.comparison.track import Counts
 from airflow_sm_rollout.core.plan.tolerances import Tolerances
 
 DEFAULT_DISPERSIONS = {
@@ -161,11 +162,17 @@ class MetricEvidence:
         self._green_calls += green[0]
         self._green_events += green[1]
 
+    @property
+    def counts(self) -> Counts:
+        """What is shown of both."""
+        return self._green_events, self._green_calls, self._blue_events, self._blue_calls
+
     def compare(self) -> Compared:
         """The metric as it is shown."""
         green = measure_rate(self._green_calls, self._green_events, self.dispersion.bunching)
         blue = measure_rate(self._blue_calls, self._blue_events, self.dispersion.bunching)
-        return Compared(self.metric, green, blue, self.evidence, self.health)
+        spread = self.dispersion
+        return Compared(self.metric, green, blue, self.evidence, self.health, spread.bunching, spread.own_noise)
 
 
 def measure_rate(calls: int, events: int, bunching: float) -> Rate | None:

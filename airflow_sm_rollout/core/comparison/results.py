@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from airflow_sm_rollout.core.comparison.track import Mark, read_marks
+
 
 class Finding(str, Enum):
     """What the comparison says of green."""
@@ -41,6 +43,7 @@ class Compared:
     :param green: ``None``: not known, so are blue's.
     :param evidence: that green is worse than tolerated; as much as ``Comparison.needed`` in all metrics together is proof.
     :param health: evidence that green is better than the healthy line; ``Comparison.health_needed`` of it is proof.
+    :param bunching: how counts scatter, and so ``own_noise``: see :class:`~.dispersion.Dispersion`.
     """
 
     metric: str
@@ -48,6 +51,8 @@ class Compared:
     blue: Rate | None
     evidence: float
     health: float
+    bunching: float = 1.0
+    own_noise: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Comparison:
     :param blue_requests: blue's calls in the same.
     :param judged_until: end of the last period that was looked at; ``None``: there was none.
     :param sentence: all this in plain words.
+    :param track: how it came about, for people.
     """
 
     verdict: Finding
@@ -80,6 +86,7 @@ class Comparison:
     blue_requests: int
     judged_until: datetime | None
     sentence: str
+    track: tuple[Mark, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON takes it."""
@@ -89,6 +96,7 @@ class Comparison:
             "decided_at": self.decided_at and self.decided_at.isoformat(),
             "judged_until": self.judged_until and self.judged_until.isoformat(),
             "metrics": [asdict(metric) for metric in self.metrics],
+            "track": [mark.as_list() for mark in self.track],
         }
 
     @classmethod
@@ -104,6 +112,7 @@ class Comparison:
                     Compared(**{**metric, "green": _read_rate(metric["green"]), "blue": _read_rate(metric["blue"])})
                     for metric in written["metrics"]
                 ),
+                "track": read_marks(written.get("track", ())),
             }
         )
 
