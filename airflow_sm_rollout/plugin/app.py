@@ -25,7 +25,7 @@ from airflow_sm_rollout.core.report import Report, build_report
 from airflow_sm_rollout.core.traces import settled_at
 from airflow_sm_rollout.plugin.address import run_path
 from airflow_sm_rollout.plugin.live import COMPARED_SECONDS, LiveReads, read_compared, read_live, wish
-from airflow_sm_rollout.plugin.page import STATIC, render_chart, render_file, render_list, render_rollouts
+from airflow_sm_rollout.plugin.page import POLICY, STATIC, render_chart, render_file, render_list, render_rollouts
 from airflow_sm_rollout.plugin.reads import WISH_EVENT, Found, Row, list_rollouts, read_rollouts
 
 CHECKED = 20
@@ -34,18 +34,6 @@ CHECKED = 20
 WORTH_A_LOOK = timedelta(hours=3)
 """How long after its end CloudWatch has a rollout's figures to 10 seconds."""
 
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "img-src 'self'",
-        "style-src 'self'",
-        "script-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'self'",
-    )
-)
 _PICTURES_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"  # its style sheet is inside
 _RUN = "/dags/{dag_id}/runs/{run_id}"
 _MAY_READ = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
@@ -83,7 +71,7 @@ def build_app() -> FastAPI:
 
 async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await answer(request)
-    response.headers.setdefault("Content-Security-Policy", _POLICY)
+    response.headers.setdefault("Content-Security-Policy", POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers.setdefault("Cache-Control", "no-store")

@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 
 _STILL_COUNTED = timedelta(minutes=2)  # CloudWatch publishes a minute's figures within another
 STATIC = Path(__file__).parent / "static"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "img-src 'self'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'self'",
+    )
+)
+"""What the pages may load and do: nothing but what is ours."""
 WORDS = {
     "running": "in progress",
     "promoted": "promoted",

@@ -47,7 +47,7 @@ def test_the_chart_moves_and_buttons_hold_the_rollout_until_a_user_approves_and_
     for button, told in (("Pause", "paused by alice"), ("Resume", "resumed by alice")):
         browser.button(button).click()
         browser.button("Yes").click()
-        assert told in browser.wait_for("form.controls output", told)
+        assert told in browser.wait_for(".how output", told)
 
     wait_for_question(run)
     browser.open_question(run)

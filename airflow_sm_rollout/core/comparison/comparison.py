@@ -99,7 +99,7 @@ class Course:
         for metric in self._metrics:
             metric.take(green, blue, planned_share, minutes, is_warm=is_warm, asks_health=asks_health)
         self._decide(period.end)
-        if self._track.is_due:
+        if self._track.count():
             self._track.add(period.end, *self._state())
 
     def _state(self) -> tuple[float, float, list[Counts]]:

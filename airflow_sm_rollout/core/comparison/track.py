@@ -46,9 +46,8 @@ class Track:
         track._marks, track._every, track._left = list(self._marks), self._every, self._left
         return track
 
-    @property
-    def is_due(self) -> bool:
-        """Whether the period that has ended is one that is marked."""
+    def count(self) -> bool:
+        """Count a period that has ended: whether it is one that is marked."""
         self._left = (self._left or self._every) - 1
         return self._left == 0
 
