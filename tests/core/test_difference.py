@@ -62,23 +62,26 @@ def test_what_is_tolerated_is_the_larger_of_ratio_and_points() -> None:
     assert tolerated_difference(margin, 0.1) == 0.05
 
 
+def mark(minutes: int, evidence: float = 1.0) -> Mark:
+    return Mark((BEGUN + timedelta(minutes=minutes)).timestamp(), evidence, 1.0, ((1, 2, 3, minutes),))
+
+
 @given(st.integers(0, 700))
 def test_marks_stay_few_are_even_and_end_with_the_last(periods: int) -> None:
-    track = Track()
+    track = Track(1)
     for number in range(periods):
         if track.count():
-            track.add(BEGUN + timedelta(minutes=number), 1.0, 1.0, ())
-    last = Mark((BEGUN + timedelta(minutes=periods)).timestamp(), 2.0, 2.0, ((1, 2, 3, 4),))
+            track.add(mark(number))
+    last = mark(periods, 2.0)
     marks = track.ended_by(last)
     assert len(marks) <= MOST_MARKS
-    gaps = {later.at - mark.at for mark, later in itertools.pairwise(marks[:-1])}
-    assert len(gaps) <= 1
+    assert len({later.at - before.at for before, later in itertools.pairwise(marks[:-1])}) <= 1
     assert marks[-1] == last
-    assert read_marks([mark.as_list() for mark in marks]) == marks
+    assert read_marks([each.as_list() for each in marks]) == marks
 
 
 def test_a_copy_takes_nothing_from_the_track_it_is_of() -> None:
-    track = Track()
-    track.add(BEGUN, 1.0, 1.0, ())
-    copy.deepcopy(track).add(BEGUN, 2.0, 1.0, ())
-    assert len(track.ended_by(None)) == 1
+    track = Track(1)
+    track.add(mark(1))
+    copy.deepcopy(track).add(mark(2))
+    assert track.ended_by(None) == (mark(1),)

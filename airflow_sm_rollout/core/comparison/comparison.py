@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from airflow_sm_rollout.core.comparison.metric import MetricEvidence
 from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.comparison.results import Compared, Comparison, Finding, Rate
-from airflow_sm_rollout.core.comparison.track import Counts, Mark, Track
+from airflow_sm_rollout.core.comparison.track import Mark, Track
 from airflow_sm_rollout.core.comparison.wording import describe
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, METRICS, Margin, Tolerances
 
@@ -79,7 +79,7 @@ class Course:
         self._first_call: datetime | None = None
         self._requests = (0, 0)
         self._until: datetime | None = None
-        self._track = Track()
+        self._track = Track(len(METRICS))
         self.harmful_at: datetime | None = None
         self._healthy_at: datetime | None = None
 
@@ -100,12 +100,12 @@ class Course:
             metric.take(green, blue, planned_share, minutes, is_warm=is_warm, asks_health=asks_health)
         self._decide(period.end)
         if self._track.count():
-            self._track.add(period.end, *self._state())
+            self._track.add(self._mark(period.end))
 
-    def _state(self) -> tuple[float, float, list[Counts]]:
+    def _mark(self, end: datetime) -> Mark:
         metrics = self._metrics
         harm, health = sum(metric.evidence for metric in metrics), min(metric.health for metric in metrics)
-        return harm, health, [metric.counts for metric in metrics]
+        return Mark(end.timestamp(), harm, health, tuple(metric.counts for metric in metrics))
 
     def _is_warming_up(self, period: Period, first_call: datetime) -> bool:
         """Whether some of green's instances are new. AWS lets each serve once it is ready, a little before that can be seen."""
@@ -147,12 +147,6 @@ class Course:
             blue_requests=self._requests[1],
             judged_until=self._until,
             sentence="",
-            track=self._track.ended_by(self._now()),
+            track=self._track.ended_by(self._mark(self._until) if self._until and self._first_call else None),
         )
         return describe(comparison)
-
-    def _now(self) -> Mark | None:
-        if self._until is None or self._first_call is None:
-            return None
-        harm, health, counts = self._state()
-        return Mark(self._until.timestamp(), harm, health, tuple(counts))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-MOST_MARKS = 64
+MOST_MARKS = 40
 Counts = tuple[int, int, int, int]
 """Green's events and calls, blue's events and calls, of one metric."""
 
@@ -33,36 +32,45 @@ class Mark:
 
 
 class Track:
-    """Marks of a course. Once there are :data:`MOST_MARKS`, every second one goes, and only every second period is marked from then on."""
+    """Marks of a course. Once there are :data:`MOST_MARKS`, every second one goes, and only every second period is marked from then on.
 
-    def __init__(self) -> None:
-        self._marks: list[Mark] = []
+    All its room is taken at once, and copied at once: ten thousand bakes may have one each, and each look copies it.
+
+    :param metrics: how many metrics each mark counts.
+    """
+
+    def __init__(self, metrics: int) -> None:
+        self._row = 3 + 4 * metrics
+        self._numbers = array("d", bytes(8 * self._row * MOST_MARKS))
+        self._marks = 0
         self._every = 1
         self._left = 0
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Track:
-        """A copy for whoever only looks ahead; the marks themselves do not change."""
-        track = Track()
-        track._marks, track._every, track._left = list(self._marks), self._every, self._left
-        return track
 
     def count(self) -> bool:
         """Count a period that has ended: whether it is one that is marked."""
         self._left = (self._left or self._every) - 1
         return self._left == 0
 
-    def add(self, end: datetime, evidence: float, health: float, counts: Sequence[Counts]) -> None:
+    def add(self, mark: Mark) -> None:
         """Mark the end of a period."""
-        self._marks.append(Mark(end.timestamp(), evidence, health, tuple(counts)))
-        if len(self._marks) >= MOST_MARKS:
-            self._marks = self._marks[1::2]
+        self._put(self._marks, array("d", mark.as_list()))
+        self._marks += 1
+        if self._marks == MOST_MARKS:
+            for number in range(MOST_MARKS // 2):
+                self._put(number, self._get(2 * number + 1))
+            self._marks //= 2
             self._every *= 2
 
     def ended_by(self, last: Mark | None) -> tuple[Mark, ...]:
         """All marks, and the last state where that is none yet."""
-        if last is None or (self._marks and self._marks[-1].at >= last.at):
-            return tuple(self._marks)
-        return (*self._marks, last)
+        marks = read_marks([self._get(number) for number in range(self._marks)])
+        return marks if last is None or (marks and marks[-1].at >= last.at) else (*marks, last)
+
+    def _put(self, number: int, row: array[float]) -> None:
+        self._numbers[number * self._row : (number + 1) * self._row] = row
+
+    def _get(self, number: int) -> array[float]:
+        return self._numbers[number * self._row : (number + 1) * self._row]
 
 
 def read_marks(rows: Sequence[Sequence[float]]) -> tuple[Mark, ...]:
