@@ -29,7 +29,7 @@ KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SHIFTS = """
     window.shifted = 0;
-    new PerformanceObserver(list => { for (const each of list.getEntries()) { window.shifted += each.value; for (const s of each.sources) (window.moved ||= []).push((s.node?.outerHTML || s.node?.textContent || '').slice(0, 90)); } })
+    new PerformanceObserver(list => { for (const each of list.getEntries()) window.shifted += each.value; })
         .observe({type: "layout-shift", buffered: false});
 """
 
@@ -173,7 +173,7 @@ def test_an_update_is_one_call_and_leaves_alone_what_a_person_holds(browser: Bro
         """
     )
     assert held[:4] == [True, "SUMMARY", "wine-orders", True]
-    assert held[4] < 0.05, driver.execute_script("return window.moved")
+    assert held[4] < 0.05
 
 
 def test_a_fact_is_on_the_screen_within_three_seconds(browser: Browser, served: Served) -> None:
