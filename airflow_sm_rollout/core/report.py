@@ -171,29 +171,16 @@ def _show(
     story: Story,
     wishes: Sequence[Wished],
 ) -> Report:
-    control, at = (live.control, live.at) if live else (None, None)
-    share = story.shares[-1][1] if story.shares else 0.0
-    state = state_of(story.outcome, tasks, story.approvals, control, live.phase if live else None, share)
-    sentence = story.sentence()
     return Report(
+        **_at_a_glance(rollout, tasks, live, story, wishes),
         endpoint=rollout.endpoint_name,
         rollout_id=rollout.rollout_id,
         group=group,
         blue=rollout.blue.model_name,
         green=rollout.green_model_name,
-        state=state,
-        chip=describe_state(state, share),
-        share=share,
-        cause=cause_of(rollout, state, sentence, tasks, story.approvals, story.figures),
-        way=way_of_tasks(rollout, tasks, control, at, story.outcome),
-        buttons=tuple(buttons_of(rollout, state, control, share)),
-        events=events_of(tasks, story.approvals, story.verdicts, story.figures, control, wishes),
-        limits=_limits(rollout),
-        read_at=at,
         strategy=rollout.plan.strategy.name if rollout.plan.strategy else "single steps",
         traffic=rollout.plan.traffic,
         outcome=story.outcome,
-        sentence=sentence,
         started_at=rollout.started_at,
         ended_at=story.ended_at,
         planned=tuple(_planned(rollout, tasks, live.at if live and story.outcome == "running" else None)),
@@ -204,9 +191,31 @@ def _show(
         approvals=tuple(story.approvals),
         alarms={name: live.alarms.get(name, "not read") if live else "" for name in rollout.watched_alarms},
         figures=story.figures,
-        control=control.describe() if control else "",
         alarm_reasons=live.alarm_reasons if live else {},
     )
+
+
+def _at_a_glance(
+    rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, story: Story, wishes: Sequence[Wished]
+) -> dict[str, Any]:
+    """Where it stands, why, what comes next, and what may be asked of it: those members of a report."""
+    control, at = (live.control, live.at) if live else (None, None)
+    share = story.shares[-1][1] if story.shares else 0.0
+    state = state_of(story.outcome, tasks, story.approvals, control, live.phase if live else None, share)
+    sentence = story.sentence()
+    return {
+        "state": state,
+        "chip": describe_state(state, share),
+        "share": share,
+        "sentence": sentence,
+        "cause": cause_of(rollout, state, sentence, tasks, story.approvals, story.figures),
+        "way": way_of_tasks(rollout, tasks, control, at, story.outcome),
+        "buttons": tuple(buttons_of(rollout, state, control, share)),
+        "events": events_of(tasks, story.approvals, story.verdicts, story.figures, control, wishes),
+        "limits": _limits(rollout),
+        "read_at": at,
+        "control": control.describe() if control else "",
+    }
 
 
 def _limits(rollout: Rollout) -> Limits:
