@@ -36,10 +36,10 @@ check-core: $(INSTALLED)
 	$(PYTEST) tests/core $(TESTS)
 
 unit: $(INSTALLED) ## Run all tests that start neither Airflow's processes nor a browser (TESTS="-k alarm" for some)
-	$(PYTEST) --numprocesses 2 --dist loadgroup -m "not slow" $(TESTS)
+	$(PYTEST) --numprocesses 3 --dist loadgroup -m "not slow" $(TESTS)
 
 test: $(INSTALLED) browser ## Run all tests, lint and type checks included (TESTS="-k alarm" for some)
-	$(PYTEST) --numprocesses 2 --dist loadgroup $(TESTS)
+	$(PYTEST) --numprocesses 3 --dist loadgroup $(TESTS)
 
 matrix: $(INSTALLED) ## Run what depends on Airflow on each version that is supported (TESTS="-s unit-mwaa-3.2.1" for one; needs their Pythons)
 	$(BIN)/nox $(TESTS)

@@ -38,10 +38,14 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist's own reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start Airflow's processes take turns, so that each has half of the machine; they take longest, so they begin."""
+    """Tests that start Airflow's processes take turns in two queues of about the same length; they take longest, so they begin.
+
+    They wait more than they work: with a third queue, of all other tests, two cores are just busy.
+    """
     slow = [item for item in items if item.get_closest_marker("slow")]
     for item in slow:
-        item.add_marker(pytest.mark.xdist_group("processes"))
+        queue = "people" if item.path.parent.name == "browser" or item.path.name == "test_readme.py" else "processes"
+        item.add_marker(pytest.mark.xdist_group(queue))
     items.sort(key=lambda item: item not in slow)
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -115,6 +116,12 @@ def tell(all_of_it: Cluster, story: Story, kill: Callable[[Cluster, Run], tuple[
     return Told(story, outcome, time.monotonic() - began, shares, met, kills, fault)
 
 
+def stands(described: dict[str, Any]) -> dict[str, Any]:
+    """What an endpoint is, without what AWS remembers of how it became that."""
+    endpoint = {member: value for member, value in described["endpoint"].items() if member != "LastDeploymentConfig"}
+    return {**described, "endpoint": endpoint}
+
+
 def ring(production: Production, story: Story) -> None:
     """The user's alarm, which has seen that requests are refused."""
     production.set_alarm(alarm_of(story.endpoint), "ALARM", f"more than {TOLERATED} requests were refused")
@@ -122,7 +129,7 @@ def ring(production: Production, story: Story) -> None:
 
 def judged(run: Run, story: Story, seen: list[Shares], met: Clients) -> tuple[str, str]:
     """How a run ended, and what is wrong with that; empty if nothing is."""
-    after = run.site.production.describe(run.endpoint)
+    before, after = (stands(described) for described in (run.before, run.site.production.describe(run.endpoint)))
     if run.state == "success":
         outcome = "promoted"
         fault = (
@@ -131,8 +138,8 @@ def judged(run: Run, story: Story, seen: list[Shares], met: Clients) -> tuple[st
             else "its record is left, or its DAG did not go on"
         )
     else:
-        outcome = "as before" if after == run.before else "half done"
-        fault = f"not as before: {run.reason()}" if outcome == "half done" else ""
+        changed = sorted(member for member in before if before[member] != after[member])
+        outcome, fault = ("half done", f"not as before: {', '.join(changed)}") if changed else ("as before", "")
     expected = {"good": ("promoted",), "bad": ("as before",)}.get(story.model, ("promoted", "as before"))
     faults = [fault] if fault else []
     faults += [] if outcome in expected else [f"{outcome}: {run.reason()}"]
