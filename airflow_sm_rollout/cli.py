@@ -18,9 +18,10 @@ from airflow_sm_rollout import __version__
 from airflow_sm_rollout.cli_calls import ANSWER_SECONDS, make_clients
 from airflow_sm_rollout.cli_ends import INTERRUPTED, CommandFailed, describe, discard_output, interruptible
 from airflow_sm_rollout.core.control import Control, Wish
-from airflow_sm_rollout.core.converge import ON_DRIFT, WAYS
+from airflow_sm_rollout.core.converge import ON_DRIFT
 from airflow_sm_rollout.core.names import validate_endpoint_name
 from airflow_sm_rollout.core.plan.strategy import STRATEGIES, expand_strategy
+from airflow_sm_rollout.core.traffic import DEFAULT, TRAFFIC
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients
@@ -163,7 +164,7 @@ def _add_strategy(parser: Any) -> None:
 
 def _add_traffic(parser: Any) -> None:
     parser.add_argument(
-        "--traffic", choices=sorted(WAYS), default="variants", help="how traffic is split (default: %(default)s)"
+        "--traffic", choices=sorted(TRAFFIC), default=DEFAULT, help="how traffic is split (default: %(default)s)"
     )
 
 
@@ -302,7 +303,7 @@ def _wish(options: argparse.Namespace) -> None:
 def _iam_policy(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.aws.iam import client_policy, policy
 
-    if options.traffic != "endpoints" and (options.clients or options.blue_endpoint):
+    if not TRAFFIC[options.traffic].has_pointer and (options.clients or options.blue_endpoint):
         raise CommandFailed("--clients and --blue-endpoint are for --traffic endpoints, which has a live pointer")
     where = {"region": options.region or "*", "account": options.account, "blue_endpoint": options.blue_endpoint}
     name = options.endpoint_name

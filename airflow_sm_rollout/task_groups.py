@@ -34,6 +34,7 @@ from airflow_sm_rollout.core.approval import ApprovalGate, gate_behind_bakes, pa
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.options import parse_mapping
 from airflow_sm_rollout.core.plan.strategy import DurationOption, SharesOption, parse_duration
+from airflow_sm_rollout.core.traffic import DEFAULT, Traffic, parse_traffic
 from airflow_sm_rollout.operators.base import AwsTask, RolloutTask, is_template
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
 from airflow_sm_rollout.operators.options import options_of
@@ -155,9 +156,9 @@ def _rollout(
 ) -> TaskGroup:
     if endpoint_name is None:
         raise PlanError("endpoint_name", endpoint_name, "the name of an endpoint that serves now")
-    traffic = options.get("traffic", "variants")
-    by_sagemaker = traffic == "guardrails"
-    defaults = {**_RETRIES, "timeout": _SAGEMAKERS_SHIFT} if by_sagemaker or is_template(traffic) else _RETRIES
+    traffic = _known_traffic(options)
+    by_sagemaker = traffic is not None and traffic.is_shifted_by_aws
+    defaults = {**_RETRIES, "timeout": _SAGEMAKERS_SHIFT} if by_sagemaker or traffic is None else _RETRIES
     loop = {**defaults, **{name: options[name] for name in _LOOP_OPTIONS if name in options}}
     gates = _gates(options["approval"], strategy, labels, traffic) if options.get("approval") else {}
     asks = gate_behind_bakes(options.get("approval")) if options.get("when_inconclusive") == "ask" else None
@@ -189,10 +190,19 @@ def _taken_by(operator: type[AwsTask], loop: Mapping[str, Any]) -> dict[str, Any
     return {name: value for name, value in loop.items() if name in options_of(operator)}
 
 
-def _gates(option: object, strategy: dict[str, Any], labels: Sequence[str], traffic: object) -> dict[int, ApprovalGate]:
+def _known_traffic(options: dict[str, Any]) -> Traffic | None:
+    """The way to split traffic; ``None``: it is known only when the DAG runs."""
+    given = options.get("traffic", DEFAULT)
+    return None if is_template(given) else parse_traffic(given)
+
+
+def _gates(
+    option: object, strategy: dict[str, Any], labels: Sequence[str], traffic: Traffic | None
+) -> dict[int, ApprovalGate]:
     """Before which steps a person may have to be asked: where the shares are known only when the DAG runs, before any."""
     gate = parse_gate(option)
-    if traffic == "guardrails" or not is_template([strategy.get("steps"), strategy.get("step")]):
+    by_aws = traffic is not None and traffic.is_shifted_by_aws
+    if by_aws or not is_template([strategy.get("steps"), strategy.get("step")]):
         validate_gate(gate, known_strategy(strategy), traffic)
         return {labels.index(_label(gate.before)): gate}
     return dict.fromkeys(range(len(labels)), gate)
@@ -248,9 +258,9 @@ def _shadow(options: dict[str, Any], loop: dict[str, Any], asks: ApprovalGate | 
         raise PlanError("shadow", shadow, 'how long it is watched, such as {"bake": 600}')
     if not is_template(shadow["bake"]):
         parse_duration("shadow bake", shadow["bake"])
-    traffic = options.get("traffic", "variants")
-    if traffic != "variants" and not is_template(traffic):
-        raise PlanError("shadow", shadow, f"traffic='variants': with {traffic!r} green can't be a shadow of blue")
+    traffic = _known_traffic(options)
+    if traffic is not None and not traffic.gives_any_share:
+        raise PlanError("shadow", shadow, f"traffic='variants': with {traffic.name!r} green can't be a shadow of blue")
     watch = BakeSensor(task_id="bake_shadow", duration=shadow.pop("bake"), **_taken_by(BakeSensor, loop))
     asking = [_ask(watch, asks, step=0, **loop)] if asks is not None else []
     return [ShadowGreenOperator(task_id="shadow", **_taken_by(ShadowGreenOperator, loop), **shadow), watch, *asking]
@@ -259,8 +269,9 @@ def _shadow(options: dict[str, Any], loop: dict[str, Any], asks: ApprovalGate | 
 def _validation(options: dict[str, Any], rollout: Any, loop: dict[str, Any]) -> list[RolloutTask]:
     if not options.get("validate"):
         return []
-    if options.get("traffic") == "guardrails":
-        allowed = "another way to split traffic: with guardrails SageMaker launches green with the shift, so it can't be asked before"
+    traffic = _known_traffic(options)
+    if traffic is not None and traffic.is_shifted_by_aws:
+        allowed = f"another way to split traffic: with {traffic.name} SageMaker launches green with the shift, so it can't be asked before"
         raise PlanError("validate", options["validate"], allowed)
     validate = parse_mapping(
         "validate", options["validate"], 'a mapping such as {"samples": "s3://bucket/samples.jsonl"}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import airflow_sm_rollout
+from airflow_sm_rollout.core.traffic import TRAFFIC
 from airflow_sm_rollout.provider_info import get_provider_info
 
 if sys.version_info >= (3, 11):
@@ -239,3 +241,75 @@ def test_there_is_one_judge_and_one_reader_of_metrics(name: str, where: set[str]
 )
 def test_a_second_caller_is_found_however_it_calls(written: str) -> None:
     assert "compare" in set(names_in(ast.parse(written)))
+
+
+def asks_which_traffic(tree: ast.AST) -> list[str]:
+    """Where a module asks which way to split traffic it is, by a comparison, a case or a table, instead of asking the way's object."""
+    found = []
+    for node in ast.walk(tree):
+        asked = asked_in(node)
+        if any(is_a_way(part) for each in asked for part in ast.walk(each)):
+            found.append(ast.unparse(node))
+    return found
+
+
+def asked_in(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Compare):
+        others = [each for each in (node.left, *node.comparators) if not is_none(each)]
+        return others if len(others) > 1 else []
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) != "TRAFFIC":
+        return [node.slice]
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".get", "isinstance", "startswith", "endswith")):
+        return node.args[1:] if ast.unparse(node.func) == "isinstance" else [node.func, *node.args[:1]]
+    return [node.subject] if isinstance(node, ast.Match) else []
+
+
+def is_none(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def is_a_way(node: ast.AST) -> bool:
+    if isinstance(node, ast.Constant):
+        return node.value in set(TRAFFIC)
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return name == "traffic" or name in {type(way).__name__ for way in TRAFFIC.values()}
+
+
+# What stands beside the objects: each way's rules, its calls to AWS, and what the demo shows of it.
+TABLES_OF_WAYS = {"core/converge.py": "WAYS[", "aws/iam.py": "GRANTS[", "demo/scripts.py": "by_traffic.get("}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT)))
+def test_nothing_but_its_object_asks_which_way_splits_the_traffic(module: Path) -> None:
+    name = module.relative_to(PACKAGE).as_posix()
+    if name != "core/traffic.py" and layer_of(module) != "sandbox":
+        asked = asks_which_traffic(ast.parse(module.read_text()))
+        assert [each for each in asked if not each.startswith(TABLES_OF_WAYS.get(name, "\0"))] == []
+
+
+@pytest.mark.parametrize("page", sorted(PACKAGE.rglob("*.html")), ids=lambda page: page.name)
+def test_no_page_asks_which_way_splits_the_traffic(page: Path) -> None:
+    assert re.findall(r"traffic\s*(?:==|!=|in\b|is\b)|[\"'](?:" + "|".join(TRAFFIC) + r")[\"']", page.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "asks"),
+    [
+        ("plan.traffic == 'guardrails'", True),
+        ("way != 'endpoints'", True),
+        ("rollout.traffic is TRAFFIC['variants']", True),
+        ("plan.traffic in ('variants', 'endpoints')", True),
+        ("rollout.traffic.name == chosen", True),
+        ("(script.dag_id, script.traffic) == (strategy, traffic)", True),
+        ("isinstance(rollout.traffic, Endpoints)", True),
+        ("INSTEAD[rollout.plan.traffic](rollout)", True),
+        ("INSTEAD.get(traffic, str)", True),
+        ("options.traffic.startswith('guard')", True),
+        ("match plan.traffic:\n    case 'guardrails':\n        pass", True),
+        ("rollout.traffic.has_pointer", False),
+        ("traffic is not None and traffic.is_shifted_by_aws", False),
+        ("TRAFFIC[options.traffic].has_pointer", False),
+    ],
+)
+def test_a_question_for_the_way_is_found_however_it_is_put(written: str, asks: bool) -> None:
+    assert bool(asks_which_traffic(ast.parse(written))) is asks

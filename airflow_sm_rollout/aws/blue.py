@@ -16,6 +16,7 @@ from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.observation import Endpoint, Variant
 from airflow_sm_rollout.core.rollout import Blue, Green
 from airflow_sm_rollout.core.scaling import Scaling, resource_id
+from airflow_sm_rollout.core.traffic import Traffic
 
 # Members that are carried to green though an older boto3 lacks them: those that AWS added after the oldest one that this package takes.
 # How they work was looked at here; what is in neither list is refused, as nobody knows what green would be with it, or without.
@@ -36,7 +37,7 @@ LATER_MEMBERS = frozenset(
 _TOLD_ONLY = frozenset({"EndpointConfigName", "EndpointConfigArn", "CreationTime"})
 
 
-def read_blue(clients: Clients, endpoint: Endpoint, traffic: str, green: Green) -> Blue:
+def read_blue(clients: Clients, endpoint: Endpoint, traffic: Traffic, green: Green) -> Blue:
     """Blue as it is now: config, weight, instances, scaling and tags.
 
     :param traffic: the way to split traffic.
@@ -72,10 +73,10 @@ def _served(endpoint: Endpoint, config: Mapping[str, Any]) -> Variant:
     return variant
 
 
-def _refuse(endpoint_name: str, traffic: str, why: str) -> None:
+def _refuse(endpoint_name: str, traffic: Traffic, why: str) -> None:
     if why:
         raise RolloutRefused(
-            f"endpoint {endpoint_name} can't be rolled out with traffic={traffic!r}: {why}. Nothing was changed"
+            f"endpoint {endpoint_name} can't be rolled out with traffic={traffic.name!r}: {why}. Nothing was changed"
         )
 
 
@@ -135,7 +136,7 @@ def refuse_unknown(whose: str, members: Iterable[str]) -> None:
         )
 
 
-def _why_unsuitable(config: Mapping[str, Any], traffic: str) -> str:
+def _why_unsuitable(config: Mapping[str, Any], traffic: Traffic) -> str:
     """What a way to split traffic can't do (docs/facts-aws.md#limits and docs/facts-aws.md#shadows)."""
     variants = config.get("ProductionVariants", [])
     if len(variants) != 1:
@@ -145,7 +146,7 @@ def _why_unsuitable(config: Mapping[str, Any], traffic: str) -> str:
         return "it has a shadow variant, which AWS allows beside one production variant only"
     if config.get("AsyncInferenceConfig"):
         return "it is an asynchronous endpoint, which publishes no request counts to judge by"
-    if "ServerlessConfig" in variants[0] and traffic != "endpoints":
+    if "ServerlessConfig" in variants[0] and not traffic.takes_serverless:
         return "it is serverless, which AWS allows one variant only; traffic='endpoints' can"
     if "ModelName" not in variants[0]:
         return "it hosts inference components, which have no variant weights"

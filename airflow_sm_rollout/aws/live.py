@@ -15,8 +15,8 @@ from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.core.actions import PutPointer
 from airflow_sm_rollout.core.advance import Passing
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.names import pointer_name
+from airflow_sm_rollout.core.pointer import Pointer
 
 
 def read_pointer(ssm: Any, name: str) -> Pointer | None:

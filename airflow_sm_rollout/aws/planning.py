@@ -22,13 +22,14 @@ from airflow_sm_rollout.aws.models import read_model, refuse_unlike
 from airflow_sm_rollout.aws.record import read_record, why_too_large
 from airflow_sm_rollout.aws.sight import read_watchers
 from airflow_sm_rollout.aws.world import read_endpoint, translated_errors, utc_now
-from airflow_sm_rollout.core.converge import validate_plan, why_unsuited
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
+from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.plan.evidence import published_every
+from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.traffic import Traffic, parse_traffic
 from airflow_sm_rollout.core.watch.policy import why_unprovable
 from airflow_sm_rollout.core.watch.ringing import describe_harm
 from airflow_sm_rollout.core.watch.sight import describe_blind, is_judged_otherwise, why_blind
@@ -88,14 +89,14 @@ def _refusing_what_is_gone() -> Iterator[None]:
 def _read_rollout(
     clients: Clients, names: Names, owner: Mapping[str, str], green: Green, plan: Plan, now: datetime
 ) -> Rollout:
-    pointer = read_pointer(clients.ssm, names.endpoint)
-    endpoint = _read_live_endpoint(clients, names, plan, pointer)
+    pointer, traffic = read_pointer(clients.ssm, names.endpoint), parse_traffic(plan.traffic)
+    endpoint = _read_live_endpoint(clients, names, traffic, pointer)
     if endpoint.config_name == names.final_config:
         raise RolloutRefused(
             f"this DAG run has promoted its model already: {endpoint.describe()}. Start a new rollout with a new DAG run"
         )
-    blue = read_blue(clients, endpoint, plan.traffic, green)
-    if plan.traffic == "endpoints":
+    blue = read_blue(clients, endpoint, traffic, green)
+    if traffic.has_pointer:
         blue = _with_pointer(blue, clients, endpoint, pointer)
     blues = {"EndpointName": endpoint.name, "VariantName": blue.variant}
     return Rollout(
@@ -114,16 +115,16 @@ def _read_rollout(
     )
 
 
-def _read_live_endpoint(clients: Clients, names: Names, plan: Plan, pointer: Pointer | None) -> Endpoint:
+def _read_live_endpoint(clients: Clients, names: Names, traffic: Traffic, pointer: Pointer | None) -> Endpoint:
     """The endpoint that clients call by this name: the one of that name, unless a live pointer names another."""
     live = pointer.endpoint_name if pointer else names.endpoint
     if live is None:
         raise RolloutRefused(
             f"the live pointer {names.pointer} is not readable: it names no endpoint. Nothing was changed"
         )
-    if live != names.endpoint and plan.traffic != "endpoints":
+    if live != names.endpoint and not traffic.has_pointer:
         raise RolloutRefused(
-            f"traffic={plan.traffic!r}: {names.endpoint} is a logical name, the live pointer {names.pointer} names endpoint {live}. "
+            f"traffic={traffic.name!r}: {names.endpoint} is a logical name, the live pointer {names.pointer} names endpoint {live}. "
             f"Use traffic='endpoints', or endpoint_name={live!r}. Nothing was changed"
         )
     endpoint = read_endpoint(clients.sagemaker, live)
@@ -147,7 +148,7 @@ def _with_pointer(blue: Blue, clients: Clients, endpoint: Endpoint, pointer: Poi
 
 def _refuse_unready(clients: Clients, rollout: Rollout) -> None:
     """What can be known to fail is refused before the first effect; deploying asks again right before it."""
-    unsuited = why_unsuited(rollout)
+    unsuited = rollout.traffic.why_unsuited(rollout)
     if unsuited:
         raise RolloutRefused(f"traffic={rollout.plan.traffic!r}: {unsuited}. Nothing was changed")
     unprovable = why_unprovable(rollout)

@@ -10,7 +10,6 @@ from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.world import read_endpoint
-from airflow_sm_rollout.core.converge import has_pointer
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
 
@@ -38,7 +37,7 @@ def read_status(clients: Clients, name: str, now: datetime) -> Observation:
 
 def read_serving(clients: Clients, rollout: Rollout, now: datetime) -> Observation:
     """The endpoint that clients of a rollout's endpoint call, with the record that holds it now."""
-    pointer = read_pointer(clients.ssm, rollout.endpoint_name) if has_pointer(rollout) else None
+    pointer = read_pointer(clients.ssm, rollout.endpoint_name) if rollout.traffic.has_pointer else None
     live = (pointer.endpoint_name if pointer else None) or rollout.endpoint_name
     record = read_record(clients.ssm, rollout.endpoint_name)
     return Observation(now, read_endpoint(clients.sagemaker, live), record, pointer=pointer)

@@ -26,12 +26,12 @@ from airflow_sm_rollout.aws.scaling import read_scaling
 from airflow_sm_rollout.aws.whole import read
 from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.advance import Passing
-from airflow_sm_rollout.core.converge import has_pointer, is_decided_by_pointer, needs
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
+from airflow_sm_rollout.core.converge import is_decided_by_pointer, needs
 from airflow_sm_rollout.core.errors import NotThere, RefusedByAws, RolloutGaveUp
 from airflow_sm_rollout.core.found import is_used, why_other_config, why_other_model
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
+from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 
 
@@ -82,7 +82,7 @@ class AwsWorld:
             if rollout is None or rollout.rollout_id != self.rollout_id:
                 name = read_live_name(self.clients.ssm, self.endpoint_name)
                 return Observation(self._clock.now(), read_endpoint(self.clients.sagemaker, name), record)
-            pointer = read_pointer(self.clients.ssm, self.endpoint_name) if has_pointer(rollout) else None
+            pointer = read_pointer(self.clients.ssm, self.endpoint_name) if rollout.traffic.has_pointer else None
             if record is not None and is_decided_by_pointer(goal, rollout, pointer):
                 return Observation(self._clock.now(), None, record, pointer=pointer)
             return self._observe_needed(goal, rollout, record, pointer)
@@ -90,7 +90,7 @@ class AwsWorld:
     def _observe_needed(
         self, goal: Goal, rollout: Rollout, record: Rollout | None, pointer: Pointer | None
     ) -> Observation:
-        sagemaker, two = self.clients.sagemaker, has_pointer(rollout)
+        sagemaker, two = self.clients.sagemaker, rollout.traffic.has_pointer
         endpoint = read_endpoint(sagemaker, rollout.blue_endpoint_name)
         green_endpoint = read_endpoint(sagemaker, rollout.green_endpoint_name) if two else None
         needed = needs(goal, rollout, green_endpoint if two else endpoint)

@@ -13,6 +13,7 @@ from airflow_sm_rollout.core.plan.options import parse_names
 from airflow_sm_rollout.core.plan.strategy import Strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import BakeTrace, compared_rows
+from airflow_sm_rollout.core.traffic import Traffic
 from airflow_sm_rollout.core.watch.verdict import Verdict
 
 APPROVE, REJECT = "Approve", "Reject"
@@ -79,14 +80,15 @@ def parse_gate(option: object) -> ApprovalGate:
     return ApprovalGate(**given)
 
 
-def validate_gate(gate: ApprovalGate, strategy: Strategy, traffic: object) -> None:
+def validate_gate(gate: ApprovalGate, strategy: Strategy, traffic: Traffic | None) -> None:
     """Refuse a question that would never be asked.
 
+    :param traffic: ``None``: not known yet.
     :raises PlanError: if the plan has no such step, or leaves the steps to SageMaker.
     """
-    if traffic == "guardrails":
+    if traffic is not None and traffic.is_shifted_by_aws:
         raise PlanError(
-            "approval", gate.before, "not with traffic='guardrails': SageMaker shifts by itself and asks nobody"
+            "approval", gate.before, f"not with traffic={traffic.name!r}: SageMaker shifts by itself and asks nobody"
         )
     shares = [step.share for step in strategy.steps]
     if gate.before not in shares:

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from airflow_sm_rollout.core.actions import CreateRecord
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.endpoints.way import ENDPOINTS
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.goals import (
@@ -34,7 +33,9 @@ from airflow_sm_rollout.core.guardrails.way import GUARDRAILS
 from airflow_sm_rollout.core.lost import describe_lost, is_lost, is_on_passing_config
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Phase, Plan, Rollout, with_green_traffic, with_phase
+from airflow_sm_rollout.core.traffic import parse_traffic
 from airflow_sm_rollout.core.variants.way import VARIANTS
 from airflow_sm_rollout.core.way import Needs, Way
 
@@ -48,19 +49,10 @@ def validate_plan(plan: Plan) -> None:
 
     :raises PlanError: naming the option and what it may be.
     """
-    if not isinstance(plan.traffic, str) or plan.traffic not in WAYS:
-        raise PlanError("traffic", plan.traffic, f"one of {', '.join(WAYS)}")
+    traffic = parse_traffic(plan.traffic)
     if plan.on_drift not in ON_DRIFT:
         raise PlanError("on_drift", plan.on_drift, f"one of {', '.join(ON_DRIFT)}")
-    validate = WAYS[plan.traffic].validate
-    if validate is not None:
-        validate(plan)
-
-
-def why_unsuited(rollout: Rollout) -> str:
-    """Why the rollout's way to split traffic can't do it with this blue; empty if it can."""
-    ask = WAYS[rollout.plan.traffic].why_unsuited
-    return ask(rollout) if ask is not None else ""
+    traffic.validate(plan)
 
 
 def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -69,11 +61,6 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     :param endpoint: the endpoint where green is: its own, or blue's.
     """
     return WAYS[rollout.plan.traffic].needs(goal, rollout, endpoint)
-
-
-def has_pointer(rollout: Rollout) -> bool:
-    """Whether the rollout's way to split traffic is a live pointer."""
-    return WAYS[rollout.plan.traffic].is_decided_by_pointer is not None
 
 
 def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None) -> bool:
@@ -140,7 +127,7 @@ def _find_planned(goal: AsBefore | OnlyGreen, rollout: Rollout, seen: Observatio
 def _make_again(goal: AsBefore | OnlyGreen, rollout: Rollout, seen: Observation) -> Decision:
     """The record of a rollout that has not ended, so that it can. Where only it could tell whether green was promoted, green was not."""
     known = with_green_traffic(rollout, rollout.started_at)
-    if rollout.plan.traffic == "variants" and _serves_green(rollout, seen):
+    if rollout.traffic.shows_promotion and _serves_green(rollout, seen):
         return Act(CreateRecord(with_phase(known, Phase.PROMOTED)))
     if isinstance(goal, AsBefore):
         return Act(CreateRecord(with_phase(known, Phase.ROLLING_BACK)))
@@ -149,7 +136,7 @@ def _make_again(goal: AsBefore | OnlyGreen, rollout: Rollout, seen: Observation)
 
 def _serves_green(rollout: Rollout, seen: Observation) -> bool:
     """Whether green serves, or has served alone until somebody has sent clients elsewhere since."""
-    if has_pointer(rollout):
+    if rollout.traffic.has_pointer:
         return seen.green_endpoint is not None
     return seen.endpoint is not None and seen.endpoint.config_name == rollout.names.final_config
 

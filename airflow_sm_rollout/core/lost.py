@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
-from airflow_sm_rollout.core.endpoints.shared import is_as_recorded, is_on_green, is_ours
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.pointer import Pointer, is_as_recorded, is_on_green, is_ours
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.scaling import ALL_SUSPENDED, resource_id
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_sm_rollout.core.control import Control
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
+from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.scaling import Scaling
 

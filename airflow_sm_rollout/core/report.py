@@ -28,6 +28,7 @@ from airflow_sm_rollout.core.traces import (
     did_of,
     readable,
 )
+from airflow_sm_rollout.core.traffic import parse_traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,11 @@ class Report:
     alarm_reasons: Mapping[str, str]
     comparison: Mapping[str, Any] | None = None
     unread: tuple[str, ...] = ()
+
+    @property
+    def is_shifted_by_aws(self) -> bool:
+        """Whether AWS takes the steps itself, and heeds alarms alone."""
+        return parse_traffic(self.traffic).is_shifted_by_aws
 
     @property
     def is_running(self) -> bool:

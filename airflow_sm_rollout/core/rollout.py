@@ -19,6 +19,7 @@ from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds, evidence_from, thresholds_from
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy
 from airflow_sm_rollout.core.scaling import Scaling, scaling_from
+from airflow_sm_rollout.core.traffic import DEFAULT, Traffic, parse_traffic
 
 RECORD_VERSION = 1
 
@@ -124,7 +125,7 @@ class Plan:
     :param alarms: names of the user's alarms, metric and composite.
     :param default_alarms: alarms that the rollout makes itself; ``None`` for none.
     :param delete_blue: whether promotion deletes blue's config and model, and its endpoint where that is its own.
-    :param traffic: the way to split traffic, a key of :data:`airflow_sm_rollout.core.converge.WAYS`.
+    :param traffic: the way to split traffic, by its name; see :mod:`airflow_sm_rollout.core.traffic`.
     :param drain: how long an endpoint is kept after the live pointer has left it, before it is deleted: longer than clients hold its
         name (``live_endpoint``'s ``max_age``) and a request may take (60 s, AWS's limit).
     :param on_drift: what a rollback does where somebody else has changed the endpoint or the live pointer meanwhile: ``refuse`` (say what
@@ -136,7 +137,7 @@ class Plan:
     alarms: tuple[str, ...] = ()
     default_alarms: AlarmDefaults | None = field(default_factory=AlarmDefaults)
     delete_blue: bool = False
-    traffic: str = "variants"
+    traffic: str = DEFAULT
     drain: timedelta = timedelta(seconds=65)
     on_drift: str = "refuse"
     evidence: Evidence = field(default_factory=Evidence)
@@ -179,6 +180,11 @@ class Rollout:
     metric_period_seconds: int = 60
 
     @property
+    def traffic(self) -> Traffic:
+        """The way to split traffic."""
+        return parse_traffic(self.plan.traffic)
+
+    @property
     def names(self) -> Names:
         """What it calls the things it makes."""
         return Names(self.endpoint_name, self.rollout_id)
@@ -196,27 +202,22 @@ class Rollout:
     @property
     def green_endpoint_name(self) -> str:
         """The endpoint that green serves from, and under which its metrics are published."""
-        return self.names.green_endpoint if self.plan.traffic == "endpoints" else self.endpoint_name
+        return self.traffic.green_endpoint(self)
 
     @property
     def green_variant(self) -> str:
-        """Green's variant. On an endpoint of its own it has blue's name, as everything there is like blue's; and where SageMaker shifts
-        traffic by its guardrails, since it demands that.
-        """
-        return self.names.variant if self.plan.traffic == "variants" else self.blue.variant
+        """Green's variant."""
+        return self.traffic.green_variant(self)
 
     @property
     def green_dimensions(self) -> Mapping[str, str]:
         """The CloudWatch dimensions that are green's alone."""
-        named = {"EndpointName": self.green_endpoint_name, "VariantName": self.green_variant}
-        # One endpoint, one variant name: SageMaker publishes each fleet's metrics by its config too (docs/facts-aws.md#metrics).
-        return named | ({"EndpointConfigName": self.names.final_config} if self.plan.traffic == "guardrails" else {})
+        return self.traffic.dimensions(self.green_endpoint_name, self.green_variant, self.names.final_config)
 
     @property
     def blue_dimensions(self) -> Mapping[str, str]:
         """The CloudWatch dimensions that are blue's alone."""
-        named = {"EndpointName": self.blue_endpoint_name, "VariantName": self.blue.variant}
-        return named | ({"EndpointConfigName": self.blue.config_name} if self.plan.traffic == "guardrails" else {})
+        return self.traffic.dimensions(self.blue_endpoint_name, self.blue.variant, self.blue.config_name)
 
     @property
     def own_alarms(self) -> tuple[str, ...]:
@@ -233,8 +234,8 @@ class Rollout:
         return self.plan.alarms + self.own_alarms
 
     def step(self, index: int) -> Step | None:
-        """The plan's step, counted from 0; ``None`` behind the last one, and where SageMaker takes the steps itself (guardrails)."""
-        steps = self.plan.strategy.steps if self.plan.strategy and self.plan.traffic != "guardrails" else ()
+        """The plan's step, counted from 0; ``None`` behind the last one, and where AWS takes the steps itself."""
+        steps = self.plan.strategy.steps if self.plan.strategy and not self.traffic.is_shifted_by_aws else ()
         return steps[index] if index < len(steps) else None
 
     @property
@@ -372,7 +373,7 @@ def _plan_from(stored: Mapping[str, Any]) -> Plan:
         alarms=tuple(stored["alarms"]),
         default_alarms=AlarmDefaults(**alarms) if alarms else None,
         delete_blue=stored["delete_blue"],
-        traffic=stored["traffic"],
+        traffic=parse_traffic(stored["traffic"]).name,
         drain=timedelta(seconds=stored["drain"]),
         on_drift=stored.get("on_drift", "refuse"),
         # A record without it was written when there were alarms alone, and no endpoint was made to publish its metrics more often.

@@ -7,7 +7,6 @@ from datetime import timedelta
 from enum import Enum
 
 from airflow_sm_rollout.core.control import Wish
-from airflow_sm_rollout.core.endpoints.shared import is_on_green
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.orphans import describe_age, why_stale
 from airflow_sm_rollout.core.plan.strategy import Step
@@ -52,20 +51,6 @@ def describe_status(seen: Observation) -> list[str]:
     return list(_lines(seen))
 
 
-def green_share(rollout: Rollout, seen: Observation) -> float | None:
-    """Green's share in percent; ``None`` while SageMaker shifts by its guardrails, as DescribeEndpoint does not tell it then."""
-    if rollout.plan.traffic == "endpoints":
-        return 100.0 if is_on_green(rollout, seen.pointer) else 0.0
-    endpoint = seen.endpoint
-    if endpoint is None:
-        return 0.0
-    if rollout.plan.traffic == "variants":
-        return endpoint.share(rollout.green_variant)
-    if endpoint.pending is not None:
-        return None
-    return 100.0 if endpoint.config_name == rollout.names.final_config else 0.0
-
-
 def _lines(seen: Observation) -> Iterator[str]:
     for endpoint in (seen.endpoint, seen.green_endpoint):
         if endpoint is not None:
@@ -88,7 +73,7 @@ def _rollout_lines(rollout: Rollout, seen: Observation) -> Iterator[str]:
         yield f"STALE: {stale}; {end}"
     yield f"blue was config {rollout.blue.config_name} with {rollout.blue.instance_count} instance(s)"
     yield _describe_plan(rollout)
-    share = green_share(rollout, seen)
+    share = rollout.traffic.share(rollout, seen)
     yield "green's share is SageMaker's to set just now" if share is None else f"green has {share:g} % of the traffic"
     if seen.control is not None:
         yield seen.control.describe()
@@ -132,7 +117,7 @@ def _describe_step(rollout: Rollout, seen: Observation, share: float | None) -> 
         return f"SageMaker goes on by itself: {stage}".removesuffix(": ")
     if strategy is None:
         return "what the next task of its DAG run asks for"
-    if rollout.plan.traffic == "guardrails":
+    if rollout.traffic.is_shifted_by_aws:
         return (
             "SageMaker is asked to shift the traffic, and then goes on by itself" if not share else "green is promoted"
         )

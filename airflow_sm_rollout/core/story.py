@@ -93,7 +93,7 @@ class Story:
     @property
     def _is_by_sagemaker(self) -> bool:
         """Whether SageMaker shifts just now, and tells nobody how far it is."""
-        return self.rollout.plan.traffic == "guardrails" and not self.shares
+        return self.rollout.traffic.is_shifted_by_aws and not self.shares
 
     def _state_so_far(self) -> str:
         if self._is_by_sagemaker:

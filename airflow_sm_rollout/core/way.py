@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.goals import Decision, Goal
 from airflow_sm_rollout.core.observation import Endpoint, Observation
-from airflow_sm_rollout.core.rollout import Plan, Rollout
+from airflow_sm_rollout.core.pointer import Pointer
+from airflow_sm_rollout.core.rollout import Rollout
 
 Rule = Callable[[Any, Rollout, Observation], "Decision | None"]
 
@@ -32,12 +32,8 @@ class Way:
     :param rules: for each type of goal its rules, asked in order; the first that has an answer decides, the last always has one.
     :param needs: what a decision has to know, so that just that is read.
     :param is_decided_by_pointer: for a way with a live pointer, whether that alone decides, so that nothing else is read.
-    :param validate: raises ``PlanError`` for a plan that it can't carry out.
-    :param why_unsuited: why it can't do a rollout of this blue, as a half sentence; empty if it can.
     """
 
     rules: Mapping[type[Any], tuple[Rule, ...]]
     needs: Callable[[Goal, Rollout, Endpoint | None], Needs]
     is_decided_by_pointer: Callable[[Goal, Rollout, Pointer | None], bool] | None = None
-    validate: Callable[[Plan], None] | None = None
-    why_unsuited: Callable[[Rollout], str] | None = None

@@ -72,8 +72,11 @@ def find_script(strategy: str, traffic: str) -> Script:
 
     :raises NoSuchDemo: where they don't go together, naming what does.
     """
+    by_traffic: dict[str, dict[str, Script]] = {}
     for script in _SCRIPTS:
-        if (script.dag_id, script.traffic) == (strategy, traffic):
-            return script
-    shown = ", ".join(script.dag_id for script in _SCRIPTS if script.traffic == traffic)
-    raise NoSuchDemo(f"strategy {strategy} does not go with traffic {traffic}, which can do {shown or 'nothing here'}")
+        by_traffic.setdefault(script.traffic, {})[script.dag_id] = script
+    shown = by_traffic.get(traffic, {})
+    if strategy not in shown:
+        can = ", ".join(shown) or "nothing here"
+        raise NoSuchDemo(f"strategy {strategy} does not go with traffic {traffic}, which can do {can}")
+    return shown[strategy]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from airflow_sm_rollout.core.traffic import parse_traffic
 from airflow_sm_rollout.demo.production import REQUESTS_PER_SECOND
 from airflow_sm_rollout.demo.report import PROMOTED, ROLLED_BACK
 from airflow_sm_rollout.demo.scripts import NoSuchDemo, Script
@@ -50,7 +51,7 @@ class Trial:
         """
         if not self.plan:
             return script
-        if (script.dag_id, script.traffic) != ("canary", "variants"):
+        if script.dag_id != "canary" or not parse_traffic(script.traffic).gives_any_share:
             shown = ", ".join(self.models)
             raise NoSuchDemo(f"the {shown} model is shown by a canary with traffic variants, not by {script.dag_id}")
         return replace(

@@ -42,7 +42,7 @@ class ApproveOperator(QuestionOperator):
     def why_not(self, context: Context, planned: Rollout) -> str:
         if planned.plan.strategy is not None:
             # A form may have asked for other steps than the DAG's author has thought of.
-            validate_gate(self.gate, planned.plan.strategy, planned.plan.traffic)
+            validate_gate(self.gate, planned.plan.strategy, planned.traffic)
         step = planned.step(self.step)
         asks = step is not None and step.share == self.gate.before
         return "" if asks else "nobody is to approve this step of the plan"

@@ -79,9 +79,9 @@ class ValidateGreenOperator(RolloutTask):
         rollout = self.recorded(context)
         if rollout is None:
             raise RolloutGaveUp("no rollout is in progress here, so there is no green to validate")
-        if rollout.plan.traffic == "guardrails":
+        if rollout.traffic.is_shifted_by_aws:
             raise RolloutGaveUp(
-                "traffic='guardrails': SageMaker launches green with the shift, so it can't be validated before"
+                f"traffic={rollout.plan.traffic!r}: SageMaker launches green with the shift, so it can't be validated before"
             )
         report = self._validate(rollout)
         self.log.info("%s", report.sentence)

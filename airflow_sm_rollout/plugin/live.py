@@ -101,7 +101,7 @@ def read_live(found: Found) -> Live:
     from airflow_sm_rollout.aws.figures import read_figures
     from airflow_sm_rollout.aws.status import read_serving
     from airflow_sm_rollout.aws.world import utc_now
-    from airflow_sm_rollout.core.status import find_aftermath, green_share
+    from airflow_sm_rollout.core.status import find_aftermath
 
     clients, rollout = clients_of(found.connection), found.rollout
     ended = settled_at(found.tasks)
@@ -112,7 +112,7 @@ def read_live(found: Found) -> Live:
     alarms = read_alarms(clients.cloudwatch, rollout.watched_alarms, None)
     return Live(
         at=seen.at,
-        share=green_share(rollout, seen) if seen.endpoint else None,
+        share=rollout.traffic.share(rollout, seen) if seen.endpoint else None,
         alarms={alarm.name: alarm.state for alarm in alarms},
         control=control,
         figures=read_figures(clients, rollout, until, is_shadow_read=has_shadow),

@@ -20,6 +20,7 @@ from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.traces import BakeTrace
+from airflow_sm_rollout.core.traffic import TRAFFIC
 
 UNTIL = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
@@ -40,11 +41,11 @@ def test_a_wrong_option_is_named_when_the_dag_file_is_read(wrong: Any) -> None:
 
 
 def test_a_question_that_would_never_be_asked_is_refused() -> None:
-    validate_gate(ApprovalGate(50), canary([10, 50, 100]), "variants")
+    validate_gate(ApprovalGate(50), canary([10, 50, 100]), TRAFFIC["variants"])
     with pytest.raises(PlanError, match="10, 50, 100"):
-        validate_gate(ApprovalGate(40), canary([10, 50, 100]), "variants")
+        validate_gate(ApprovalGate(40), canary([10, 50, 100]), TRAFFIC["variants"])
     with pytest.raises(PlanError, match="SageMaker shifts by itself"):
-        validate_gate(ApprovalGate(), canary(), "guardrails")
+        validate_gate(ApprovalGate(), canary(), TRAFFIC["guardrails"])
 
 
 def rollout_of(when_inconclusive: str) -> Rollout:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.converge import validate_plan
+from airflow_sm_rollout.core.deployment_config import deployment_config, longest_run, why_too_few, why_unsuited
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.guardrails.policy import deployment_config, longest_run, why_too_few, why_unsuited
 from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary, linear
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_sm_rollout.core.control import Control, Wish
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary, linear
+from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
 from airflow_sm_rollout.core.status import Aftermath, describe_status, find_aftermath
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_sm_rollout.core.converge import WAYS, validate_plan
-from airflow_sm_rollout.core.guardrails.policy import why_too_few
+from airflow_sm_rollout.core.deployment_config import why_too_few
 from airflow_sm_rollout.core.plan.strategy import STRATEGIES, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Plan
 from airflow_sm_rollout.demo.clients import HOLD_SECONDS

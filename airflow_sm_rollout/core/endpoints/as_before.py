@@ -11,8 +11,6 @@ from airflow_sm_rollout.core.endpoints.shared import (
     blue_is_unchanged,
     describe_drift,
     green_is_unchanged,
-    is_on_green,
-    is_ours,
     is_promoted_for_good,
     live,
     point_at,
@@ -20,6 +18,7 @@ from airflow_sm_rollout.core.endpoints.shared import (
 )
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, OnlyGreen, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.pointer import is_on_green, is_ours
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.variants.as_before import turn_around
 from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, has_blues_count, targets

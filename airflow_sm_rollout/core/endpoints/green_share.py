@@ -10,7 +10,6 @@ from airflow_sm_rollout.core.endpoints.shared import (
     green_is_unchanged,
     green_of,
     green_stands,
-    is_on_green,
     not_promoted_yet,
     point_at,
     pointer_is_known,
@@ -18,6 +17,7 @@ from airflow_sm_rollout.core.endpoints.shared import (
 )
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenShare, Wait
 from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.pointer import is_on_green
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
 from airflow_sm_rollout.core.variants.shared import UPDATE_TAKES, endpoint_of, goes_forward, heed_wish, no_harm
 from airflow_sm_rollout.core.way import Needs, Rule

@@ -8,13 +8,13 @@ from airflow_sm_rollout.core.endpoints.shared import (
     green_is_in_service,
     green_is_unchanged,
     green_stands,
-    is_on_green,
     pointer_is_known,
     wait_for_clients,
     wait_for_green,
 )
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
 from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.pointer import is_on_green
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
 from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, green_scales_as_blue_did, targets
 from airflow_sm_rollout.core.variants.shared import goes_forward, heed_wish, no_harm, old_of_blue, tidy, wait_while_busy

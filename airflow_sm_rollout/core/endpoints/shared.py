@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow_sm_rollout.core.actions import PutPointer
-from airflow_sm_rollout.core.endpoints.pointer import Pointer, render_pointer
 from airflow_sm_rollout.core.goals import Decision, GiveUp, Goal, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.pointer import is_as_recorded, is_ours, render_pointer
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.variants.shared import because
 
@@ -81,22 +81,6 @@ def green_is_in_service(goal: Goal, rollout: Rollout, seen: Observation) -> Deci
 def live(rollout: Rollout, seen: Observation) -> str | None:
     """The endpoint that clients call; ``None``: the pointer can't be read."""
     return seen.pointer.endpoint_name if seen.pointer else rollout.endpoint_name
-
-
-def is_as_recorded(rollout: Rollout, pointer: Pointer | None) -> bool:
-    """Whether nobody has written the pointer since the rollout was planned."""
-    seen = (pointer.text, pointer.version) if pointer else (None, 0)
-    return seen == (rollout.blue.pointer, rollout.blue.pointer_version)
-
-
-def is_ours(rollout: Rollout, pointer: Pointer | None) -> bool:
-    """Whether this rollout wrote the pointer last."""
-    return pointer is not None and pointer.rollout_id == rollout.rollout_id
-
-
-def is_on_green(rollout: Rollout, pointer: Pointer | None) -> bool:
-    """Whether this rollout has pointed clients at green."""
-    return is_ours(rollout, pointer) and pointer is not None and pointer.endpoint_name == rollout.green_endpoint_name
 
 
 def is_promoted_for_good(rollout: Rollout) -> bool:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from airflow_sm_rollout.core.endpoints import as_before, green_deployed, green_share, only_green
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
-from airflow_sm_rollout.core.endpoints.shared import is_on_green, is_promoted_for_good
-from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.endpoints.shared import is_promoted_for_good
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
-from airflow_sm_rollout.core.rollout import Plan, Rollout
-from airflow_sm_rollout.core.scaling import why_not_carried
+from airflow_sm_rollout.core.pointer import Pointer, is_on_green
+from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -33,22 +31,6 @@ def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None)
     return isinstance(goal, AsBefore) and is_on_green(rollout, pointer) and not is_promoted_for_good(rollout)
 
 
-def validate_plan(plan: Plan) -> None:
-    """Check what a live pointer can do.
-
-    :raises PlanError: for a strategy with a share between 0 and 100 %.
-    """
-    shares = [step.share for step in plan.strategy.steps] if plan.strategy else [100.0]
-    if shares != [100.0]:
-        allowed = "with traffic='endpoints' one step of 100 % only; traffic='variants' can split the requests"
-        raise PlanError("steps", shares, allowed)
-
-
-def why_unsuited(rollout: Rollout) -> str:
-    """Why green could not scale as blue does; empty if it can."""
-    return why_not_carried(rollout.blue.scaling)
-
-
 ENDPOINTS = Way(
     rules={
         GreenDeployed: green_deployed.RULES,
@@ -58,6 +40,4 @@ ENDPOINTS = Way(
     },
     needs=needs,
     is_decided_by_pointer=is_decided_by_pointer,
-    validate=validate_plan,
-    why_unsuited=why_unsuited,
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_sm_rollout.core.deployment_config import why_unsuited
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenDeployed
-from airflow_sm_rollout.core.guardrails.policy import why_unsuited
 from airflow_sm_rollout.core.guardrails.shared import wait_while_shifting
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout

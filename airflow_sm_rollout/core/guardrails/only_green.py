@@ -6,8 +6,8 @@ from datetime import timedelta
 from functools import wraps
 
 from airflow_sm_rollout.core import actions
+from airflow_sm_rollout.core.deployment_config import deployment_config, why_too_few
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen, Wait
-from airflow_sm_rollout.core.guardrails.policy import deployment_config, why_too_few
 from airflow_sm_rollout.core.guardrails.shared import is_put_back, wait_while_shifting
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_endpoint_modified, with_green_traffic, with_phase

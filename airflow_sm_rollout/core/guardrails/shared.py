@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from airflow_sm_rollout.core.deployment_config import LAUNCH_TAKES, longest_run
 from airflow_sm_rollout.core.goals import Decision, Goal, Wait
-from airflow_sm_rollout.core.guardrails.policy import LAUNCH_TAKES, longest_run
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.variants.shared import endpoint_of, wait_while_busy

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.guardrails import as_before, green_deployed, green_share, only_green
-from airflow_sm_rollout.core.guardrails.policy import validate_plan, why_unsuited
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.way import Needs, Way
@@ -29,6 +28,4 @@ GUARDRAILS = Way(
         AsBefore: as_before.RULES,
     },
     needs=needs,
-    validate=validate_plan,
-    why_unsuited=why_unsuited,
 )

@@ -153,7 +153,7 @@ def buttons_of(rollout: Rollout, state: State, control: Control | None, share: f
         yield Button(
             Wish.GO_ON, "Resume", "The rollout goes on where it stopped. The bake is as much longer as it was paused."
         )
-    elif rollout.plan.traffic != "guardrails":
+    elif not rollout.traffic.is_shifted_by_aws:
         held = (
             f"{green} keeps its {share:g} % and goes on being watched: harm still rolls it back. Nothing goes forward until somebody "
             "resumes it."

@@ -105,7 +105,7 @@ def _coming(stop: Stop) -> str:
 
 
 def _steps(rollout: Rollout) -> Sequence[Step]:
-    return rollout.plan.strategy.steps if rollout.plan.strategy and rollout.plan.traffic != "guardrails" else ()
+    return rollout.plan.strategy.steps if rollout.plan.strategy and not rollout.traffic.is_shifted_by_aws else ()
 
 
 _Group = tuple[str, timedelta | None, list[TaskTrace]]

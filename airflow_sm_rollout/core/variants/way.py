@@ -5,7 +5,6 @@ from __future__ import annotations
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.scaling import why_not_carried
 from airflow_sm_rollout.core.variants import as_before, green_deployed, green_shadowed, green_share, only_green
 from airflow_sm_rollout.core.way import Needs, Way
 
@@ -25,11 +24,6 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     return as_before.needs(goal, rollout, endpoint)
 
 
-def why_unsuited(rollout: Rollout) -> str:
-    """Why green could not scale as blue does; empty if it can."""
-    return why_not_carried(rollout.blue.scaling)
-
-
 VARIANTS = Way(
     rules={
         GreenDeployed: green_deployed.RULES,
@@ -39,5 +33,4 @@ VARIANTS = Way(
         AsBefore: as_before.RULES,
     },
     needs=needs,
-    why_unsuited=why_unsuited,
 )

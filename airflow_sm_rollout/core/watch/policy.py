@@ -10,6 +10,7 @@ from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.plan.tolerances import Tolerances
 from airflow_sm_rollout.core.rollout import Plan, Rollout
+from airflow_sm_rollout.core.traffic import parse_traffic
 from airflow_sm_rollout.core.watch.sources import is_shadow
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 
@@ -24,8 +25,8 @@ def validate_proof(plan: Plan, *, is_shadowed: bool | None) -> None:
     """
     if not plan.evidence.require_proof:
         return
-    if plan.traffic == "endpoints":
-        allowed = "False with traffic='endpoints': blue and green never serve beside each other, so nothing can prove green healthy"
+    if not parse_traffic(plan.traffic).serves_side_by_side:
+        allowed = f"False with traffic={plan.traffic!r}: blue and green never serve beside each other, so nothing can prove green healthy"
         raise PlanError("require_proof", True, allowed)
     if plan.strategy is not None and is_shadowed is False and not _has_steps_beside(plan):
         allowed = (

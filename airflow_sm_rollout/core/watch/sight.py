@@ -82,12 +82,12 @@ def describe_blind(blind: Mapping[str, str], rollout: Rollout) -> str:
     :param blind: by the alarms' names, why they can't.
     """
     each = "; ".join(f"alarm {name} {why}" for name, why in blind.items())
-    return f"{each}. It can't see green, and after a promotion nothing of this endpoint any more. {_INSTEAD[rollout.plan.traffic](rollout)}"
+    return f"{each}. It can't see green, and after a promotion nothing of this endpoint any more. {rollout.traffic.alarm_instead(rollout)}"
 
 
 def is_judged_otherwise(rollout: Rollout) -> bool:
     """Whether anything but the user's alarms judges green: SageMaker, where it shifts traffic itself, looks at alarms only."""
-    judges = rollout.plan.evidence.asks_for_figures and rollout.plan.traffic != "guardrails"
+    judges = rollout.plan.evidence.asks_for_figures and not rollout.traffic.is_shifted_by_aws
     return bool(rollout.own_alarms) or judges
 
 
@@ -155,32 +155,8 @@ def _fits(condition: Condition, rollout: Rollout) -> bool:
 
 
 def _describe_green(rollout: Rollout) -> str:
-    config = f", config {rollout.names.final_config}" if rollout.plan.traffic == "guardrails" else ""
-    return f"endpoint {rollout.green_endpoint_name}, variant {rollout.green_variant}{config}"
-
-
-def _instead_of_variant(rollout: Rollout) -> str:
-    query = (
-        'SELECT SUM(Invocation5XXErrors) FROM SCHEMA("AWS/SageMaker", EndpointName, VariantName) WHERE EndpointName ='
-    )
-    return f"Alarm on all variants of the endpoint, by a Metrics Insights query: {query} '{rollout.endpoint_name}' (docs/alarms.md)"
-
-
-def _instead_of_config(rollout: Rollout) -> str:
-    return (
-        f"Alarm on EndpointName={rollout.endpoint_name} and VariantName={rollout.blue.variant}, which both fleets publish under "
-        "(docs/alarms.md)"
-    )
-
-
-def _instead_of_endpoint(rollout: Rollout) -> str:
-    return (
-        "Green is an endpoint of another name in each rollout: alarm on what your clients meet, such as a metric that they publish "
-        "(docs/alarms.md)"
-    )
-
-
-_INSTEAD = {"variants": _instead_of_variant, "guardrails": _instead_of_config, "endpoints": _instead_of_endpoint}
+    words = {"EndpointName": "endpoint", "VariantName": "variant", "EndpointConfigName": "config"}
+    return ", ".join(f"{words[name]} {value}" for name, value in rollout.green_dimensions.items())
 
 
 def conditions_of(dimensions: Iterable[Mapping[str, str]]) -> tuple[Condition, ...]:

@@ -81,7 +81,7 @@ def needs_blues_figures(rollout: Rollout, share: float | None) -> bool:
 
     :param share: green's share as planned, in percent; ``None``: not known.
     """
-    is_beside = rollout.plan.traffic != "endpoints" and (share is None or share < 100)
+    is_beside = rollout.traffic.serves_side_by_side and (share is None or share < 100)
     return rollout.plan.evidence.tolerances is not None and (is_shadow(rollout) or is_beside)
 
 
@@ -90,7 +90,7 @@ def _period_seconds(rollout: Rollout, age: timedelta) -> int:
     its config.
     """
     seconds, wanted = rollout.metric_period_seconds, rollout.plan.evidence.metric_seconds
-    if wanted is not None and rollout.plan.traffic == "variants":
+    if wanted is not None and rollout.traffic.has_one_config:
         seconds = min(seconds, wanted)
     return kept_seconds(seconds, age)
 

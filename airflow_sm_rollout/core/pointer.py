@@ -6,7 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_sm_rollout.core.rollout import Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,19 @@ def render_pointer(endpoint_name: str, rollout_id: str, since: datetime, version
         {"endpoint_name": endpoint_name, "since": written, "rollout_id": rollout_id, "version": version},
         separators=(",", ":"),
     )
+
+
+def is_as_recorded(rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether nobody has written the pointer since the rollout was planned."""
+    seen = (pointer.text, pointer.version) if pointer else (None, 0)
+    return seen == (rollout.blue.pointer, rollout.blue.pointer_version)
+
+
+def is_ours(rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether this rollout wrote the pointer last."""
+    return pointer is not None and pointer.rollout_id == rollout.rollout_id
+
+
+def is_on_green(rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether this rollout has pointed clients at green."""
+    return is_ours(rollout, pointer) and pointer is not None and pointer.endpoint_name == rollout.green_endpoint_name

@@ -6,12 +6,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.strategy import Strategy
-from airflow_sm_rollout.core.rollout import Plan, Rollout
+
+if TYPE_CHECKING:
+    from airflow_sm_rollout.core.rollout import Plan, Rollout
 
 # Limits of botocore's SageMaker model (DeploymentConfig and what it holds).
 _LONGEST_WAIT = timedelta(seconds=3600)

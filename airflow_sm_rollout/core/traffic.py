@@ -1,0 +1,158 @@
+"""The ways to split traffic: what differs between them, read side by side. Their rules stand in the tables of the convergence.
+
+Nothing else asks which way a rollout takes: it asks the way's object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from airflow_sm_rollout.core import deployment_config
+from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.pointer import is_on_green
+from airflow_sm_rollout.core.scaling import why_not_carried
+
+if TYPE_CHECKING:
+    from airflow_sm_rollout.core.observation import Observation
+    from airflow_sm_rollout.core.rollout import Plan, Rollout
+
+
+class Traffic:
+    """One way to split traffic. What is said here holds unless a way says otherwise."""
+
+    name: ClassVar[str]
+    """What users call it: the option ``traffic``."""
+    has_pointer: ClassVar[bool] = False
+    """Whether clients follow a live pointer, and green is an endpoint of its own."""
+    is_shifted_by_aws: ClassVar[bool] = False
+    """Whether AWS takes the plan's steps itself, inside the promotion. It launches green then, looks at alarms only and asks nobody."""
+    gives_any_share: ClassVar[bool] = False
+    """Whether green can have any share at any time, and copies of requests before it has one."""
+    serves_side_by_side: ClassVar[bool] = True
+    """Whether blue and green both serve while green has some of the requests, so that they can be compared."""
+    has_one_config: ClassVar[bool] = False
+    """Whether both are variants of one endpoint config, which says how often both publish their metrics."""
+    takes_serverless: ClassVar[bool] = False
+    """Whether blue may be serverless: AWS allows such an endpoint one variant only."""
+    shows_promotion: ClassVar[bool] = False
+    """Whether the endpoint's config says that green was promoted; otherwise only the record does."""
+
+    def green_endpoint(self, rollout: Rollout) -> str:
+        """The endpoint that green serves from, and under which its metrics are published."""
+        return rollout.endpoint_name
+
+    def green_variant(self, rollout: Rollout) -> str:
+        """Green's variant."""
+        return rollout.blue.variant
+
+    def dimensions(self, endpoint: str, variant: str, config: str) -> Mapping[str, str]:
+        """The CloudWatch dimensions that are one side's alone, by its names."""
+        return {"EndpointName": endpoint, "VariantName": variant}
+
+    def share(self, rollout: Rollout, seen: Observation) -> float | None:
+        """Green's share in percent; ``None``: AWS does not tell it just now."""
+        raise NotImplementedError
+
+    def validate(self, plan: Plan) -> None:
+        """Check that it can do what is planned.
+
+        :raises PlanError: naming the option and what it may be.
+        """
+
+    def why_unsuited(self, rollout: Rollout) -> str:
+        """Why it can't do a rollout of this blue, as a half sentence; empty if it can."""
+        return why_not_carried(rollout.blue.scaling)
+
+    def alarm_instead(self, rollout: Rollout) -> str:
+        """On what to alarm where an alarm can't see green, as a sentence."""
+        raise NotImplementedError
+
+
+class Variants(Traffic):
+    """Two production variants of one endpoint; weights split the requests."""
+
+    name = "variants"
+    gives_any_share = has_one_config = shows_promotion = True
+
+    def green_variant(self, rollout: Rollout) -> str:
+        return rollout.names.variant
+
+    def share(self, rollout: Rollout, seen: Observation) -> float | None:
+        return seen.endpoint.share(rollout.green_variant) if seen.endpoint else 0.0
+
+    def alarm_instead(self, rollout: Rollout) -> str:
+        query = 'SELECT SUM(Invocation5XXErrors) FROM SCHEMA("AWS/SageMaker", EndpointName, VariantName)'
+        return (
+            f"Alarm on all variants of the endpoint, by a Metrics Insights query: {query} WHERE EndpointName = "
+            f"'{rollout.endpoint_name}' (docs/alarms.md)"
+        )
+
+
+class Endpoints(Traffic):
+    """Two endpoints, and a live pointer that clients follow. Green's variant has blue's name, as all there is like blue's."""
+
+    name = "endpoints"
+    has_pointer = takes_serverless = True
+    serves_side_by_side = False
+
+    def green_endpoint(self, rollout: Rollout) -> str:
+        return rollout.names.green_endpoint
+
+    def share(self, rollout: Rollout, seen: Observation) -> float | None:
+        return 100.0 if is_on_green(rollout, seen.pointer) else 0.0
+
+    def validate(self, plan: Plan) -> None:
+        shares = [step.share for step in plan.strategy.steps] if plan.strategy else [100.0]
+        if shares != [100.0]:
+            allowed = "with traffic='endpoints' one step of 100 % only; traffic='variants' can split the requests"
+            raise PlanError("steps", shares, allowed)
+
+    def alarm_instead(self, rollout: Rollout) -> str:
+        return (
+            "Green is an endpoint of another name in each rollout: alarm on what your clients meet, such as a metric that they publish "
+            "(docs/alarms.md)"
+        )
+
+
+class Guardrails(Traffic):
+    """SageMaker itself shifts, by an UpdateEndpoint with a DeploymentConfig. It demands that green's variant has blue's name."""
+
+    name = "guardrails"
+    is_shifted_by_aws = True
+
+    def dimensions(self, endpoint: str, variant: str, config: str) -> Mapping[str, str]:
+        # One endpoint, one variant name: SageMaker publishes each fleet's metrics by its config too (docs/facts-aws.md#metrics).
+        return {**super().dimensions(endpoint, variant, config), "EndpointConfigName": config}
+
+    def share(self, rollout: Rollout, seen: Observation) -> float | None:
+        """``None`` while it shifts: DescribeEndpoint does not tell it then."""
+        if seen.endpoint is not None and seen.endpoint.pending is not None:
+            return None
+        return 100.0 if seen.endpoint and seen.endpoint.config_name == rollout.names.final_config else 0.0
+
+    def validate(self, plan: Plan) -> None:
+        deployment_config.validate_plan(plan)
+
+    def why_unsuited(self, rollout: Rollout) -> str:
+        return deployment_config.why_unsuited(rollout)
+
+    def alarm_instead(self, rollout: Rollout) -> str:
+        return (
+            f"Alarm on EndpointName={rollout.endpoint_name} and VariantName={rollout.blue.variant}, which both fleets publish under "
+            "(docs/alarms.md)"
+        )
+
+
+TRAFFIC: Mapping[str, Traffic] = {way.name: way for way in (Variants(), Endpoints(), Guardrails())}
+DEFAULT = "variants"
+
+
+def parse_traffic(option: object) -> Traffic:
+    """The way that the option ``traffic`` names.
+
+    :raises PlanError: if it names none.
+    """
+    if not isinstance(option, str) or option not in TRAFFIC:
+        raise PlanError("traffic", option, f"one of {', '.join(TRAFFIC)}")
+    return TRAFFIC[option]
