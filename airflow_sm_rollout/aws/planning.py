@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,9 +26,10 @@ from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.owner import is_of_run_that_is_gone
 from airflow_sm_rollout.core.plan.evidence import published_every
 from airflow_sm_rollout.core.pointer import Pointer
-from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout, from_json, to_json
 from airflow_sm_rollout.core.traffic import Traffic, parse_traffic
 from airflow_sm_rollout.core.watch.policy import why_unprovable
 from airflow_sm_rollout.core.watch.ringing import describe_harm
@@ -60,6 +61,7 @@ def plan_rollout(
     with translated_errors("could not plan the rollout, nothing was changed"):
         record = read_record(clients.ssm, names.endpoint)
         if record is not None and record.rollout_id == names.rollout_id:
+            _refuse_another_begin(record, owner, green, plan)
             return record
         if record is not None:
             raise RolloutRefused(
@@ -71,6 +73,28 @@ def plan_rollout(
             _refuse_unready(clients, rollout)
             _refuse_blind(clients, rollout, tell)
             return rollout
+
+
+def _refuse_another_begin(record: Rollout, owner: Mapping[str, str], green: Green, plan: Plan) -> None:
+    """What is recorded is this rollout only if the same task has begun it, and of the same model and plan.
+
+    A run that is cleared may be about another model, since its training task has run again. A run of the same name may be gone.
+    """
+    end = (
+        f"To end it: sm-rollout rollback {record.endpoint_name}, or clear the task that settles it. Then clear this one"
+    )
+    if is_of_run_that_is_gone(record.owner, owner):
+        raise RolloutRefused(
+            f"endpoint {record.endpoint_name} is held by {record.describe_owner()}, by a DAG run of the same name that was deleted. {end}"
+        )
+    # As it is read from a record; and what a person has said of the way back since is no other plan.
+    asked = from_json(to_json(replace(record, green=green, plan=replace(plan, on_drift=record.plan.on_drift))))
+    for then, now in ((record.green, asked.green), (record.plan, asked.plan)):
+        for option in (each.name for each in fields(then) if getattr(then, each.name) != getattr(now, each.name)):
+            begun, said = getattr(then, option), getattr(now, option)
+            raise RolloutRefused(
+                f"an earlier try of this DAG run has begun {record.describe_owner()}, with {option}={begun!r}; now it is {said!r}. {end}"
+            )
 
 
 @contextmanager

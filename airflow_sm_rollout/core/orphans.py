@@ -14,10 +14,12 @@ CHANGES_TAKE = timedelta(hours=2)
 class Run(str, Enum):
     """What Airflow says of the DAG run that a record names.
 
+    ``LEFT``: it goes on, but the task that is to end the rollout is over.
     ``UNKNOWN`` may mean that it was deleted, and as well that it is another Airflow's, which works on the same AWS account.
     """
 
     ALIVE = "alive"
+    LEFT = "left"
     OVER = "over"
     UNKNOWN = "unknown"
 
@@ -33,6 +35,8 @@ def why_orphaned(
     age = now - record.started_at
     if run is Run.OVER:
         return "its DAG run is over"
+    if run is Run.LEFT:
+        return "its task settle is over, though its DAG run goes on"
     planned = _planned(record)
     if run is Run.UNKNOWN and age >= planned + unknown_after:
         begun = f"it was begun {describe_age(age)} ago, and its plan takes {describe_age(planned)}"

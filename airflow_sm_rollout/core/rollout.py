@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.owner import describe_owner
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds, evidence_from, thresholds_from
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy
@@ -149,7 +150,7 @@ class Rollout:
 
     :param endpoint_name: the endpoint.
     :param rollout_id: see :func:`~airflow_sm_rollout.core.names.derive_rollout_id`.
-    :param owner: who drives it, for people and for finding it again, e.g. ``{"dag_id": ..., "run_id": ...}``.
+    :param owner: who drives it, for people and for finding it again; see :mod:`~airflow_sm_rollout.core.owner`.
     :param started_at: when it was recorded.
     :param green_traffic_since: when green was first about to get traffic; what an alarm said before is not about green.
     :param paused_before_traffic: how long the rollout had been paused by then, which moves no step of a plan that begins only then.
@@ -269,8 +270,7 @@ class Rollout:
 
     def describe_owner(self) -> str:
         """Who drives it, in a few words."""
-        owner = ", ".join(f"{key} {value}" for key, value in self.owner.items()) or "somebody"
-        return f"rollout {self.rollout_id} ({owner}), started {self.started_at.isoformat(timespec='seconds')}"
+        return f"rollout {self.rollout_id} ({describe_owner(self.owner)}), started {self.started_at.isoformat(timespec='seconds')}"
 
 
 def to_json(rollout: Rollout) -> str:

@@ -16,7 +16,8 @@ from airflow.sdk import BaseOperator
 from airflow_sm_rollout.core.advance import SOON, Passing, advance
 from airflow_sm_rollout.core.errors import DeadlinePassed, PlanError, RefusedByAws, RolloutError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import Again, AsBefore, Done, Goal, Hold, Wait, pause_after
-from airflow_sm_rollout.core.names import Names, derive_rollout_id, validate_endpoint_name
+from airflow_sm_rollout.core.names import Names, validate_endpoint_name
+from airflow_sm_rollout.core.owner import is_own
 from airflow_sm_rollout.core.plan.options import parse_number
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
@@ -25,6 +26,7 @@ from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.operators.handle import handle_of, read_handle
 from airflow_sm_rollout.operators.links import LINKS, leave_link
 from airflow_sm_rollout.operators.options import defers_by_default, parse_verify, refuse_what_is_not_taken
+from airflow_sm_rollout.operators.owner import describe_owner, names_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -100,8 +102,8 @@ class RolloutTask(AwsTask):
     Which rollout is meant, they learn from one of:
 
     * ``rollout``: the handle that :class:`~.snapshot.SnapshotOperator` or :class:`~.deploy_green.DeployGreenOperator` has returned;
-    * ``endpoint_name``: then it is the one that this DAG run began (in the same task group), so that a rollback works when nothing has
-      reached XCom. Beside ``rollout`` it is for when that is empty.
+    * ``endpoint_name``: then it is the one that this DAG run began, in the same task group or in one inside it, so that a rollback works
+      when nothing has reached XCom. Beside ``rollout`` it is for when that is empty, and means the group of the task that makes the handle.
 
     :param rollout: the handle, usually ``deploy.output`` (templated).
     :param endpoint_name: the endpoint (templated).
@@ -112,12 +114,15 @@ class RolloutTask(AwsTask):
     operator_extra_links = LINKS
     linked: ClassVar[str] = "green_endpoint"
     """The member of a handle that names the endpoint which links lead to."""
+    looks_inside: ClassVar[bool] = True
+    """Whether, told no more than an endpoint, the task is about a rollout of a task group inside its own, too."""
 
     def __init__(self, *, rollout: Any = None, endpoint_name: str | None = None, **kwargs: Any) -> None:
         refuse_what_is_not_taken(type(self), {"rollout": rollout})
         super().__init__(**kwargs)
         self.rollout = rollout
         self.endpoint_name = endpoint_name
+        self._begun_by = getattr(getattr(rollout, "operator", None), "task_id", None)  # the task that makes the handle
         if rollout is None and endpoint_name is None:
             self.meet_no_rollout()
         if endpoint_name is not None and not is_template(endpoint_name):
@@ -157,9 +162,10 @@ class RolloutTask(AwsTask):
                 self.rollout,
                 "a rollout handle; the task that returns it has not run. Give endpoint_name too",
             )
-        names = own_names(context, self.endpoint_name)
+        asking = describe_owner(context, self._begun_by)
+        names = names_of(asking, self.endpoint_name)
         record = self._read_record(clients, self.endpoint_name)
-        if record is None or dict(record.owner) != describe_owner(context):
+        if record is None or not is_own(record, asking, looks_inside=self.looks_inside and self._begun_by is None):
             self.link(context, {})
             return names
         self.link(context, handle_of(record))
@@ -255,7 +261,8 @@ class ConvergeOperator(WaitingTask):
                     raise DeadlinePassed(f"{late}; {error}") from error
                 note(str(error))
                 refused = Again(str(error), self.refusals + 1)
-                self._wait_for(refused, own_names(context, self.endpoint_name), goal, deadline)
+                asking = describe_owner(context, self._begun_by)
+                self._wait_for(refused, names_of(asking, self.endpoint_name), goal, deadline)
 
     def _go_on(self, goal: Goal, world: AwsWorld, deadline: datetime, note: Callable[[str], None]) -> Done:
         from airflow_sm_rollout.aws.watch import Lookout
@@ -273,6 +280,8 @@ class ConvergeOperator(WaitingTask):
                 return step
             if isinstance(step, Hold):
                 deadline = world.now() + self.timeout  # a pause does not count
+            if isinstance(step, Again):
+                note(step.reason)
             self._wait_for(step, names, goal, deadline)
             if not isinstance(goal, AsBefore):
                 lookout.heed(world)
@@ -374,21 +383,7 @@ def is_template(value: object) -> bool:
     return callable(getattr(value, "resolve", None)) or any(mark in str(value) for mark in ("{{", "{%"))
 
 
-def own_names(context: Context, endpoint_name: str) -> Names:
-    """Names of the rollout that this DAG run and task group make of an endpoint: the same in every task and every try."""
-    validate_endpoint_name(endpoint_name)
-    ti = context["ti"]
-    group = ti.task_id.rpartition(".")[0]
-    return Names(endpoint_name, derive_rollout_id(endpoint_name, ti.dag_id, ti.run_id, group))
-
-
 def left_by(context: Context, task_id: str, key: str = "return_value") -> Any:
     """What another task of the rollout has left in XCom; in a mapped task group, the one of the same run of it."""
     ti = context["ti"]
     return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=ti.map_index)
-
-
-def describe_owner(context: Context) -> dict[str, str]:
-    """Who drives a rollout, as its record has it."""
-    ti = context["ti"]
-    return {"dag_id": ti.dag_id, "run_id": ti.run_id}

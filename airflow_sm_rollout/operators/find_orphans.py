@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.orphans import Run, why_orphaned
+from airflow_sm_rollout.core.owner import Owner, is_elsewhere
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout, from_json
 from airflow_sm_rollout.operators.base import AwsTask, failing_with_reason, is_template
 from airflow_sm_rollout.operators.handle import handle_of
+from airflow_sm_rollout.operators.owner import environment
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _LIVE_STATES = ["queued", "running"]
+_OVER = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
 class FindOrphansOperator(AwsTask):
-    """Finds the rollouts whose DAG run is over or gone: after a ``dagrun_timeout``, which skips even teardowns, or a lost Airflow database.
+    """Finds the rollouts whose DAG run or whose task ``settle`` is over, or whose run is gone: after a ``dagrun_timeout``, which skips even
+    teardowns, or a lost Airflow database.
 
     It changes nothing; expand a :class:`~.rollback.RollbackOperator` over what it returns. A rollout whose run is queued or running is left
     alone. So is one of a run that this Airflow does not know, for a while: it may be another Airflow's on the same AWS account. Where there
@@ -99,7 +103,22 @@ def _ask_airflow(context: Context, rollout: Rollout) -> Run:
     dag_id, run_id = rollout.owner.get("dag_id"), rollout.owner.get("run_id")
     if not dag_id or not run_id:
         return Run.UNKNOWN
+    if is_elsewhere(rollout.owner, environment()):
+        return Run.UNKNOWN
     count = context["ti"].get_dr_count
     if count(dag_id=dag_id, run_ids=[run_id], states=_LIVE_STATES):
-        return Run.ALIVE
+        return Run.LEFT if _is_settle_over(context, rollout.owner) else Run.ALIVE
     return Run.OVER if count(dag_id=dag_id, run_ids=[run_id]) else Run.UNKNOWN
+
+
+def _is_settle_over(context: Context, owner: Owner) -> bool:
+    """Whether the task that is to end a rollout in a task group of ours is over; the rest of its run may go on for days."""
+    group, index = owner.get("group_id"), int(owner.get("map_index", -1))
+    if not group or not str(owner.get("task_id")).endswith(".snapshot"):
+        return False  # begun by a single operator, whose run may end it by any task
+    settle = f"{group}.settle"
+    found = context["ti"].get_task_states(
+        dag_id=owner["dag_id"], run_ids=[owner["run_id"]], task_ids=[settle], map_index=index
+    )
+    states = found.get(owner["run_id"], {})
+    return len(states) == 1 and all(state in _OVER for state in states.values())

@@ -14,10 +14,11 @@ from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expa
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.core.traces import REFUSED
 from airflow_sm_rollout.core.watch.policy import validate_proof
-from airflow_sm_rollout.operators.base import RolloutTask, describe_owner, is_template, own_names, patiently
+from airflow_sm_rollout.operators.base import RolloutTask, is_template, patiently
 from airflow_sm_rollout.operators.handle import read_frozen
 from airflow_sm_rollout.operators.judging import JudgingOperator
 from airflow_sm_rollout.operators.options import options_of
+from airflow_sm_rollout.operators.owner import describe_owner
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -69,6 +70,7 @@ class PlanningOperator(JudgingOperator):
         "drain",
     )
 
+    looks_inside = False
     is_shadowed: bool | None = None
     """Whether green is a shadow before it has traffic; ``None``: this task does not know."""
 
@@ -134,10 +136,10 @@ class PlanningOperator(JudgingOperator):
     def _freeze(self, context: Context) -> Rollout:
         from airflow_sm_rollout.aws.planning import plan_rollout
 
-        names = own_names(context, self.endpoint_name or "")
         plan = self._plan()
         validate_proof(plan, is_shadowed=self.is_shadowed)
         clients, owner, green, tell = self.clients(), describe_owner(context), self._green(), self.log.warning
+        names = self.identify(context, clients)
         return patiently(lambda: plan_rollout(clients, names, owner, green, plan, tell=tell), self.patience, tell)
 
     def _refused(self, reason: str) -> dict[str, str]:

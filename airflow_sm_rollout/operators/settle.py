@@ -34,6 +34,7 @@ class SettleOperator(ConvergeOperator):
     """
 
     ui_color = "#e6e6e6"
+    looks_inside = False
 
     def __init__(self, *, snapshot_task_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -42,7 +43,7 @@ class SettleOperator(ConvergeOperator):
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
         rollout = self._begun(context)  # as long as there is a record
         planned = find_frozen(left_by(context, self.snapshot_task_id))
-        done = self.reach(context, AsBefore(planned), deadline)
+        done = self.reach(context, AsBefore(planned), deadline, planned.names if planned is not None else None)
         if rollout is not None:
             serves = "green_endpoint" if done.outcome == "promoted" else "blue_endpoint"
             self.link(context, handle_of(rollout), to=serves)

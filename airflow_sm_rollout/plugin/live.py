@@ -155,12 +155,13 @@ def wish(found: Found, wished: Wish, by: str, note: str, owner: Mapping[str, str
     from airflow_sm_rollout.aws.record import read_record
     from airflow_sm_rollout.aws.world import translated_errors, utc_now
     from airflow_sm_rollout.core.errors import RolloutError
+    from airflow_sm_rollout.core.owner import is_of_run
 
     rollout: Rollout = found.rollout
     ssm = clients_of(found.connection).ssm
     with translated_errors("could not write the wish"):
         record = read_record(ssm, rollout.endpoint_name)
-        if record is None or record.rollout_id != rollout.rollout_id or dict(record.owner) != dict(owner):
+        if record is None or record.rollout_id != rollout.rollout_id or not is_of_run(record.owner, owner):
             raise RolloutError("this rollout is not in progress")
         return make_wish(ssm, rollout.endpoint_name, Control(rollout.rollout_id, wished, utc_now(), by, note))
 
