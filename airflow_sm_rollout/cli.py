@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout import __version__
+from airflow_sm_rollout.cli_answer import add_answer_options, answer
 from airflow_sm_rollout.cli_calls import ANSWER_SECONDS, make_clients
+from airflow_sm_rollout.cli_completion import SHELLS, complete, print_completion
 from airflow_sm_rollout.cli_ends import INTERRUPTED, CommandFailed, describe, discard_output, interruptible
+from airflow_sm_rollout.cli_examples import epilog_of
+from airflow_sm_rollout.cli_local import demo, run_sandbox
+from airflow_sm_rollout.cli_numbers import parse_days, port, positive
+from airflow_sm_rollout.cli_report import add_report_options, save_report
+from airflow_sm_rollout.cli_status import add_status_options, show_history, show_status
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.converge import ON_DRIFT
 from airflow_sm_rollout.core.names import validate_endpoint_name
@@ -51,9 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     :param arguments: command line without the program's name; by default that of the process.
-    :return: exit code: 0, 1 with one sentence on standard error, 2 for a wrong command line, 130 after Ctrl-C.
+    :return: exit code: 0, 1 with one sentence on standard error, 2 for a wrong command line, 130 after Ctrl-C; those of
+        ``status --watch`` stand in its help.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    complete(parser)
+    options = parser.parse_args(arguments)
     try:
         with interruptible():
             code = int(options.command(options) or 0)
@@ -78,16 +86,26 @@ def _parser() -> argparse.ArgumentParser:
     _add_plan(commands)
     _add_replay(commands)
     _add_status(commands)
+    _add_history(commands)
+    _add_report(commands)
     _add_rollback(commands)
     _add_wishes(commands)
+    _add_answers(commands)
     _add_iam_policy(commands)
     _add_sandbox(commands)
     _add_demo(commands)
+    _add_completion(commands)
     return parser
 
 
 def _add_command(commands: Any, name: str, command: Callable[[argparse.Namespace], Any], text: str) -> Any:
-    parser = commands.add_parser(name, help=text, description=text)
+    parser = commands.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=epilog_of(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(command=command)
     return parser
 
@@ -120,9 +138,41 @@ def _add_replay(commands: Any) -> None:
 
 
 def _add_status(commands: Any) -> None:
-    parser = _add_command(commands, "status", _status, "Show an endpoint and the rollout that is in progress on it.")
+    text = "Show an endpoint and the rollout that is in progress on it, or all rollouts in progress; once, or until it is over."
+    parser = _add_command(commands, "status", show_status, text)
+    _add_endpoint(parser, nargs="?")
+    _add_timeout(parser)
+    add_status_options(parser)
+
+
+def _add_history(commands: Any) -> None:
+    text = "List an endpoint's rollouts of the last days, as CloudWatch remembers them: who served beside whom, and what became of it."
+    parser = _add_command(commands, "history", show_history, text)
     _add_endpoint(parser)
     _add_timeout(parser)
+    parser.add_argument("--days", type=parse_days, default=14.0, help="how far back, up to 14 (default: %(default)g)")
+
+
+def _add_report(commands: Any) -> None:
+    text = "Save the Rollout screen of a DAG run as one file, for an audit or a post-mortem. Run it where Airflow's own commands work."
+    add_report_options(_add_command(commands, "report", save_report, text))
+
+
+def _add_answers(commands: Any) -> None:
+    for name, text in (
+        ("approve", "Approve what the rollout in progress asks, by Airflow's API; AIRFLOW_TOKEN says who asks."),
+        ("reject", "Reject what the rollout in progress asks: its DAG run rolls it back."),
+    ):
+        parser = _add_command(commands, name, answer, text)
+        _add_endpoint(parser)
+        _add_timeout(parser)
+        add_answer_options(parser)
+
+
+def _add_completion(commands: Any) -> None:
+    text = "Print what lets a shell complete this command's words."
+    parser = _add_command(commands, "completion", print_completion, text)
+    parser.add_argument("shell", choices=SHELLS)
 
 
 def _add_rollback(commands: Any) -> None:
@@ -134,8 +184,8 @@ def _add_rollback(commands: Any) -> None:
         choices=ON_DRIFT,
         help="where somebody else has changed the endpoint: refuse, or restore blue over it (default: as its plan says)",
     )
-    parser.add_argument("--poke-interval", type=_positive, default=5.0, help="seconds between two looks (default: 5)")
-    parser.add_argument("--timeout", type=_positive, default=7200.0, help="seconds until it gives up (default: 7200)")
+    parser.add_argument("--poke-interval", type=positive, default=5.0, help="seconds between two looks (default: 5)")
+    parser.add_argument("--timeout", type=positive, default=7200.0, help="seconds until it gives up (default: 7200)")
 
 
 def _add_wishes(commands: Any) -> None:
@@ -147,14 +197,15 @@ def _add_wishes(commands: Any) -> None:
         parser.set_defaults(wish=wish)
 
 
-def _add_endpoint(parser: Any) -> None:
-    parser.add_argument("endpoint_name", metavar="ENDPOINT")
+def _add_endpoint(parser: Any, nargs: str | None = None) -> None:
+    parser.add_argument("endpoint_name", metavar="ENDPOINT", nargs=nargs)
     parser.add_argument("--region", help="AWS region, by default as boto3 finds it")
+    parser.add_argument("--profile", help="a profile of AWS's configuration, by default as boto3 finds it")
 
 
 def _add_timeout(parser: Any) -> None:
     text = "seconds that AWS has for an answer (default: %(default)g)"
-    parser.add_argument("--timeout", type=_positive, default=ANSWER_SECONDS, help=text)
+    parser.add_argument("--timeout", type=positive, default=ANSWER_SECONDS, help=text)
 
 
 def _add_strategy(parser: Any) -> None:
@@ -191,11 +242,13 @@ def _add_iam_policy(commands: Any) -> None:
 
 
 def _add_sandbox(commands: Any) -> None:
-    parser = _add_command(commands, "sandbox", _sandbox, "Play SageMaker and CloudWatch on this machine until Ctrl-C.")
-    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0: any that is free (default: %(default)s)")
+    parser = _add_command(
+        commands, "sandbox", run_sandbox, "Play SageMaker and CloudWatch on this machine until Ctrl-C."
+    )
+    parser.add_argument("--port", type=port, default=DEFAULT_PORT, help="0: any that is free (default: %(default)s)")
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--allow-host", action="append", default=[], help="a name that its clients use for it")
-    parser.add_argument("--speed", type=_positive, default=1.0, help="how much faster than AWS (default: %(default)g)")
+    parser.add_argument("--speed", type=positive, default=1.0, help="how much faster than AWS (default: %(default)g)")
     parser.add_argument(
         "--no-containers", action="store_true", help="start no model processes: every instance answers {}"
     )
@@ -203,25 +256,11 @@ def _add_sandbox(commands: Any) -> None:
 
 def _add_demo(commands: Any) -> None:
     text = "Roll out a good and a bad model on this machine: real Airflow, real training, real traffic, no AWS account."
-    parser = _add_command(commands, "demo", _demo, text)
+    parser = _add_command(commands, "demo", demo, text)
     _add_strategy(parser)
     models = "a slow one, or one that fails 1.5 %% of its requests instead of 0.5 %%; both by a canary (default: %(default)s)"
     parser.add_argument("--model", choices=_DEMO_MODELS, default=_DEMO_MODELS[0], help=f"other models: {models}")
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is no port: one is from 0 to 65535")
-    return number
 
 
 def _plan(options: argparse.Namespace) -> None:
@@ -247,20 +286,13 @@ def _replay(options: argparse.Namespace) -> None:
 
     now = datetime.now(timezone.utc)
     for line in tell_replay(
-        make_clients(options.region, options.timeout), options.endpoint_name, _strategy_of(options), options, now
+        make_clients(options.region, options.timeout, options.profile),
+        options.endpoint_name,
+        _strategy_of(options),
+        options,
+        now,
     ):
         print(line, flush=True)
-
-
-def _status(options: argparse.Namespace) -> None:
-    from airflow_sm_rollout.aws.status import read_status
-    from airflow_sm_rollout.core.status import describe_status
-
-    clients, name = make_clients(options.region, options.timeout), validate_endpoint_name(options.endpoint_name)
-    seen = read_status(clients, name, datetime.now(timezone.utc))
-    if seen.record is None and seen.endpoint is None:
-        raise _no_endpoint(clients, name)
-    print("\n".join(describe_status(seen)))
 
 
 def _rollback(options: argparse.Namespace) -> None:
@@ -269,7 +301,7 @@ def _rollback(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.core.advance import drive
     from airflow_sm_rollout.core.goals import AsBefore
 
-    clients = make_clients(options.region)
+    clients = make_clients(options.region, profile=options.profile)
     record = _read_record(clients, options.endpoint_name)
     if record is None:
         print(f"no rollout of endpoint {options.endpoint_name} is in progress: nothing to roll back")
@@ -291,7 +323,7 @@ def _rollback(options: argparse.Namespace) -> None:
 def _wish(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.aws.control import make_wish
 
-    clients, name = make_clients(options.region, options.timeout), options.endpoint_name
+    clients, name = make_clients(options.region, options.timeout, options.profile), options.endpoint_name
     record = _read_record(clients, name)
     if record is None:
         raise CommandFailed(f"no rollout of endpoint {name} is in progress")
@@ -333,39 +365,6 @@ def _no_endpoint(clients: Clients, endpoint_name: str) -> CommandFailed:
 
 def _say(line: str) -> None:
     print(f"{datetime.now(timezone.utc):%H:%M:%S} {line}", flush=True)
-
-
-def _sandbox(options: argparse.Namespace) -> None:
-    with _sandbox_extra():
-        from airflow_sm_rollout.sandbox.server import run
-    try:
-        run(options.port, options.speed, options.address, not options.no_containers, names=options.allow_host)
-    except OSError as error:
-        raise CommandFailed(f"can't listen on {options.address}:{options.port}: {error.strerror}") from error
-
-
-def _demo(options: argparse.Namespace) -> int:
-    with _sandbox_extra():
-        from airflow_sm_rollout.demo import DemoFailed
-        from airflow_sm_rollout.demo.run import run_demo
-        from airflow_sm_rollout.demo.scripts import find_script
-        from airflow_sm_rollout.demo.trials import TRIALS
-    try:
-        trial = TRIALS[options.model]
-        return run_demo(trial.adapt(find_script(options.strategy, options.traffic)), trial=trial, keep=options.keep)
-    except DemoFailed as error:
-        raise CommandFailed(str(error)) from error
-
-
-@contextmanager
-def _sandbox_extra() -> Iterator[None]:
-    """Say what to install where an import of the sandbox's fails."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise CommandFailed(
-            f"{error.name} is not installed; it comes with pip install 'airflow-sm-rollout[sandbox]'"
-        ) from error
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ _SENTENCES = {
     "NoRegionError": _NO_REGION,
     "NoCredentialsError": _NO_CREDENTIALS,
     "PartialCredentialsError": _NO_CREDENTIALS,
+    "ProfileNotFound": "{}. AWS's configuration lists the profiles that there are (aws configure list-profiles)",
     "ConnectTimeoutError": _NO_ANSWER,
     "ReadTimeoutError": _NO_ANSWER,
     "EndpointConnectionError": _NO_ANSWER,
@@ -27,11 +28,12 @@ _SENTENCES = {
 }
 
 
-def make_clients(region: str | None, answer_seconds: float = ANSWER_SECONDS) -> Clients:
+def make_clients(region: str | None, answer_seconds: float = ANSWER_SECONDS, profile: str | None = None) -> Clients:
     """Clients that give up soon.
 
     :param region: AWS region; ``None``: as boto3 finds it.
     :param answer_seconds: how long AWS has for an answer, with all attempts at the call.
+    :param profile: of AWS's configuration; ``None``: as boto3 finds it.
     """
     import boto3
     import botocore.session
@@ -40,7 +42,7 @@ def make_clients(region: str | None, answer_seconds: float = ANSWER_SECONDS) -> 
     from airflow_sm_rollout.aws.clients import Clients
 
     each = answer_seconds / _ATTEMPTS
-    session = botocore.session.Session()
+    session = botocore.session.Session(profile=profile)
     session.set_default_client_config(
         Config(connect_timeout=each, read_timeout=each, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
     )

@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from airflow_sm_rollout.cli_numbers import number_or_nan, parse_days
 from airflow_sm_rollout.core.errors import PlanError, RolloutRefused
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.replay.history import (
     Calls,
     Fleet,
     describe_past,
+    describe_rollout,
     find_idle,
     find_reigns,
     find_rollouts,
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 ADDED_ERROR_PERCENTS = (0.5, 1.0, 5.0, 100.0)
 SLOWER_PERCENTS = (10.0, 20.0, 50.0, 100.0)
 _OWN_FLAGS = ("false_rollback", "warm_up_minutes", "min_bake_minutes")
-_MOST_DAYS = 14  # CloudWatch lists metrics of the last two weeks, and keeps figures by the minute for 15 days
 _MOST_SIZES = 20
 _LEAST_MINUTES = 60
 _MINUTE = timedelta(minutes=1)
@@ -43,7 +44,7 @@ _MINUTE = timedelta(minutes=1)
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options beside the endpoint's and the strategy's."""
     parser.add_argument(
-        "--days", type=_days, default=14.0, help="how far to look back, up to 14 (default: %(default)g)"
+        "--days", type=parse_days, default=14.0, help="how far to look back, up to 14 (default: %(default)g)"
     )
     parser.add_argument(
         "--more-errors",
@@ -68,25 +69,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _days(text: str) -> float:
-    days = _number(text)
-    if not 0 < days <= _MOST_DAYS:
-        raise argparse.ArgumentTypeError(
-            f"{text} is not above 0 and up to {_MOST_DAYS}: CloudWatch has no older minutes"
-        )
-    return days
-
-
-def _number(text: str) -> float:
-    """The number, or one that is never allowed: argparse's own message would name this module's functions."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
 def _percents(text: str) -> tuple[float, ...]:
-    numbers = tuple(_number(each) for each in text.split(",") if each.strip())
+    numbers = tuple(number_or_nan(each) for each in text.split(",") if each.strip())
     if len(numbers) > _MOST_SIZES or not all(0 < number < math.inf for number in numbers):
         raise argparse.ArgumentTypeError(f"{text} is not up to {_MOST_SIZES} numbers above 0, with commas between them")
     return numbers
@@ -147,6 +131,25 @@ def tell_replay(
         yield _line(replay(pasts, shares, tolerances, harm, random.Random(options.seed)))
     yield ""
     yield from history.tell_rollouts(tolerances, len(shares) * _MINUTE)
+
+
+def tell_history(
+    clients: Clients,
+    endpoint_name: str,
+    days: timedelta,
+    now: datetime,
+    say: Callable[[str], None] = _say_progress,
+) -> Iterator[str]:
+    """An endpoint's past rollouts, a line for each, the newest first; nothing is judged.
+
+    :raises RolloutRefused: if there is no such endpoint.
+    """
+    history = _History.read(clients, endpoint_name, days, now, say)
+    found = find_rollouts(history.calls, history.until)
+    rollouts = [each for each in found if each.ended > history.until - days]
+    yield from (describe_rollout(each) for each in reversed(rollouts))
+    if not rollouts:
+        yield f"no past rollout in {history}: no two variants of endpoint {history.name} had calls in the same minutes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ PACKAGE = ROOT / "airflow_sm_rollout"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 AIRFLOW_LAYERS = {"hooks", "operators", "sensors", "triggers", "task_groups", "plugin"}
-PROGRAMS = {"cli", "demo", "pytest_plugin"}
+PROGRAMS = {"cli", "cli_local", "demo", "pytest_plugin"}
 
 IMPURE = {"asyncio", "os", "random", "secrets", "socket", "subprocess", "threading", "time", "uuid"}
 CLOCK_READS = {"now", "today", "utcnow"}

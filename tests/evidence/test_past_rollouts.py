@@ -11,7 +11,7 @@ import pytest
 from airflow_sm_rollout.aws.evidence import read_past
 from airflow_sm_rollout.aws.history import list_fleets, read_calls, read_rollout
 from airflow_sm_rollout.aws.iam import policy
-from airflow_sm_rollout.cli_replay import add_options, tell_replay
+from airflow_sm_rollout.cli_replay import add_options, tell_history, tell_replay
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.replay.history import Fate, Fleet, PastRollout
@@ -79,6 +79,11 @@ def test_past_rollouts_are_told_as_they_were_and_as_they_would_have_been_judged(
     assert told[begin + 5 :] == [f"{IDLE} was there without a call: can't be judged"]
     assert said[0] == f"reading calls of 4 variants of endpoint {ENDPOINT}"
     assert said[-2:] == ["reading past rollout 1 of 2", "reading past rollout 2 of 2"]
+
+    # The command history lists the same, the newest first, and judges none.
+    assert list(tell_history(lab.clients, ENDPOINT, timedelta(days=1), lab.now(), said.append)) == heads[::-1]
+    [none] = tell_history(lab.clients, ENDPOINT, timedelta(minutes=15), lab.now(), said.append)
+    assert none.startswith("no past rollout in ")
 
 
 def test_a_rollout_at_the_begin_of_the_days_is_judged_by_the_hours_before_them(lab: Lab) -> None:

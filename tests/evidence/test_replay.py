@@ -280,7 +280,7 @@ def test_figures_that_could_not_be_given_just_now_are_said_in_one_line(
     def refuse(*_: object) -> None:
         raise Passing("CloudWatch could not give the figures of Invocations just now")
 
-    monkeypatch.setattr("airflow_sm_rollout.cli.make_clients", lambda region, timeout: lab.clients)
+    monkeypatch.setattr("airflow_sm_rollout.cli.make_clients", lambda *_: lab.clients)
     monkeypatch.setattr("airflow_sm_rollout.aws.history.read_values", refuse)
     assert main(["replay", ENDPOINT]) == 1
     told = "sm-rollout replay: CloudWatch could not give the figures of Invocations just now\n"

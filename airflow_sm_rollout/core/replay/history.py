@@ -225,12 +225,16 @@ def judge_past(
 
 def describe_past(rollout: PastRollout, judged: Comparison | str) -> list[str]:
     """A past rollout and what would have been said of it, in two lines."""
+    return [describe_rollout(rollout), f"  {_say_judgement(rollout, judged)}"]
+
+
+def describe_rollout(rollout: PastRollout) -> str:
+    """A past rollout, in a line."""
     lasted, share = _minutes(rollout.ended - rollout.began), rollout.green_calls / rollout.all_calls
-    what = (
+    return (
         f"{rollout.began:%Y-%m-%d %H:%M} UTC: {rollout.green} beside {rollout.blue} for {lasted}, "
         f"{rollout.green_calls:,} of {rollout.all_calls:,} calls ({format_percent(share)}); {rollout.fate.value}"
     )
-    return [what, f"  {_say_judgement(rollout, judged)}"]
 
 
 def _say_judgement(rollout: PastRollout, judged: Comparison | str) -> str:
