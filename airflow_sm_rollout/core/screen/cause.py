@@ -95,14 +95,14 @@ def _rang(rollout: Rollout, name: str) -> str:
     defaults, thresholds = rollout.plan.default_alarms, rollout.thresholds
     if defaults is not None and name == rollout.names.error_alarm:
         return (
-            f"Green failed too many calls: {defaults.max_error_percent:g} % more than {TIMES_BLUES:g} times blue's share, in {IN_A_ROW} "
-            "periods in a row"
+            f"Green failed too many calls: over {defaults.max_error_percent:g} % more than {TIMES_BLUES:g} times blue's share, in "
+            f"{IN_A_ROW} periods in a row"
         )
     if defaults is not None and thresholds is not None and name == rollout.names.latency_alarm:
-        slow = slow_ms(rollout) or 0.0
+        slow, before = slow_ms(rollout) or 0.0, thresholds.p99 / 1000
         return (
-            f"Green was too slow: {defaults.max_slow_percent:g} % more of its calls than {TIMES_BLUES:g} times blue's share took longer "
-            f"than {slow:.3g} ms ({defaults.latency_factor:g} x blue's p99 before, {thresholds.p99 / 1000:.3g} ms)"
+            f"Green was too slow: too many of its calls took longer than {slow:.3g} ms ({defaults.latency_factor:g} x blue's p99 before, "
+            f"{before:.3g} ms)"
         )
     return f"Alarm {name} rang"
 

@@ -15,7 +15,7 @@ from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.proof import proofs_of
 from airflow_sm_rollout.core.screen.state import State, describe_state
 from airflow_sm_rollout.core.screen.stepper import DONE, MISSED, NOW, STOPPED, Way, way_by_share
-from airflow_sm_rollout.core.status import Aftermath, green_share
+from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.watch.ringing import describe_harm
 
 SCHEMA_VERSION = 1
@@ -64,7 +64,7 @@ def summarize(name: str, seen: Observation, comparison: Comparison | None = None
     rollout = seen.record
     if rollout is None:
         return Summary(name, seen, None)
-    share = green_share(rollout, seen)
+    share = rollout.traffic.share(rollout, seen)
     paused = seen.control.paused(seen.at) if seen.control else timedelta()
     state = _state(rollout, seen, share)
     return Summary(
@@ -117,7 +117,7 @@ def _harm(rollout: Rollout, seen: Observation) -> str:
 
 def _since(rollout: Rollout, seen: Observation) -> datetime | None:
     """Since about when green has had its share: when what sets it was last changed."""
-    if rollout.plan.traffic == "endpoints":
+    if rollout.traffic.has_pointer:
         return seen.pointer.written_at if seen.pointer else None
     return seen.endpoint.last_modified if seen.endpoint else None
 
