@@ -23,6 +23,7 @@ import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 from airflow_sm_rollout.aws.clients import Clients
@@ -31,7 +32,7 @@ from airflow_sm_rollout.core.control import Control, Wish, control_to_json
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.plan.strategy import canary
-from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout, to_json
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
 
@@ -72,9 +73,9 @@ class Made:
         }
         return {"MetricAlarms": [{"AlarmName": name, **quiet} for name in ALARMS]}
 
-    def get_parameter(self, **_: Any) -> dict[str, Any]:
-        """A wish that has been taken back."""
-        return {"Parameter": {"Value": control_to_json(Control("0badcafe", Wish.GO_ON, BEGIN))}}
+    def get_parameters(self, **_: Any) -> dict[str, Any]:
+        """The rollout's record, and a wish that has been taken back."""
+        return {"Parameters": [{"Name": name, "Value": text} for name, text in _parameters().items()]}
 
     def get_paginator(self, _: str) -> Made:
         """Its answers have one page."""
@@ -100,6 +101,12 @@ class Made:
             "Timestamps": [datetime.fromtimestamp(at, timezone.utc) for at in times],
             "Values": values,
         }
+
+
+@cache
+def _parameters() -> dict[str, str]:
+    rollout, wish = watch_of(1).rollout, Control("0badcafe", Wish.GO_ON, BEGIN)
+    return {rollout.names.record: to_json(rollout), rollout.names.control: control_to_json(wish)} if rollout else {}
 
 
 def _value(metric: str, stat: str, calls: float, at: int) -> float:

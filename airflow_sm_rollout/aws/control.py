@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from airflow_sm_rollout.aws.answers import told
-from airflow_sm_rollout.aws.causes import Meaning
-from airflow_sm_rollout.aws.errors import meaning_of
+from airflow_sm_rollout.aws.parameters import read_parameters, text_of
 from airflow_sm_rollout.core.control import Control, control_from_json, control_to_json, next_control
 from airflow_sm_rollout.core.names import control_name
 
 
 def read_control(ssm: Any, endpoint_name: str, rollout_id: str) -> Control | None:
     """The last wish about this rollout; ``None``: nobody wished anything."""
-    try:
-        answer = ssm.get_parameter(Name=control_name(endpoint_name))
-    except ClientError as error:
-        if meaning_of(error) is Meaning.GONE:
-            return None
-        raise
-    text = told(answer.get("Parameter", {}), "Value", f"SSM parameter {control_name(endpoint_name)}")
-    control = control_from_json(text)
+    name = control_name(endpoint_name)
+    found = read_parameters(ssm, [name])
+    return control_of(found[name], name, rollout_id) if found else None
+
+
+def control_of(parameter: Mapping[str, Any], name: str, rollout_id: str) -> Control | None:
+    """A parameter as a wish about this rollout; ``None``: it is about another.
+
+    :param name: the parameter's.
+    :raises RolloutError: if it is no wish that this version can read.
+    """
+    control = control_from_json(text_of(parameter, name))
     return control if control.rollout_id == rollout_id else None
 
 

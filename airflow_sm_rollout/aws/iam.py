@@ -72,7 +72,7 @@ _READ = (
         ),
         (ANY,),
     ),
-    Grant("ReadLivePointer", ("ssm:GetParameter",), (f"parameter{pointer_name('{endpoint}')}",)),
+    Grant("ReadLivePointer", ("ssm:GetParameters",), (f"parameter{pointer_name('{endpoint}')}",)),
 )
 _MAKE = (
     Grant(
@@ -93,7 +93,7 @@ _MAKE = (
     ),
     Grant(
         "RecordAndLock",
-        ("ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameters"),
+        ("ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameters"),
         (f"parameter{record_name('{endpoint}')}", f"parameter{control_name('{endpoint}')}"),
     ),
 )

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from airflow_sm_rollout.aws.answers import told
-from airflow_sm_rollout.aws.causes import Meaning
-from airflow_sm_rollout.aws.errors import meaning_of
+from airflow_sm_rollout.aws.parameters import pointer_of, read_parameters
 from airflow_sm_rollout.core.actions import PutPointer
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.names import pointer_name
@@ -21,16 +18,8 @@ from airflow_sm_rollout.core.pointer import Pointer
 
 def read_pointer(ssm: Any, name: str) -> Pointer | None:
     """The pointer of a logical name; ``None``: there is none, so the name is the endpoint's own."""
-    try:
-        found = ssm.get_parameter(Name=pointer_name(name)).get("Parameter", {})
-    except ClientError as error:
-        if meaning_of(error) is Meaning.GONE:
-            return None
-        raise
-    members = (
-        told(found, each, f"SSM parameter {pointer_name(name)}") for each in ("Value", "Version", "LastModifiedDate")
-    )
-    return Pointer(*members)
+    found = read_parameters(ssm, [pointer_name(name)])
+    return pointer_of(found[pointer_name(name)], pointer_name(name)) if found else None
 
 
 def read_live_name(ssm: Any, name: str) -> str:

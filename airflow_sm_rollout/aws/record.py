@@ -6,13 +6,11 @@ hold JSON. Versions have no compare-and-set, so only the owner updates it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from airflow_sm_rollout.aws.answers import told
-from airflow_sm_rollout.aws.causes import Meaning
-from airflow_sm_rollout.aws.errors import meaning_of
+from airflow_sm_rollout.aws.parameters import read_parameters, text_of
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
 from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
@@ -47,15 +45,19 @@ def _grows_by(rollout: Rollout) -> int:
 
 def read_record(ssm: Any, endpoint_name: str) -> Rollout | None:
     """The rollout that holds the endpoint; ``None``: none does."""
-    try:
-        answer = ssm.get_parameter(Name=record_name(endpoint_name))
-    except ClientError as error:
-        if meaning_of(error) is Meaning.GONE:
-            return None
-        raise
     name = record_name(endpoint_name)
+    found = read_parameters(ssm, [name])
+    return record_of(found[name], name) if found else None
+
+
+def record_of(parameter: Mapping[str, Any], name: str) -> Rollout:
+    """A parameter as a rollout's record.
+
+    :param name: the parameter's.
+    :raises RolloutError: if it is none that this version can read.
+    """
     try:
-        return from_json(told(answer.get("Parameter", {}), "Value", f"SSM parameter {name}"))
+        return from_json(text_of(parameter, name))
     except RolloutError as error:
         raise RolloutError(f"SSM parameter {name}: {error}{_TO_MEND.format(name=name)}") from error
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE
 from airflow_sm_rollout.aws.cloudwatch import FlapsSeen, read_alarms
-from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.errors import AWS_ERRORS
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
 from airflow_sm_rollout.aws.limits import read_calls, read_executions, read_kpi, read_slow
 from airflow_sm_rollout.aws.metrics import count_requests
-from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.parameters import read_parameters
+from airflow_sm_rollout.aws.scene import read_scene
 from airflow_sm_rollout.aws.world import AwsWorld, translated_errors
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.comparison.periods import Period
@@ -28,7 +28,6 @@ from airflow_sm_rollout.core.watch.judge import Look, judge
 from airflow_sm_rollout.core.watch.ledger import Ledger, fold
 from airflow_sm_rollout.core.watch.policy import judged_limits
 from airflow_sm_rollout.core.watch.readings import NewFigures, Readings
-from airflow_sm_rollout.core.watch.ringing import describe_end
 from airflow_sm_rollout.core.watch.sources import (
     Sources,
     judged_dimensions,
@@ -40,6 +39,8 @@ from airflow_sm_rollout.core.watch.sources import (
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import Watch, watch_question
 
+TURNING = (Verdict.HARMFUL, Verdict.ABORTED, Verdict.DRIFTED)
+"""What turns a rollout around wherever it is seen."""
 _PATIENCE = timedelta(minutes=1)  # a watch is longer by this rather than that a throttled last look costs a rollout
 
 
@@ -48,36 +49,42 @@ class Memory:
     """What is kept from look to look; all of it could be read again.
 
     :param ledger: what was seen of figures.
+    :param control: what was wished at the last look.
     :param ends_at: when the watch is over, with the pauses up to the last look; what counts where nothing can be read.
     """
 
     flaps_seen: FlapsSeen = field(default_factory=dict)
     ledger: Ledger | None = None
+    control: Control | None = None
     ends_at: datetime | None = None
 
 
 class Lookout:
-    """Watches green while its rollout waits for something else: an endpoint that changes, or the end of a pause."""
+    """Watches green while its rollout waits for something else: an endpoint that changes, or the end of a pause.
 
-    def __init__(self) -> None:
+    :ivar world: the rollout's; another one, as soon as its clients are no longer good.
+    """
+
+    def __init__(self, world: AwsWorld) -> None:
+        self.world = world
         self._watch: Watch | None = None
         self._memory = Memory()
 
-    def why_turn(self, clients: Clients) -> str:
+    def why_turn(self) -> str:
         """Why the rollout has to turn around; empty: nothing that could be read speaks against green, or green is not to be judged."""
         if self._watch is None:
             return ""
-        judgement = look_now(clients, self._watch, self._memory).judgement
-        return judgement.reason if judgement.verdict in (Verdict.HARMFUL, Verdict.ABORTED) else ""
+        judgement = look(self.world.clients, self._watch, self.world.now(), self._memory).judgement
+        return judgement.reason if judgement.verdict in TURNING else ""
 
-    def heed(self, world: AwsWorld) -> None:
+    def heed(self) -> None:
         """One look, for who has not read the record.
 
         :raises RolloutGaveUp: if the rollout has to turn around.
         """
         with suppress(Passing, RefusedByAws), translated_errors("could not read the rollout's record"):
-            self.see(world.read_record())
-        harm = self.why_turn(world.clients)
+            self.see(self.world.read_record())
+        harm = self.why_turn()
         if harm:
             raise RolloutGaveUp(harm)
 
@@ -86,7 +93,7 @@ class Lookout:
         if record is None or record.phase is not Phase.FORWARD or judged_since(record) is None:
             self._watch = None
         elif self._watch is None or self._watch.rollout != record:
-            now = MACHINE.now()
+            now = self.world.now()
             self._watch, self._memory = watch_question(record, now, now), Memory()
 
 
@@ -102,7 +109,7 @@ def look_now(clients: Clients, watch: Watch, memory: Memory) -> Look:
 
 def _ask_anything(clients: Clients, watch: Watch) -> None:
     if watch.rollout is not None:
-        read_control(clients.ssm, watch.rollout.endpoint_name, watch.rollout.rollout_id)
+        read_parameters(clients.ssm, [watch.rollout.names.record])
     else:
         read_alarms(clients.cloudwatch, watch.alarms[:1], None)
 
@@ -124,8 +131,15 @@ def look(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Look:
 
 
 def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Look:
-    """One look; errors of AWS are raised as they come."""
-    readings = read(clients, watch, now, memory)
+    """One look; errors of AWS are raised as they come, but for those that come behind what ends the watch all the same."""
+    readings = _read_scene(clients, watch, now, memory)
+    try:
+        readings = _read_evidence(clients, watch, readings, now, memory)
+    except AWS_ERRORS:
+        seen = judge(watch, readings, memory.ledger, now)
+        if seen.judgement.verdict in TURNING:
+            return seen
+        raise
     judged = None
     if readings.figures is not None:
         memory.ledger, judged = fold(memory.ledger, watch, readings.figures, now)
@@ -134,25 +148,32 @@ def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Lo
 
 def read(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Readings:
     """Everything that a watch asks for, of figures those that have become final since the last look."""
+    return _read_evidence(clients, watch, _read_scene(clients, watch, now, memory), now, memory)
+
+
+def _read_scene(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Readings:
+    """The alarms, what is wished, and what is watched."""
     alarms = read_alarms(clients.cloudwatch, watch.alarms, watch.alarms_count_since, memory.flaps_seen)
+    if watch.rollout is None:
+        return Readings(alarms)
+    seen = read_scene(clients, watch.rollout, memory.control, observes=watch.observes)
+    memory.control = seen.control
+    memory.ends_at = watch.end(seen.control, now)
+    return Readings(alarms, seen.control, scene=seen.scene, unread=seen.unread)
+
+
+def _read_evidence(clients: Clients, watch: Watch, readings: Readings, now: datetime, memory: Memory) -> Readings:
     rollout = watch.rollout
     if rollout is None:
-        return Readings(alarms)
-    if any(alarm.state == "MISSING" for alarm in alarms):
-        ended = describe_end(rollout, read_record(clients.ssm, rollout.endpoint_name))
-        if ended:
-            return Readings(alarms, ended=ended)
-    control = read_control(clients.ssm, rollout.endpoint_name, rollout.rollout_id)
-    memory.ends_at = watch.end(control, now)
+        return readings
     sources = sources_of(rollout, now) if watch.judges_evidence else None
     figures = _read_figures(clients, watch, rollout, sources, now, memory) if sources else None
     schedules = rollout.plan.evidence.monitoring_schedules if sources else ()
-    return Readings(
-        alarms,
-        control,
-        _count_open_requests(clients, watch, rollout, figures, control, now, memory),
-        figures,
-        {each: read_executions(clients.sagemaker, each, sources.since) for each in schedules if sources},
+    return replace(
+        readings,
+        requests=_count_open_requests(clients, watch, rollout, figures, readings.control, now, memory),
+        figures=figures,
+        executions={each: read_executions(clients.sagemaker, each, sources.since) for each in schedules if sources},
     )
 
 

@@ -267,7 +267,7 @@ class ConvergeOperator(WaitingTask):
     def _go_on(self, goal: Goal, world: AwsWorld, deadline: datetime, note: Callable[[str], None]) -> Done:
         from airflow_sm_rollout.aws.watch import Lookout
 
-        names, lookout = Names(world.endpoint_name, world.rollout_id), Lookout()
+        names, lookout = Names(world.endpoint_name, world.rollout_id), Lookout(world)
 
         def tell(line: str) -> None:
             self.log.info("Now: %s", line)
@@ -284,7 +284,7 @@ class ConvergeOperator(WaitingTask):
                 note(step.reason)
             self._wait_for(step, names, goal, deadline)
             if not isinstance(goal, AsBefore):
-                lookout.heed(world)
+                lookout.heed()
 
     def resume(self, context: Context, event: Any) -> Any:
         """After a deferral: look again and go on, with the deadline of before."""
@@ -298,7 +298,7 @@ class ConvergeOperator(WaitingTask):
         from airflow_sm_rollout.aws.watch import Lookout
 
         clients = self.clients()
-        Lookout().heed(self.world(self.identify(context, clients), clients))
+        Lookout(self.world(self.identify(context, clients), clients)).heed()
         raise RolloutGaveUp("green did harm while this waited")
 
     def world(self, names: Names, clients: Clients) -> AwsWorld:

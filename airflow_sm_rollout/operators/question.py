@@ -109,7 +109,7 @@ class QuestionOperator(WaitingTask, HITLOperator):
             until=until.isoformat(),
             approves_silence=self.gate.on_timeout == "approve",
             question=question,
-            watch=watch_to_dict(watch_question(planned, now, until)),
+            watch=watch_to_dict(replace(watch_question(planned, now, until), observes=True)),
             poke_interval=self.poke_interval,
             connection=self.connection.as_dict(),
         )

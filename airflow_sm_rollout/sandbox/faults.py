@@ -150,6 +150,7 @@ def _resource(call: Call, region: Region) -> str:
     for member, kind in kinds.items():
         if member in call.params:
             return region.arn(kind, str(call.params[member]))
-    if call.service == "ssm" and "Name" in call.params:
-        return f"arn:aws:ssm:{region.name}:{region.account}:parameter/{str(call.params['Name']).lstrip('/')}"
+    if call.service == "ssm" and ("Name" in call.params or call.params.get("Names")):
+        name = call.params.get("Name") or call.params["Names"][0]
+        return f"arn:aws:ssm:{region.name}:{region.account}:parameter/{str(name).lstrip('/')}"
     return "*"

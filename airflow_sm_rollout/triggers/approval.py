@@ -20,8 +20,8 @@ from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.triggers.bake import log_judgement, look_by
 from airflow_sm_rollout.triggers.base import RolloutTrigger, in_thread, outlast_shortest_deferral
 
-AGAINST = frozenset({Verdict.HARMFUL, Verdict.ABORTED, Verdict.INCONCLUSIVE})
-"""What ends the wait: harm, a person's abort, or that green can't be watched any more."""
+AGAINST = frozenset({Verdict.HARMFUL, Verdict.ABORTED, Verdict.DRIFTED, Verdict.INCONCLUSIVE})
+"""What ends the wait: harm, a person's abort, somebody else's change, or that green can't be watched any more."""
 
 
 class ApprovalTrigger(RolloutTrigger):

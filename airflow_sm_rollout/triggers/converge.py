@@ -65,13 +65,15 @@ class ConvergeTrigger(RolloutTrigger):
 
     async def events(self) -> AsyncIterator[TriggerEvent]:
         deadline, goal = datetime.fromisoformat(self.deadline), goal_from_dict(self.goal)
-        lookout = Lookout()
+        lookout: Lookout | None = None
         interval = min(self.poke_interval, SOON.total_seconds()) if isinstance(goal, AsBefore) else self.poke_interval
         pause = max(SHORTEST_DEFERRAL, pause_after(self.refusals))
         await asyncio.sleep(max(interval, pause.total_seconds()))
         while True:
             world = AwsWorld(await self.clients(), self.endpoint_name, self.rollout_id)
-            waits, harm = await in_thread(self._look, world, goal, deadline, lookout)
+            lookout = lookout or Lookout(world)
+            lookout.world = world  # its clients are shared, and change with their credentials
+            waits, harm = await in_thread(self._look, goal, deadline, lookout)
             if harm:
                 yield TaskFailedEvent(xcoms={"reason": harm})
                 return
@@ -88,14 +90,14 @@ class ConvergeTrigger(RolloutTrigger):
     def _fired(self) -> TriggerEvent:
         return TriggerEvent({"deadline": self.deadline, "refusals": self.refusals})  # type: ignore[no-untyped-call]
 
-    def _look(self, world: AwsWorld, goal: Goal, deadline: datetime, lookout: Lookout) -> tuple[bool, str]:
+    def _look(self, goal: Goal, deadline: datetime, lookout: Lookout) -> tuple[bool, str]:
         """Whether to go on waiting, and why to turn around. An error that does not pass is the task's to meet, and to say."""
         try:
-            seen = world.observe(goal)
+            seen = lookout.world.observe(goal)
             decision = decide(goal, self.rollout_id, seen)
         except Passing as error:
             self.log.warning("%s", error)
-            return utc_now() < deadline, lookout.why_turn(world.clients)
+            return utc_now() < deadline, lookout.why_turn()
         except RolloutError:
             return False, ""
         if isinstance(decision, GiveUp):
@@ -105,7 +107,7 @@ class ConvergeTrigger(RolloutTrigger):
         waits = isinstance(decision, Hold) or (isinstance(decision, Wait) and utc_now() < deadline)
         if not isinstance(goal, AsBefore):
             lookout.see(seen.record)
-        return waits, lookout.why_turn(world.clients)
+        return waits, lookout.why_turn()
 
 
 def goal_to_dict(goal: Goal) -> dict[str, Any]:

@@ -290,7 +290,7 @@ def test_a_rollback_takes_traffic_from_green_before_it_reads_or_does_anything_el
     lab.calls.clear()
     lab.roll_back()
     assert lab.calls[:3] == [
-        "ssm:GetParameter",
+        "ssm:GetParameters",
         "sagemaker:DescribeEndpoint",
         "sagemaker:UpdateEndpointWeightsAndCapacities",
     ]

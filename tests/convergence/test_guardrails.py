@@ -135,7 +135,7 @@ def test_while_sagemaker_shifts_the_wait_says_what_it_does_and_how_long_it_may_t
     assert "with traffic enabled on canary capacity of 1 instance(s)" in waits.reason
     assert "nothing can interrupt that" in waits.reason
     assert 250 < waits.expected.total_seconds() < 360
-    assert lab.calls[-2:] == ["ssm:GetParameter", "sagemaker:DescribeEndpoint"]
+    assert lab.calls[-2:] == ["ssm:GetParameters", "sagemaker:DescribeEndpoint"]
 
 
 @pytest.mark.parametrize("at", [CANARY_BAKES_AT, FINAL_BAKE_AT])

@@ -51,7 +51,7 @@ def test_the_way_back_is_one_write_before_anything_else_is_read(goal: Goal) -> N
     scale(lab, lab.names.green_endpoint, 6)  # green is Updating
     lab.calls.clear()
     lab.reach(goal)
-    assert lab.calls[:3] == ["ssm:GetParameter", "ssm:GetParameter", "ssm:PutParameter"]
+    assert lab.calls[:3] == ["ssm:GetParameters", "ssm:GetParameters", "ssm:PutParameter"]
     assert lab.live() == ENDPOINT
 
 

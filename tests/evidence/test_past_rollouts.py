@@ -138,7 +138,7 @@ def test_all_calls_of_the_command_are_granted_by_the_policy_that_is_printed_for_
         return {action for statement in statements for action in statement["Action"]}
 
     assert set(lab.calls) == {
-        "ssm:GetParameter",
+        "ssm:GetParameters",
         "sagemaker:DescribeEndpoint",
         "cloudwatch:ListMetrics",
         "cloudwatch:GetMetricData",

@@ -297,7 +297,7 @@ def test_what_can_be_known_to_fail_is_refused_by_the_first_task_naming_the_optio
 @pytest.mark.parametrize(
     "operation",
     [
-        "GetParameter",
+        "GetParameters",
         "DescribeEndpoint",
         "DescribeEndpointConfig",
         "ListTags",

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.observation import Alarm
+from airflow_sm_rollout.core.watch.drift import describe_drift, describe_end
 from airflow_sm_rollout.core.watch.ledger import Ledger
 from airflow_sm_rollout.core.watch.monitor import judge_schedule
 from airflow_sm_rollout.core.watch.policy import judge_comparison
@@ -46,6 +47,8 @@ class Signs:
     :param judgements: of the comparison, the limits and what else watches.
     :param is_proven: whether the comparison has proven green healthy.
     :param ended: why the rollout goes forward no more; empty: it does, as far as is known.
+    :param drift: what somebody else has changed under the watch.
+    :param unread: what could not be read that the watch does without.
     :param gap: why the figures that it is judged by don't cover the bake so far (:mod:`~.coverage`); empty: they do.
     """
 
@@ -56,6 +59,8 @@ class Signs:
     is_proven: bool = False
     gap: str = ""
     ended: str = ""
+    drift: str = ""
+    unread: Sequence[str] = ()
 
 
 def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime) -> Look:
@@ -76,7 +81,9 @@ def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime
         judgements=tuple(_judge_evidence(watch, readings, ledger, comparison, is_over)),
         is_proven=_is_proven(watch, comparison, now),
         gap=_describe_gap(watch, ledger) if watch.judges_evidence else "",
-        ended=readings.ended,
+        ended=describe_end(watch.rollout, readings.scene) if watch.rollout and readings.scene else "",
+        drift=describe_drift(watch, readings.scene) if readings.scene else "",
+        unread=readings.unread,
     )
     return Look(conclude(watch, signs, now), comparison)
 
@@ -125,6 +132,8 @@ def conclude(watch: Watch, signs: Signs, now: datetime) -> Judgement:
     """Judge green at any moment of a bake."""
     if signs.ended:
         return Judgement(Verdict.ABORTED, signs.ended)
+    if signs.drift:
+        return Judgement(Verdict.DRIFTED, signs.drift)
     harm = describe_harm(signs.alarms, watch.green_traffic_since or watch.started_at)
     if harm:
         return Judgement(Verdict.HARMFUL, harm)
@@ -189,7 +198,8 @@ def _describe_doubt(watch: Watch, signs: Signs) -> str:
 
 def _told(signs: Signs, quiet: str) -> str:
     gap = [signs.gap] if signs.gap else []
-    return "; ".join(part.rstrip(".") for part in (quiet, *gap, *(each.reason for each in signs.judgements)))
+    said = (quiet, *gap, *(each.reason for each in signs.judgements), *signs.unread)
+    return "; ".join(part.rstrip(".") for part in said)
 
 
 def _quiet(signs: Signs) -> str:

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.control import Control
-from airflow_sm_rollout.core.observation import Alarm
+from airflow_sm_rollout.core.endpoints.pointer import Pointer
+from airflow_sm_rollout.core.observation import Alarm, Endpoint
+from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.watch.monitor import Execution
 from airflow_sm_rollout.core.watch.sources import Sources
 
@@ -53,6 +55,20 @@ class NewFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class Scene:
+    """What is watched, as AWS has it.
+
+    :param record: the rollout that holds the endpoint; ``None``: none does.
+    :param pointer: the live pointer, where the rollout has one; ``None``: there is none.
+    :param endpoint: where green serves; ``None``: there is none.
+    """
+
+    record: Rollout | None
+    pointer: Pointer | None = None
+    endpoint: Endpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
     """One look.
 
@@ -61,7 +77,8 @@ class Readings:
     :param requests: green's requests in this watch that are in none of the periods read so far; ``None``: not read, which is enough before
         the end.
     :param figures: what has become final; ``None``: green has had no traffic yet, or no evidence is asked for.
-    :param ended: why the rollout goes forward no more, where an alarm that is gone made somebody ask; empty: it does, or nobody asked.
+    :param scene: what is watched; ``None``: it could not be read.
+    :param unread: what could not be read that the watch does without, each with AWS's answer.
     :param executions: of each monitoring schedule, those since green had traffic and the day before.
     """
 
@@ -70,4 +87,5 @@ class Readings:
     requests: float | None = None
     figures: NewFigures | None = None
     executions: Mapping[str, Sequence[Execution]] = field(default_factory=dict)
-    ended: str = ""
+    scene: Scene | None = None
+    unread: Sequence[str] = ()

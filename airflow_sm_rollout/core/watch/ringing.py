@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from airflow_sm_rollout.core.observation import Alarm
-from airflow_sm_rollout.core.rollout import Phase, Rollout
 
 
 def describe_harm(alarms: Sequence[Alarm], green_traffic_since: datetime | None) -> str:
@@ -21,20 +20,6 @@ def describe_harm(alarms: Sequence[Alarm], green_traffic_since: datetime | None)
             return _describe_ringing(alarm, green_traffic_since)
         if alarm.flapped_at is not None:
             return f"alarm {alarm.name} was in ALARM at {_time(alarm.flapped_at)} and is {alarm.state} again: {alarm.reason}"
-    return ""
-
-
-def describe_end(rollout: Rollout, record: Rollout | None) -> str:
-    """Why a rollout goes forward no more, by its record; empty: it does. Its alarms go with it, so that one is gone is not the cause.
-
-    :param rollout: the one that is watched.
-    :param record: what is recorded on AWS of its endpoint now; ``None``: nothing.
-    """
-    ended = "by `sm-rollout rollback`, the janitor or another task of it"
-    if record is None or record.rollout_id != rollout.rollout_id:
-        return f"rollout {rollout.rollout_id} is over: it was ended meanwhile, {ended}"
-    if record.phase is Phase.ROLLING_BACK:
-        return f"rollout {rollout.rollout_id} is being rolled back already, {ended}"
     return ""
 
 

@@ -9,7 +9,8 @@ from enum import Enum
 class Verdict(str, Enum):
     """What a look at green says.
 
-    ``WATCHING``: nothing yet that would end a bake. ``INCONCLUSIVE``: nobody can tell, which is never healthy.
+    ``WATCHING``: nothing yet that would end a bake. ``INCONCLUSIVE``: nobody can tell, which is never healthy. ``DRIFTED``: somebody else
+    has changed what is watched.
     """
 
     WATCHING = "watching"
@@ -17,6 +18,7 @@ class Verdict(str, Enum):
     HARMFUL = "harmful"
     INCONCLUSIVE = "inconclusive"
     ABORTED = "aborted"
+    DRIFTED = "drifted"
 
 
 @dataclass(frozen=True, slots=True)

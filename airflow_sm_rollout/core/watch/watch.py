@@ -33,6 +33,7 @@ class Watch:
     :param rollout: whose wishes are heeded and whose requests are counted; ``None``: only the alarms are watched.
     :param judges_evidence: whether the comparison and the limits of the rollout's plan are asked, too.
     :param share: green's share as planned, in percent; ``None``: not known.
+    :param observes: whether somebody else's change of the endpoint, of its shares or of the live pointer ends it.
     """
 
     started_at: datetime
@@ -48,6 +49,7 @@ class Watch:
     rollout: Rollout | None = None
     judges_evidence: bool = False
     share: float | None = None
+    observes: bool = False
 
     def end(self, control: Control | None, now: datetime) -> datetime:
         """When it is over, with the pauses so far."""

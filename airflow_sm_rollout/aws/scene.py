@@ -1,0 +1,72 @@
+"""Reads what is watched beside the evidence: who holds the endpoint, what is wished, where clients are sent, how the endpoint stands.
+
+A watch does without it: what can't be read is said, and what can be read goes on deciding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.control import control_of
+from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
+from airflow_sm_rollout.aws.parameters import pointer_of, read_parameters
+from airflow_sm_rollout.aws.record import record_of
+from airflow_sm_rollout.aws.world import read_endpoint
+from airflow_sm_rollout.core.control import Control
+from airflow_sm_rollout.core.endpoints.pointer import Pointer
+from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.watch.readings import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look has seen of it.
+
+    :param scene: ``None``: not all of it could be read.
+    :param control: what was last wished, as far as anybody knows.
+    :param unread: what could not be read, each with AWS's answer.
+    """
+
+    scene: Scene | None
+    control: Control | None
+    unread: tuple[str, ...] = ()
+
+
+def read_scene(clients: Clients, rollout: Rollout, wished: Control | None, *, observes: bool) -> Seen:
+    """Read it.
+
+    :param wished: what was wished at the last look, which holds where nobody can tell.
+    :param observes: whether the endpoint is looked at, too.
+    """
+    unread: list[str] = []
+
+    def optionally(what: str, read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except AWS_ERRORS as error:
+            unread.append(f"{what} could not be read: {describe(error)}")
+        except RolloutError as error:
+            unread.append(f"{what} could not be read: {error}")
+        return None
+
+    noted = optionally("the rollout's record and what is wished of it", lambda: _read_parameters(clients.ssm, rollout))
+    record, control, pointer = noted or (None, wished, None)
+    endpoint = None
+    if observes:
+        endpoint = optionally("the endpoint", lambda: read_endpoint(clients.sagemaker, rollout.green_endpoint_name))
+    return Seen(None if unread else Scene(record, pointer, endpoint), control, tuple(unread))
+
+
+def _read_parameters(ssm: Any, rollout: Rollout) -> tuple[Rollout | None, Control | None, Pointer | None]:
+    names = rollout.names
+    pointers = (names.pointer,) if rollout.plan.traffic == "endpoints" else ()
+    found = read_parameters(ssm, [names.record, names.control, *pointers])
+    return (
+        record_of(found[names.record], names.record) if names.record in found else None,
+        control_of(found[names.control], names.control, rollout.rollout_id) if names.control in found else None,
+        pointer_of(found[names.pointer], names.pointer) if names.pointer in found else None,
+    )

@@ -1,0 +1,78 @@
+"""Is what is watched still what was planned? Whoever changes an endpoint in a bake changes what its figures are about.
+
+The cause is told rather than its symptom: a green that was given all traffic by hand may well fail next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.rollout import Phase, Rollout
+from airflow_sm_rollout.core.watch.readings import Scene
+from airflow_sm_rollout.core.watch.sources import is_shadow
+from airflow_sm_rollout.core.watch.watch import Watch
+
+
+def describe_end(rollout: Rollout, scene: Scene) -> str:
+    """Why a rollout goes forward no more, by its record; empty: it does. Its alarms go with it, so that one is gone is not the cause."""
+    ended, record = "by `sm-rollout rollback`, the janitor or another task of it", scene.record
+    if record is None or record.rollout_id != rollout.rollout_id:
+        return f"rollout {rollout.rollout_id} is over: it was ended meanwhile, {ended}"
+    if record.phase is Phase.ROLLING_BACK:
+        return f"rollout {rollout.rollout_id} is being rolled back already, {ended}"
+    return ""
+
+
+def describe_drift(watch: Watch, scene: Scene) -> str:
+    """What somebody else has changed under the watch; empty: nothing, or the watch does not look."""
+    rollout = watch.rollout
+    if rollout is None or not watch.observes:
+        return ""
+    found = (*_of_pointer(rollout, watch.share, scene), *_of_endpoint(rollout, watch.share, scene.endpoint))
+    return found[0] if found else ""
+
+
+def _of_pointer(rollout: Rollout, share: float | None, scene: Scene) -> Iterator[str]:
+    if rollout.plan.traffic != "endpoints" or rollout.green_traffic_since is None or share == 0:
+        return
+    name, pointer = rollout.names.pointer, scene.pointer
+    if pointer is None:
+        yield f"the live pointer {name} was deleted, so clients have left green"
+    elif pointer.endpoint_name != rollout.green_endpoint_name:
+        yield f"clients have left green: the live pointer {name} names {pointer.endpoint_name} since {_time(pointer.written_at)}"
+
+
+def _of_endpoint(rollout: Rollout, share: float | None, endpoint: Endpoint | None) -> Iterator[str]:
+    if endpoint is None:
+        yield f"endpoint {rollout.green_endpoint_name}, where green serves, was deleted"
+        return
+    changed = f"{endpoint.describe()}, last changed at {_time(endpoint.last_modified)}"
+    known = _configs(rollout)
+    if endpoint.config_name not in known:
+        yield f"somebody else changed the endpoint in this bake: {changed}; this rollout is on {' or '.join(known)}"
+    elif rollout.plan.traffic == "variants" and not is_shadow(rollout):
+        yield from _of_variants(rollout, share, endpoint, changed)
+
+
+def _of_variants(rollout: Rollout, share: float | None, endpoint: Endpoint, changed: str) -> Iterator[str]:
+    if share is not None and not endpoint.has_share(rollout.green_variant, share):
+        yield f"somebody else moved traffic in this bake: green is to have {share:g} %, and {changed}"
+    for variant in endpoint.variants:
+        if endpoint.is_in_service and variant.current_weight and not variant.current_count:
+            yield f"variant {variant.name} has traffic and no instance: {changed}"
+
+
+def _configs(rollout: Rollout) -> tuple[str, ...]:
+    """Those that the endpoint where green serves may be on while green is watched in a bake."""
+    names = rollout.names
+    if rollout.plan.traffic == "variants":
+        return (names.shadow_config if is_shadow(rollout) else names.mixed_config,)
+    return (
+        (names.final_config,) if rollout.plan.traffic == "endpoints" else (rollout.blue.config_name, names.final_config)
+    )
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%H:%M:%S UTC")
