@@ -101,6 +101,16 @@ def test_a_share_is_told_as_soon_as_it_is_asked_for_and_not_when_aws_has_moved_i
     assert said.verdict is Verdict.DRIFTED
 
 
+@pytest.mark.parametrize("traffic", ["variants", "endpoints", "guardrails"])
+def test_a_change_is_told_while_nobody_can_see_yet_what_it_leads_to(traffic: str) -> None:
+    of = rollout(traffic)
+    said = looked(of, replace(scene(of), endpoint=endpoint(of, status="Updating")))
+    assert said.verdict is Verdict.DRIFTED
+    assert "somebody else changes the endpoint in this bake" in said.reason
+    patched = looked(of, replace(scene(of), endpoint=endpoint(of, status="SystemUpdating")))
+    assert patched.verdict is Verdict.HARMFUL
+
+
 def test_a_variant_that_has_lost_all_its_instances_is_told() -> None:
     of = rollout("variants")
     gone = (variant("AllTraffic", 50, 0), variant(of.names.variant, 50))

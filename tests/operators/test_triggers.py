@@ -77,7 +77,7 @@ def test_what_ends_a_rollout_stands_in_the_log_at_error(verdict: Verdict, is_tol
     logger.setLevel(logging.INFO)
     logger.addFilter(lambda record: bool(lines.append(record)))
     log_judgement(logger, Judgement(verdict, "119 ms, over 75 ms", is_tolerated))
-    ends = verdict in (Verdict.HARMFUL, Verdict.INCONCLUSIVE, Verdict.ABORTED) and not is_tolerated
+    ends = verdict in (Verdict.HARMFUL, Verdict.INCONCLUSIVE, Verdict.ABORTED, Verdict.DRIFTED) and not is_tolerated
     [line] = lines
     assert (line.levelname, line.getMessage()) == ("ERROR" if ends else "INFO", f"{verdict.value}: 119 ms, over 75 ms")
 

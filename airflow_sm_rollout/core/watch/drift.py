@@ -52,8 +52,10 @@ def _of_endpoint(rollout: Rollout, share: float | None, endpoint: Endpoint | Non
     known = _configs(rollout)
     if endpoint.config_name not in known:
         yield f"somebody else changed the endpoint in this bake: {changed}; this rollout is on {' or '.join(known)}"
-    elif rollout.plan.traffic == "variants" and not is_shadow(rollout):
+    if rollout.plan.traffic == "variants" and not is_shadow(rollout):
         yield from _of_variants(rollout, share, endpoint, changed)
+    if endpoint.status == "Updating":  # of another config AWS tells nothing before it is there
+        yield f"somebody else changes the endpoint in this bake, in which the rollout changes nothing: {changed}"
 
 
 def _of_variants(rollout: Rollout, share: float | None, endpoint: Endpoint, changed: str) -> Iterator[str]:
