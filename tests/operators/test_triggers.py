@@ -200,6 +200,7 @@ def test_a_bake_that_is_judged_by_evidence_leaves_it_and_the_reason(production: 
     kpi = Kpi("refused orders", {"refused": Metric("Shop", "Refused")}, at_most=5)
     plan = Plan(evidence=Evidence(limits=Limits(kpis=(kpi,))))
     rollout = replace(ROLLOUT, plan=plan, green_traffic_since=NOW, started_at=NOW)
+    write_record(production.ssm, rollout, overwrite=False)
     event = first_event(watch(seconds=0, rollout=rollout))
     assert isinstance(event, TaskFailedEvent)
     assert event.xcoms is not None
