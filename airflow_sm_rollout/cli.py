@@ -26,6 +26,7 @@ from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.converge import ON_DRIFT
 from airflow_sm_rollout.core.names import validate_endpoint_name
 from airflow_sm_rollout.core.plan.strategy import STRATEGIES, expand_strategy
+from airflow_sm_rollout.core.plan.tolerances import DEFAULTS
 from airflow_sm_rollout.core.traffic import DEFAULT, TRAFFIC
 
 if TYPE_CHECKING:
@@ -274,6 +275,10 @@ def _plan(options: argparse.Namespace) -> None:
         print(f"{step.share:>6g} %  for {step.bake}" + (f", from {begins} on" if strategy.paced_by_clock else ""))
         begins += step.bake
     print(f"at least {strategy.minimum_duration}, and what SageMaker takes for each change")
+    short = [step for step in strategy.steps if step.share < 100 and step.bake <= DEFAULTS.warm_up]
+    if short:
+        shares = ", ".join(f"{step.share:g} %" for step in short)
+        print(f"too short to prove that green is slow, as new instances warm up for {DEFAULTS.warm_up} first: {shares}")
 
 
 def _strategy_of(options: argparse.Namespace) -> Strategy:

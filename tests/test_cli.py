@@ -268,6 +268,13 @@ def test_a_blue_green_plan_is_one_step(tell: Callable[..., tuple[int, str, str]]
     ]
 
 
+def test_a_plan_says_which_of_its_bakes_are_shorter_than_instances_take_to_warm_up(
+    tell: Callable[..., tuple[int, str, str]],
+) -> None:
+    shown = tell("plan", "--steps", "5,20,100", "--bake", "180,600,180")[1].splitlines()
+    assert shown[-1] == "too short to prove that green is slow, as new instances warm up for 0:05:00 first: 5 %"
+
+
 def test_the_policy_of_clients_is_printed_instead(tell: Callable[..., tuple[int, str, str]]) -> None:
     code, shown, _ = tell("iam-policy", "fraud", "--traffic", "endpoints", "--clients", "--blue-endpoint", "legacy")
     assert code == 0

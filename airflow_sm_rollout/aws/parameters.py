@@ -8,7 +8,7 @@ from typing import Any
 from botocore.parsers import ResponseParserError
 
 from airflow_sm_rollout.aws.answers import told
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
+from airflow_sm_rollout.core.pointer import Pointer
 
 
 def read_parameters(ssm: Any, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:

@@ -16,8 +16,8 @@ from airflow_sm_rollout.aws.parameters import pointer_of, read_parameters
 from airflow_sm_rollout.aws.record import record_of
 from airflow_sm_rollout.aws.world import read_endpoint
 from airflow_sm_rollout.core.control import Control
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.watch.readings import Scene
 
@@ -63,7 +63,7 @@ def read_scene(clients: Clients, rollout: Rollout, wished: Control | None, *, ob
 
 def _read_parameters(ssm: Any, rollout: Rollout) -> tuple[Rollout | None, Control | None, Pointer | None]:
     names = rollout.names
-    pointers = (names.pointer,) if rollout.plan.traffic == "endpoints" else ()
+    pointers = (names.pointer,) if rollout.traffic.has_pointer else ()
     found = read_parameters(ssm, [names.record, names.control, *pointers])
     return (
         record_of(found[names.record], names.record) if names.record in found else None,

@@ -125,8 +125,8 @@ def why_nobody_is_asked(rollout: Rollout, bake: str, verdict: str | None, step: 
     """
     if rollout.plan.evidence.when_inconclusive != "ask":
         return "the plan leaves no bake to a person, so nobody is asked"
-    if verdict == Verdict.HEALTHY.value:
-        return f"{bake} ended healthy, so nobody is asked"
+    if verdict in (Verdict.HEALTHY.value, Verdict.UNPROVEN.value):
+        return f"{bake} ended {verdict}, so nobody is asked"
     if verdict is None and step and rollout.step(step - 1) is None:
         return "the plan has no such step, so nobody is asked"
     return ""

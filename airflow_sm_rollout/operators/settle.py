@@ -12,7 +12,8 @@ from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.figures import figures_to_dict
 from airflow_sm_rollout.core.goals import AsBefore
-from airflow_sm_rollout.core.traces import FIGURES, NOTE
+from airflow_sm_rollout.core.traces import FIGURES, NOTE, plain_xcom
+from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.operators.base import ConvergeOperator, left_by
 from airflow_sm_rollout.operators.handle import find_frozen, handle_of
 from airflow_sm_rollout.operators.links import RolloutLink
@@ -101,13 +102,23 @@ class VerdictOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         settled = left_by(context, self.settle_task_id) or {}
         if settled.get("outcome") == "promoted":
-            return self._note(context, f"Promoted: {settled['state']}")
+            return self._note(context, f"Promoted: {settled['state']}{self._unproven(context)}")
         if not settled:
             self._skip_where_none_was_wanted(context)
         sentence = self._note(context, f"{self._end(context, settled)} because {self._reason(context)}")
         self.log.error("%s", sentence)
         context["ti"].xcom_push(key="reason", value=sentence)
         raise AirflowFailException(sentence)
+
+    def _unproven(self, context: Context) -> str:
+        """The bakes that were too short to call green healthy."""
+        ended = {task_id: plain_xcom(left_by(context, task_id)) for task_id in self.watched_task_ids}
+        short = [
+            task_id.rpartition(".")[2]
+            for task_id, told in ended.items()
+            if isinstance(told, Mapping) and told.get("verdict") == Verdict.UNPROVEN.value
+        ]
+        return f"; no harm was found, but {', '.join(short)} could not have found all of it" if short else ""
 
     def _skip_where_none_was_wanted(self, context: Context) -> None:
         if _states(context, [self.snapshot_task_id]).get(self.snapshot_task_id) == "skipped":

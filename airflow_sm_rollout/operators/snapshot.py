@@ -51,15 +51,27 @@ class SnapshotOperator(PlanningOperator):
         if strategy:
             shares = ", ".join(f"{step.share:g} % for {step.bake}" for step in strategy.steps)
             self.log.info("Plan: %s: %s; at least %s", strategy.name, shares, strategy.minimum_duration)
-        if rollout.plan.default_alarms and rollout.shortest_bake < rollout.metrics_take:
-            self.log.warning(
-                "A bake of %s is shorter than the %s that this endpoint's metrics take: it will not be conclusive",
-                rollout.shortest_bake,
-                rollout.metrics_take,
-            )
+        self._foretell(rollout)
         self.log.info("Watched: %s", ", ".join(rollout.watched_alarms) or "no alarm")
         context["ti"].xcom_push(key=PLANNED, value=self._identity(rollout))
         return handle_of(rollout)
+
+    def _foretell(self, rollout: Rollout) -> None:
+        """What the bakes will be able to prove: it is for people, and what can't be read of it keeps nobody from rolling out."""
+        from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
+        from airflow_sm_rollout.aws.foresight import foresee
+
+        if rollout.plan.default_alarms and rollout.shortest_bake < rollout.metrics_take:
+            self.log.warning(
+                "A bake of %s is shorter than the %s that the rollout's own alarms take",
+                rollout.shortest_bake,
+                rollout.metrics_take,
+            )
+        try:
+            for sentence in foresee(self.clients(), rollout):
+                self.log.info("%s", sentence)
+        except AWS_ERRORS as error:
+            self.log.warning("What the bakes can prove is not known: %s", describe(error))
 
     def _identity(self, rollout: Rollout) -> dict[str, Any]:
         return {

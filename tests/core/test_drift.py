@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_rollout.core.endpoints.pointer import Pointer, render_pointer
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Variant
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.strategy import canary
+from airflow_sm_rollout.core.pointer import Pointer, render_pointer
 from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
 from airflow_sm_rollout.core.watch.judge import judge
 from airflow_sm_rollout.core.watch.readings import Readings, Scene

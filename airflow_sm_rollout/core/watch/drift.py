@@ -35,7 +35,7 @@ def describe_drift(watch: Watch, scene: Scene) -> str:
 
 
 def _of_pointer(rollout: Rollout, share: float | None, scene: Scene) -> Iterator[str]:
-    if rollout.plan.traffic != "endpoints" or rollout.green_traffic_since is None or share == 0:
+    if not rollout.traffic.has_pointer or rollout.green_traffic_since is None or share == 0:
         return
     name, pointer = rollout.names.pointer, scene.pointer
     if pointer is None:
@@ -52,7 +52,7 @@ def _of_endpoint(rollout: Rollout, share: float | None, endpoint: Endpoint | Non
     known = _configs(rollout)
     if endpoint.config_name not in known:
         yield f"somebody else changed the endpoint in this bake: {changed}; this rollout is on {' or '.join(known)}"
-    if rollout.plan.traffic == "variants" and not is_shadow(rollout):
+    if rollout.traffic.has_one_config and not is_shadow(rollout):
         yield from _of_variants(rollout, share, endpoint, changed)
     if endpoint.status == "Updating":  # of another config AWS tells nothing before it is there
         yield f"somebody else changes the endpoint in this bake, in which the rollout changes nothing: {changed}"
@@ -69,11 +69,9 @@ def _of_variants(rollout: Rollout, share: float | None, endpoint: Endpoint, chan
 def _configs(rollout: Rollout) -> tuple[str, ...]:
     """Those that the endpoint where green serves may be on while green is watched in a bake."""
     names = rollout.names
-    if rollout.plan.traffic == "variants":
+    if rollout.traffic.has_one_config:
         return (names.shadow_config if is_shadow(rollout) else names.mixed_config,)
-    return (
-        (names.final_config,) if rollout.plan.traffic == "endpoints" else (rollout.blue.config_name, names.final_config)
-    )
+    return (names.final_config,) if rollout.traffic.has_pointer else (rollout.blue.config_name, names.final_config)
 
 
 def _time(moment: datetime) -> str:

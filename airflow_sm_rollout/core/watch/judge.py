@@ -49,6 +49,7 @@ class Signs:
     :param ended: why the rollout goes forward no more; empty: it does, as far as is known.
     :param drift: what somebody else has changed under the watch.
     :param unread: what could not be read that the watch does without.
+    :param blind_to: what the bake is too short for, as half a sentence; empty: nothing.
     :param gap: why the figures that it is judged by don't cover the bake so far (:mod:`~.coverage`); empty: they do.
     """
 
@@ -61,6 +62,7 @@ class Signs:
     ended: str = ""
     drift: str = ""
     unread: Sequence[str] = ()
+    blind_to: str = ""
 
 
 def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime) -> Look:
@@ -84,6 +86,7 @@ def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime
         ended=describe_end(watch.rollout, readings.scene) if watch.rollout and readings.scene else "",
         drift=describe_drift(watch, readings.scene) if readings.scene else "",
         unread=readings.unread,
+        blind_to=ledger.reach.blind_to if ledger and ledger.reach and not _is_proven(watch, comparison, now) else "",
     )
     return Look(conclude(watch, signs, now), comparison)
 
@@ -163,7 +166,11 @@ def _judge_quiet(watch: Watch, signs: Signs, now: datetime) -> Judgement:
     if now < end:
         return Judgement(Verdict.WATCHING, _told(signs, f"{_quiet(signs)}, {_seconds(end - now)} of the bake left"))
     if not doubt:
-        return Judgement(Verdict.HEALTHY, _told(signs, f"{_quiet(signs)} to the end of the bake{_counted(signs)}"))
+        told = f"{_quiet(signs)} to the end of the bake{_counted(signs)}"
+        short_of = "; ".join(filter(None, (signs.blind_to, _describe_early(watch, signs))))
+        if short_of:
+            return Judgement(Verdict.UNPROVEN, _told(signs, f"{told}, but {short_of}"))
+        return Judgement(Verdict.HEALTHY, _told(signs, told))
     if now < end + watch.extension:
         left = _seconds(end + watch.extension - now)
         told = f"nobody can tell yet whether green is healthy: {doubt}. The bake goes on, for at most {left}"
@@ -183,9 +190,28 @@ def _judge_doubt(watch: Watch, told: str) -> Judgement:
     return Judgement(Verdict.INCONCLUSIVE, f"{told}. {unasked}")
 
 
+def _describe_early(watch: Watch, signs: Signs) -> str:
+    """Which of the rollout's own alarms could not tell yet, in a bake that is shorter than they take; empty: none.
+
+    What they ring at the comparison sees too, and sooner: green is not taken back because of them where it is compared.
+    """
+    rollout = watch.rollout
+    if rollout is None or not watch.judges_evidence or not needs_blues_figures(rollout, watch.share):
+        return ""
+    if watch.ends_at - watch.started_at >= rollout.metrics_take:
+        return ""
+    early = [alarm for alarm in signs.alarms if alarm.name in rollout.own_alarms and _had_too_little(alarm)]
+    return f"{_names(early)} had too little data to tell, and takes {_seconds(rollout.metrics_take)}" if early else ""
+
+
+def _had_too_little(alarm: Alarm) -> bool:
+    return alarm.state == "INSUFFICIENT_DATA"
+
+
 def _describe_doubt(watch: Watch, signs: Signs) -> str:
     """Why nobody can tell, or nothing."""
-    blind = [alarm for alarm in signs.alarms if alarm.state == "INSUFFICIENT_DATA"]
+    early = watch.rollout.own_alarms if watch.rollout and _describe_early(watch, signs) else ()
+    blind = [alarm for alarm in signs.alarms if _had_too_little(alarm) and alarm.name not in early]
     if blind:
         return f"{_names(blind)} had too little data to tell: {blind[0].reason}"
     if signs.gap:

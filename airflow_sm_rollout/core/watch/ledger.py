@@ -23,8 +23,9 @@ from airflow_sm_rollout.core.plan.limits import Kpi
 from airflow_sm_rollout.core.watch.breaches import KpiLimit, ShareLimit, limit_errors, limit_slow_calls
 from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage
 from airflow_sm_rollout.core.watch.policy import judged_limits, planned_comparison, tolerances_in
+from airflow_sm_rollout.core.watch.reach import Reach, reach_in, traffic_of
 from airflow_sm_rollout.core.watch.readings import KpiPeriod, NewFigures
-from airflow_sm_rollout.core.watch.sources import Sources
+from airflow_sm_rollout.core.watch.sources import Sources, needs_blues_figures
 from airflow_sm_rollout.core.watch.watch import Watch
 
 PATIENCE = timedelta(minutes=3)
@@ -38,6 +39,7 @@ class Ledger:
     :ivar course: the comparison with blue; ``None``: they are not compared.
     :ivar green: whether green's figures cover the watch, and so ``blue``.
     :ivar requests: green's requests in the watch.
+    :ivar reach: what the watch can prove; ``None``: nothing is compared in it, or nobody knows blue's traffic.
     """
 
     def __init__(self, watch: Watch, sources: Sources, baseline: Sequence[Period]) -> None:
@@ -60,6 +62,7 @@ class Ledger:
         self.kpis = [KpiLimit(kpi) for kpi in limits.kpis]
         self.kpis_until: list[KpiPeriod | None] = [None] * len(self.kpis)
         self.course = self._begin_comparison(baseline)
+        self.reach = self._find_reach(baseline)
 
     def _begin_comparison(self, baseline: Sequence[Period]) -> Course | None:
         watch, rollout = self._watch, self._watch.rollout
@@ -74,6 +77,13 @@ class Ledger:
             since=watch.started_at,
             renewed=tuple(rollout.instances_since.values()),
         )
+
+    def _find_reach(self, baseline: Sequence[Period]) -> Reach | None:
+        watch, rollout, traffic = self._watch, self._watch.rollout, traffic_of(baseline)
+        if rollout is None or traffic is None or watch.share is None or not needs_blues_figures(rollout, watch.share):
+            return None
+        planned = watch.ends_at - watch.started_at
+        return reach_in(rollout, traffic, watch.share, planned, self.sources.seconds)
 
     def take(self, figures: NewFigures) -> None:
         """Take what has become final since the last look, in the order of time."""

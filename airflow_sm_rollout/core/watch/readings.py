@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.control import Control
-from airflow_sm_rollout.core.endpoints.pointer import Pointer
 from airflow_sm_rollout.core.observation import Alarm, Endpoint
+from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.watch.monitor import Execution
 from airflow_sm_rollout.core.watch.sources import Sources

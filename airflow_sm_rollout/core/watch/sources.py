@@ -41,7 +41,7 @@ def sources_of(rollout: Rollout, now: datetime) -> Sources | None:
     since = judged_since(rollout)
     if since is None:
         return None
-    seconds, green = _period_seconds(rollout, now - since), judged_dimensions(rollout)
+    seconds, green = kept_seconds(figures_every(rollout), now - since), judged_dimensions(rollout)
     return Sources(rollout.blue_dimensions, green, rollout.thresholds, floor(since, seconds), seconds)
 
 
@@ -85,14 +85,14 @@ def needs_blues_figures(rollout: Rollout, share: float | None) -> bool:
     return rollout.plan.evidence.tolerances is not None and (is_shadow(rollout) or is_beside)
 
 
-def _period_seconds(rollout: Rollout, age: timedelta) -> int:
-    """Both variants' figures must be there in each period. On one endpoint they come as the mixed config says; blue's own endpoint keeps
-    its config.
+def figures_every(rollout: Rollout) -> int:
+    """How often, in seconds, there are figures to compare: both variants' must be there in each period. On one endpoint they come as the
+    mixed config says; blue's own endpoint keeps its config.
     """
     seconds, wanted = rollout.metric_period_seconds, rollout.plan.evidence.metric_seconds
     if wanted is not None and rollout.traffic.has_one_config:
         seconds = min(seconds, wanted)
-    return kept_seconds(seconds, age)
+    return seconds
 
 
 def kept_seconds(seconds: int, age: timedelta) -> int:

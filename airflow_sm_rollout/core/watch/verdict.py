@@ -10,7 +10,8 @@ class Verdict(str, Enum):
     """What a look at green says.
 
     ``WATCHING``: nothing yet that would end a bake. ``INCONCLUSIVE``: nobody can tell, which is never healthy. ``DRIFTED``: somebody else
-    has changed what is watched.
+    has changed what is watched. ``UNPROVEN``: no harm was found to the end of a bake that was too short to find all that is looked for. The
+    rollout goes on, and nobody calls green healthy.
     """
 
     WATCHING = "watching"
@@ -19,6 +20,7 @@ class Verdict(str, Enum):
     INCONCLUSIVE = "inconclusive"
     ABORTED = "aborted"
     DRIFTED = "drifted"
+    UNPROVEN = "unproven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +37,4 @@ class Judgement:
     @property
     def passes(self) -> bool:
         """Whether the rollout goes on after it."""
-        return self.verdict is Verdict.HEALTHY or self.is_tolerated
+        return self.verdict in (Verdict.HEALTHY, Verdict.UNPROVEN) or self.is_tolerated

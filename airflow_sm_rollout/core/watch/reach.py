@@ -1,0 +1,156 @@
+"""What a bake can see, told beforehand: which harm would be proven by its end, if green did it from its first call on.
+
+The judge itself is asked, about a green that does so much harm and no more, on traffic as blue's was. What it would not find, nobody has
+looked for: a bake that is too short for that ends *unproven*, not healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+
+from airflow_sm_rollout.core.comparison.comparison import Course
+from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.plan.tolerances import Tolerances
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.watch.policy import tolerances_in
+
+_LEVELS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_SLOW_LEVELS = (0.55, 0.6, 0.7, 0.8, 0.9, 1.0)  # half of blue's calls are slower than its median
+_USUALLY_SLOW = (0.5, 0.05, 0.01)  # blue's calls above its p50, p95 and p99
+_LONGEST = timedelta(hours=1)  # what is found in an hour is found in a longer bake too
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Blue's, before the rollout.
+
+    :param calls: a minute.
+    :param rate_5xx: share of its calls that failed so; so ``rate_4xx``.
+    :param is_timed: whether its latencies are known.
+    """
+
+    calls: float
+    rate_5xx: float = 0.0
+    rate_4xx: float = 0.0
+    is_timed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a bake can prove by its end.
+
+    :param errors: the least share of failing calls (5XX); ``None``: not even that all fail.
+    :param slow: the least share of calls slower than blue's median; ``None``: not even that all are.
+    :param calls: green's calls in it, as far as can be told beforehand.
+    :param is_timed: whether latencies are compared.
+    """
+
+    errors: float | None
+    slow: float | None
+    calls: float
+    is_timed: bool = True
+
+    @property
+    def blind_to(self) -> str:
+        """What this bake is too short for, as half a sentence; empty: nothing that is looked for."""
+        if self.errors is None:
+            return "it is too short, on so little traffic, to prove even that every call fails"
+        if self.is_timed and self.slow is None:
+            return "it is too short, on its traffic and behind the warm-up of new instances (warm_up_minutes), to prove that green is slow"
+        return ""
+
+    def describe(self) -> str:
+        """What it can prove, in words."""
+        if self.errors is None:
+            return f"about {self.calls:,.0f} calls of green: {self.blind_to}"
+        told = f"about {self.calls:,.0f} calls of green, which prove errors from {100 * self.errors:g} % of them on"
+        if not self.is_timed:
+            return f"{told}; latencies are not compared, as blue's are not known"
+        if self.slow is None:
+            return f"{told}; {self.blind_to}"
+        return f"{told}, and that it is slow where {100 * self.slow:g} % of them are slower than blue's median"
+
+
+def traffic_of(baseline: Sequence[Period]) -> Traffic | None:
+    """Blue's traffic by its minutes before green had any; ``None``: it had no calls, or nobody knows."""
+    known = [each.blue for each in baseline if each.blue is not None]
+    calls = sum(each.requests for each in known)
+    if not calls:
+        return None
+    return Traffic(
+        calls / len(known),
+        sum(each.errors_5xx for each in known) / calls,
+        sum(each.errors_4xx for each in known) / calls,
+        any(each.over_p50 is not None for each in known),
+    )
+
+
+def reach_in(rollout: Rollout, traffic: Traffic, share: float, bake: timedelta, seconds: int) -> Reach | None:
+    """What a rollout's bake can prove; ``None``: nothing is compared in it. The arguments are those of :func:`reach_of`."""
+    tolerances = rollout.plan.evidence.tolerances
+    if tolerances is None or not 0 < share < 100:
+        return None
+    traffic = replace(traffic, is_timed=traffic.is_timed and rollout.thresholds is not None)
+    return reach_of(traffic, tolerances_in(tolerances, bake, seconds), share, bake, seconds)
+
+
+def reach_of(traffic: Traffic, tolerances: Tolerances, share: float, bake: timedelta, seconds: int) -> Reach:
+    """What a bake can prove by its end.
+
+    :param tolerances: as the bake has them.
+    :param share: green's, in percent, above 0 and below 100.
+    :param seconds: how often there are figures; they are final one such period late.
+    """
+    watched = min(bake, _LONGEST)
+    count = max(0, int((watched - timedelta(seconds=seconds)).total_seconds()) // seconds)
+
+    def is_proven(failing: float, slow: float) -> bool:
+        course = Course((), tolerances, planned=bake)
+        for period in _periods(traffic, share / 100, seconds, count, failing=failing, slow=slow):
+            course.take(period)
+        return course.harmful_at is not None
+
+    return Reach(
+        errors=_least(_LEVELS, lambda level: is_proven(level, _USUALLY_SLOW[0])),
+        slow=_least(_SLOW_LEVELS, lambda level: is_proven(traffic.rate_5xx, level)) if traffic.is_timed else None,
+        calls=traffic.calls * share / 100 * bake / timedelta(minutes=1),
+        is_timed=traffic.is_timed,
+    )
+
+
+def _least(levels: Sequence[float], is_proven: Callable[[float], bool]) -> float | None:
+    """The least level that is proven: what proves a small one proves a large one, too."""
+    low, high = 0, len(levels)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_proven(levels[middle]) else (middle + 1, high)
+    return levels[low] if low < len(levels) else None
+
+
+def _periods(
+    traffic: Traffic, share: float, seconds: int, count: int, *, failing: float, slow: float
+) -> Iterator[Period]:
+    """Both variants' expected counts."""
+    begin, calls = datetime.fromtimestamp(0, timezone.utc), traffic.calls * seconds / 60
+    blue = _Expected(calls * (1 - share), traffic, traffic.rate_5xx, _USUALLY_SLOW[0])
+    green = _Expected(calls * share, traffic, failing, slow)
+    for number in range(count):
+        start = begin + timedelta(seconds=seconds * number)
+        yield Period(start, seconds, blue.next(), green.next())
+
+
+class _Expected:
+    """A variant's counts, period by period: whole numbers, of which none is lost."""
+
+    def __init__(self, calls: float, traffic: Traffic, failing: float, slow: float) -> None:
+        rates = (1.0, failing, traffic.rate_4xx, *((slow, *_USUALLY_SLOW[1:]) if traffic.is_timed else ()))
+        self._each = tuple(calls * rate for rate in rates)
+        self._due = [0.0] * len(rates)
+
+    def next(self) -> Sample:
+        due = [left + each for left, each in zip(self._due, self._each, strict=True)]
+        counts = [int(each + 1e-9) for each in due]
+        self._due = [each - count for each, count in zip(due, counts, strict=True)]
+        return Sample(*counts)
