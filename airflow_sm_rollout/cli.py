@@ -6,9 +6,7 @@ import argparse
 import getpass
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,6 @@ from airflow_sm_rollout.cli_numbers import parse_days, port, positive
 from airflow_sm_rollout.cli_report import add_report_options, save_report
 from airflow_sm_rollout.cli_status import add_status_options, show_history, show_status
 from airflow_sm_rollout.core.control import Control, Wish
-from airflow_sm_rollout.core.converge import ON_DRIFT
 from airflow_sm_rollout.core.names import validate_endpoint_name
 from airflow_sm_rollout.core.plan.strategy import STRATEGIES, expand_strategy
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS
@@ -177,16 +174,12 @@ def _add_completion(commands: Any) -> None:
 
 
 def _add_rollback(commands: Any) -> None:
+    from airflow_sm_rollout.cli_rollback import add_options
+
     text = "Take an endpoint back to what it was before the rollout in progress, with nothing but the record on AWS."
     parser = _add_command(commands, "rollback", _rollback, text)
     _add_endpoint(parser)
-    parser.add_argument(
-        "--on-drift",
-        choices=ON_DRIFT,
-        help="where somebody else has changed the endpoint: refuse, or restore blue over it (default: as its plan says)",
-    )
-    parser.add_argument("--poke-interval", type=positive, default=5.0, help="seconds between two looks (default: 5)")
-    parser.add_argument("--timeout", type=positive, default=7200.0, help="seconds until it gives up (default: 7200)")
+    add_options(parser)
 
 
 def _add_wishes(commands: Any) -> None:
@@ -301,28 +294,10 @@ def _replay(options: argparse.Namespace) -> None:
 
 
 def _rollback(options: argparse.Namespace) -> None:
-    from airflow_sm_rollout.aws.record import write_record
-    from airflow_sm_rollout.aws.world import AwsWorld
-    from airflow_sm_rollout.core.advance import drive
-    from airflow_sm_rollout.core.goals import AsBefore
+    from airflow_sm_rollout.cli_rollback import roll_back
 
     clients = make_clients(options.region, profile=options.profile)
-    record = _read_record(clients, options.endpoint_name)
-    if record is None:
-        print(f"no rollout of endpoint {options.endpoint_name} is in progress: nothing to roll back")
-        return
-    _say(f"rolling back {record.describe_owner()}")
-    if options.on_drift:
-        plan = replace(record.plan, on_drift=options.on_drift)
-        write_record(clients.ssm, replace(record, plan=plan), overwrite=True)
-    world = AwsWorld(clients, options.endpoint_name, record.rollout_id)
-    deadline = world.now() + timedelta(seconds=options.timeout)
-
-    def wait(reason: str, at_least: timedelta) -> None:
-        _say(f"waiting: {reason}")
-        time.sleep(max(options.poke_interval, at_least.total_seconds()))
-
-    _say(drive(AsBefore(), record.rollout_id, world, deadline, tell=_say, wait=wait).reason)
+    roll_back(clients, _read_record(clients, options.endpoint_name), options, _say)
 
 
 def _wish(options: argparse.Namespace) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients
     from airflow_sm_rollout.aws.watch import Memory
     from airflow_sm_rollout.core.comparison.results import Comparison
+    from airflow_sm_rollout.core.observation import Observation
     from airflow_sm_rollout.core.rollout import Rollout
 
 PROMOTED, ROLLED_BACK, NOT_SETTLED, TIMED_OUT = range(4)
@@ -58,8 +59,17 @@ def show_status(options: argparse.Namespace) -> int:
     if options.output == "json":
         print(json.dumps(summary_to_dict(_look(clients, name, _now(), _Evidence())), indent=2))
         return 0
-    print("\n".join(describe_status(_observe(clients, name, _now()))))
+    seen = _observe(clients, name, _now())
+    print("\n".join([*describe_status(seen), *_describe_lost(clients, name, seen)]))
     return 0
+
+
+def _describe_lost(clients: Clients, name: str, seen: Observation) -> list[str]:
+    """What stands of rollouts that have lost their record."""
+    from airflow_sm_rollout.aws.lost import read_rests
+
+    rests = [] if seen.record is not None else read_rests(clients, name, seen.endpoint)
+    return [f"LOST: {each.describe(seen.describe())}" for each in rests]
 
 
 def _observe(clients: Clients, name: str, now: datetime) -> Any:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.pointer import Pointer, is_as_recorded, is_on_green, is_ours
@@ -9,9 +13,11 @@ from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.scaling import ALL_SUSPENDED, resource_id
 
 _HOW_TO_END = (
-    "Task settle of its DAG run has the plan, makes the record again and goes back by it: clear it, if it is over. Without that run give "
-    "blue all of the traffic yourself, put its endpoint on the config that it had before, and delete what is named after the rollout"
+    "Task settle of its DAG run has the plan, makes the record again and goes back by it: clear it, if it is over. So does sm-rollout "
+    "rollback {endpoint} --plan FILE, with what task snapshot has left in XCom return_value, as JSON. Without that plan give blue all of "
+    "the traffic yourself, put its endpoint on the config that it had before, and delete what is named after the rollout"
 )
+_ID = "([0-9a-f]{8})"
 
 
 def is_lost(rollout: Rollout, seen: Observation) -> bool:
@@ -40,7 +46,43 @@ def is_on_passing_config(rollout_id: str, endpoint: Endpoint) -> bool:
 def describe_lost(names: Names, seen: Observation) -> str:
     """What stands, and how a person ends it."""
     record = f"the record of rollout {names.rollout_id} is gone (SSM parameter {names.record} was deleted?)"
-    return f"{record}, but the rollout has not ended: {seen.describe()}. {_HOW_TO_END}"
+    return f"{record}, but the rollout has not ended: {seen.describe()}. {_HOW_TO_END.format(endpoint=names.endpoint)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rests:
+    """What is left of a rollout that has no record.
+
+    :param things: each in a few words, such as ``endpoint config fraud-0badcafe-mixed``.
+    """
+
+    names: Names
+    things: tuple[str, ...]
+
+    def describe(self, state: str) -> str:
+        """What stands, and how a person ends it.
+
+        :param state: the endpoint's.
+        """
+        record = (
+            f"the record of rollout {self.names.rollout_id} is gone (SSM parameter {self.names.record} was deleted?)"
+        )
+        left = f"and there are {', '.join(self.things)}" if self.things else "and nothing else of it is left"
+        return f"{record}, but the rollout has not ended: {state}, {left}. {_HOW_TO_END.format(endpoint=self.names.endpoint)}"
+
+
+def find_unrecorded(endpoint_name: str, seen_names: Iterable[str]) -> list[Names]:
+    """The rollouts of an endpoint that names on AWS give away: of its config and of alarms, which all go at a rollout's end.
+
+    :param seen_names: names of endpoint configs in use and of alarms.
+    """
+    found: dict[str, Names] = {}
+    for seen in seen_names:
+        for rollout_id in re.findall(rf"-{_ID}(?=-)", seen):
+            names = Names(endpoint_name, rollout_id)
+            if seen in _passing_configs(names) | {names.error_alarm, names.latency_alarm}:
+                found[rollout_id] = names
+    return list(found.values())
 
 
 def _names_blue(rollout: Rollout, pointer: Pointer | None) -> bool:

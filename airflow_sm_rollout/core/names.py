@@ -96,6 +96,11 @@ class Names:
         return f"sm-rollout-{self.endpoint}-{self.rollout_id}-latency"
 
     @property
+    def configs(self) -> tuple[str, ...]:
+        """All endpoint configs that it may make."""
+        return self.mixed_config, self.shadow_config, self.spare_config, self.final_config
+
+    @property
     def record(self) -> str:
         """The record's SSM parameter."""
         return record_name(self.endpoint)
