@@ -34,7 +34,7 @@ def save_report(options: argparse.Namespace) -> None:
         )
     reports = [_report(each, ask_aws=not options.offline) for each in planned.found]
     now = datetime.now(timezone.utc)
-    page = render_file(reports, options.dag_id, options.run_id, now=now, unread=planned.unread, refused=planned.refused)
+    page = render_file(reports, options.run_id, now=now, unread=planned.unread, refused=planned.refused)
     if options.html == "-":
         sys.stdout.write(page)
         return

@@ -9,7 +9,7 @@ from datetime import datetime
 from airflow_sm_rollout.core.figures import Figures, total
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.status import Aftermath
-from airflow_sm_rollout.core.traces import Approval, BakeTrace
+from airflow_sm_rollout.core.traces import Approval, BakeTrace, describe_moment
 
 SharePoint = tuple[datetime, float]
 _ANSWERED_BY_A_PERSON = ("approved", "rejected")
@@ -99,7 +99,11 @@ class Story:
         if self._is_by_sagemaker:
             return f"In progress: SageMaker shifts the requests to {self.rollout.green_model_name} by its guardrails."
         question = next((each for each in self.approvals if not each.answer), None)
-        asked = f" It waits for a person's answer in task {question.name}, until {question.until}." if question else ""
+        asked = (
+            f" It waits for a person's answer in task {question.name}, until {describe_moment(question.until)}."
+            if question
+            else ""
+        )
         return f"In progress: {self.rollout.green_model_name} {self._state_of_green()}.{asked}"
 
     def _state_of_green(self) -> str:
@@ -183,7 +187,7 @@ class Story:
 
     def _decider(self) -> str:
         decided = [
-            f"{each.by} {each.answer} {each.before:g} % at {each.at}{f' ({each.note})' if each.note else ''}"
+            f"{each.by} {each.answer} {each.before:g} % at {describe_moment(each.at)}{f' ({each.note})' if each.note else ''}"
             for each in self.approvals
             if each.answer in _ANSWERED_BY_A_PERSON
         ]

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_sm_rollout.core.figures import figures_from_dict
@@ -115,6 +115,15 @@ class Approval:
     by: str = ""
     at: str = ""
     note: str = ""
+
+
+def describe_moment(text: str) -> str:
+    """A moment that a task has left (ISO 8601), as people read it; what is none stays as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC" if at.tzinfo else text
 
 
 def readable(tasks: Sequence[TaskTrace]) -> tuple[tuple[TaskTrace, ...], tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -31,6 +32,10 @@ from airflow_sm_rollout.plugin.reads import WISH_EVENT, Found, Row, list_rollout
 CHECKED = 20
 """So many of the newest rollouts in the list that their runs have not settled are looked up on AWS."""
 
+EARLIER_SECONDS = 60.0
+EARLIER_USERS = 100
+"""So many users' lists are kept."""
+
 WORTH_A_LOOK = timedelta(hours=3)
 """How long after its end CloudWatch has a rollout's figures to 10 seconds."""
 
@@ -41,6 +46,7 @@ _MAY_EDIT = Depends(requires_access_dag("PUT"))
 _AUDITED = Depends(action_logging(WISH_EVENT))  # behind the permission, as Airflow's own routes have it
 _live = LiveReads(read_live)
 _compared = LiveReads(read_compared, COMPARED_SECONDS)
+_earlier: dict[str, tuple[float, list[Row]]] = {}
 
 
 _T = TypeVar("_T")
@@ -87,12 +93,28 @@ async def _say_what_is_wrong(request: Request, error: RequestValidationError) ->
 def _list(
     request: Request, session: SessionDep, user: GetUserDep, endpoint: str = "", outcome: str = ""
 ) -> HTMLResponse:
+    may_be_told = [row for row in _rows_for(session, user) if endpoint in row.endpoint]
+    shown = [row for row in _as_aws_shows(session, may_be_told) if outcome in ("", row.outcome)]
+    return HTMLResponse(render_list(shown, _base(request), endpoint, outcome, _now()))
+
+
+def _rows_for(session: Any, user: Any) -> list[Row]:
     rows = list_rollouts(session, get_auth_manager().get_authorized_dag_ids(user=user, method="GET"))
     # A row tells what XComs do, as the tab does; a role may see a DAG and not those.
     told = {dag_id for dag_id in {row.dag_id for row in rows} if _may("GET", dag_id, user, DagAccessEntity.XCOM)}
-    may_be_told = [row for row in rows if row.dag_id in told and endpoint in row.endpoint]
-    shown = [row for row in _as_aws_shows(session, may_be_told) if outcome in ("", row.outcome)]
-    return HTMLResponse(render_list(shown, _base(request), endpoint, outcome, _now()))
+    return [row for row in rows if row.dag_id in told]
+
+
+def _earlier_for(session: Any, user: Any) -> list[Row]:
+    """The list, read once a minute for each user: a tab that refreshes has no news in it."""
+    name, now = user.get_name(), time.monotonic()
+    read_at, rows = _earlier.get(name, (0.0, []))
+    if name not in _earlier or now - read_at > EARLIER_SECONDS:
+        rows = _rows_for(session, user)
+        if len(_earlier) > EARLIER_USERS:
+            _earlier.clear()
+        _earlier[name] = (now, rows)
+    return rows
 
 
 def _static(name: str, user: GetUserDep) -> FileResponse:
@@ -131,6 +153,7 @@ def _page(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, 
         refused=planned.refused,
         failures=[_live.failure(each) for each in planned.found],
         run_url=run_path(dag_id, run_id),
+        rows=_earlier_for(session, user) if planned.found else (),
     )
     return HTMLResponse(page)
 
@@ -138,7 +161,7 @@ def _page(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, 
 def _file(session: SessionDep, dag_id: str, run_id: str) -> HTMLResponse:
     planned = read_rollouts(session, dag_id, run_id)
     reports = _build_reports(planned.found)
-    page = render_file(reports, dag_id, run_id, now=_now(), unread=planned.unread, refused=planned.refused)
+    page = render_file(reports, run_id, now=_now(), unread=planned.unread, refused=planned.refused)
     named = "".join(each if each.isalnum() else "-" for each in f"rollout-{dag_id}-{run_id}")
     # It is saved, not shown: what is in it has a policy of its own.
     return HTMLResponse(page, headers={"Content-Disposition": f'attachment; filename="{named}.html"'})

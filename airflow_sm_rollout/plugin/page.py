@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
@@ -19,14 +19,17 @@ from airflow_sm_rollout.core.screen.log import as_markdown
 from airflow_sm_rollout.core.screen.proof import Proof, last_comparison, proofs_of
 from airflow_sm_rollout.core.screen.state import State
 from airflow_sm_rollout.core.screen.stepper import DONE, MISSED, NOW, STOPPED, Stop
-from airflow_sm_rollout.core.traces import compared_rows
-from airflow_sm_rollout.plugin.address import task_path
+from airflow_sm_rollout.core.traces import compared_rows, describe_moment
+from airflow_sm_rollout.plugin.address import run_path, task_path
 from airflow_sm_rollout.plugin.chart import Chart, draw
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.plugin.reads import Row
 
 _STILL_COUNTED = timedelta(minutes=2)  # CloudWatch publishes a minute's figures within another
+_TROUBLE = {"not_settled": 2, "running": 1}
+_EARLIER = 10
+_LONGEST = 100
 STATIC = Path(__file__).parent / "static"
 POLICY = "; ".join(
     (
@@ -51,12 +54,25 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """Another rollout of the endpoint, in a line."""
+
+    href: str
+    outcome: str
+    word: str
+    model: str
+    started: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """A report with all that is drawn of it.
 
     :param age: how old AWS's figures are, in words, and ``freshness`` as a class: ``live``, ``asking``, ``unreachable`` or ``over``.
     :param task_url: the task that tells more.
     :param lacking: why there are no figures, in words.
+    :param earlier: the endpoint's last rollouts before it.
     """
 
     report: Report
@@ -68,6 +84,7 @@ class View:
     read_at: str
     task_url: str
     lacking: str
+    earlier: tuple[Earlier, ...] = ()
 
 
 def render_rollouts(
@@ -82,6 +99,7 @@ def render_rollouts(
     refused: Sequence[str] = (),
     failures: Sequence[str] = (),
     run_url: str = "",
+    rows: Sequence[Row] = (),
 ) -> str:
     """The tab of a DAG run.
 
@@ -91,15 +109,16 @@ def render_rollouts(
     :param refused: in words, those that did not begin.
     :param failures: for each report why AWS could not be read just now; empty: it could, or is being asked.
     :param run_url: the run in Airflow's UI; empty: no links lead there.
+    :param rows: rollouts in the list, newest first, of which those of the same endpoints are shown.
     """
-    values = _values(reports, dag_id, run_id, now, unread, refused, failures, run_url)
+    values = _values(reports, run_id, now, unread, refused, failures, run_url)
+    values["views"] = [replace(view, earlier=tuple(_earlier(view.report, rows, base))) for view in values["views"]]
     here = f"{base}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
     return _render("rollout.html", base=base, here=here, may_edit=may_edit, **values)
 
 
 def render_file(
     reports: Sequence[Report],
-    dag_id: str,
     run_id: str,
     *,
     now: datetime,
@@ -107,7 +126,7 @@ def render_file(
     refused: Sequence[str] = (),
 ) -> str:
     """The same screen as one file that needs no server: for an audit, or a post-mortem."""
-    values = _values(reports, dag_id, run_id, now, unread, refused, (), "")
+    values = _values(reports, run_id, now, unread, refused, (), "")
     script = f'addEventListener("DOMContentLoaded", () => {{\n{(STATIC / "page.js").read_text()}}});'
     digest = b64encode(sha256(script.encode()).digest()).decode()
     own = {"style": (STATIC / "style.css").read_text(), "script": script, "script_hash": f"sha256-{digest}"}
@@ -116,7 +135,6 @@ def render_file(
 
 def _values(
     reports: Sequence[Report],
-    dag_id: str,
     run_id: str,
     now: datetime,
     unread: Sequence[str],
@@ -156,6 +174,23 @@ def _view(report: Report, now: datetime, failure: str, run_url: str) -> View:
     )
 
 
+def _earlier(report: Report, rows: Sequence[Row], base: str) -> Iterator[Earlier]:
+    before = [row for row in rows if row.endpoint == report.endpoint and row.started_at < report.started_at]
+    for row in before[:_EARLIER]:
+        yield Earlier(
+            f"{base}/dags/{quote(row.dag_id, safe='')}/runs/{quote(row.run_id, safe='')}",
+            row.outcome,
+            WORDS[row.outcome],
+            row.model,
+            f"{row.started_at:%Y-%m-%d %H:%M} UTC",
+            _short(row.sentence),
+        )
+
+
+def _short(sentence: str) -> str:
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1].rstrip()}…"
+
+
 def _age_of(report: Report, now: datetime, failure: str) -> tuple[str, str]:
     if failure:
         last = f", last at {report.read_at:%H:%M:%S} UTC" if report.read_at else ""
@@ -189,14 +224,18 @@ def _length(span: timedelta) -> str:
 
 
 def render_list(rows: Sequence[Row], base: str, endpoint: str, outcome: str, now: datetime) -> str:
-    """The page over all rollouts, with the filter as it is set."""
+    """The page over all rollouts, with the filter as it is set: what needs a person first, then what is under way, then the newest.
+
+    :param rows: newest first.
+    """
     return _render(
         "rollouts.html",
-        rows=rows,
+        rows=sorted(rows, key=lambda row: _TROUBLE.get(row.outcome, 0), reverse=True),
         base=base,
         endpoint=endpoint,
         outcome=outcome,
         words=WORDS,
+        run_path=run_path,
         age=lambda since: _age(since, now),
     )
 
@@ -218,7 +257,7 @@ def _render(name: str, **values: Any) -> str:
 def _environment() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     # Never read again: an upgrade beside a running API server would give its code the templates of another version.
-    return Environment(
+    environment = Environment(
         loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
@@ -226,6 +265,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters |= {"moment": describe_moment, "short": _short}
+    return environment
 
 
 def _age(since: datetime, now: datetime) -> str:

@@ -263,7 +263,7 @@ def test_what_happened_can_be_copied_for_a_ticket(browser: Browser, served: Serv
 def test_the_saved_file_works_from_a_disk(browser: Browser, tmp_path: Path, axe: str) -> None:
     shown = STATES["promoted"]()
     file = tmp_path / "report.html"
-    file.write_text(render_file([shown.report], "canary", "run", now=shown.now))
+    file.write_text(render_file([shown.report], "run", now=shown.now))
     browser.driver.get(file.as_uri())
     assert browser.text(".chip") == "Promoted"
     browser.find("input.cursor").send_keys(Keys.HOME)

@@ -43,7 +43,7 @@ def evil_tasks() -> list[TaskTrace]:
 
 def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
     config = {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": EVIL}]}
-    plan = Plan(strategy=replace(canary(), name=EVIL), alarms=(EVIL,), default_alarms=None, traffic=EVIL)
+    plan = Plan(strategy=replace(canary(), name=EVIL), alarms=(EVIL,), default_alarms=None)
     rollout = replace(
         ROLLOUT, endpoint_name=EVIL, blue=Blue(EVIL, config, "AllTraffic", 1.0, 2), green=Green(EVIL), plan=plan
     )
@@ -57,6 +57,7 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
         EVIL,
     )
     unsettled, unreadable = TaskTrace("settle", "failed", None, None, {}), TaskTrace(EVIL, "", None, None, {DID: [5]})
+    row = Row(EVIL, EVIL, EVIL, EVIL, EVIL, minute(-9), "rolled_back", 0.0, EVIL)
     around: Any = {"unread": [EVIL], "refused": [EVIL]}
     for tasks in (
         evil_tasks(),
@@ -67,9 +68,18 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
         shown = build_report(EVIL, rollout, tasks, live, comparison={"sentence": EVIL, "metrics": []})
         texts = (
             render_rollouts(
-                [shown], "", EVIL, EVIL, may_edit=True, now=minute(5), failures=[EVIL], run_url="/run", **around
+                [shown],
+                "",
+                EVIL,
+                EVIL,
+                may_edit=True,
+                now=minute(5),
+                failures=[EVIL],
+                run_url="/run",
+                rows=[row],
+                **around,
             ),
-            render_file([shown], EVIL, EVIL, now=minute(5), **around),
+            render_file([shown], EVIL, now=minute(5), **around),
             render_chart(shown, minute(5)),
         )
         for text in texts:

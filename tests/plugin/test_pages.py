@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 import pytest
 from airflow.sdk import DAG
 
+from airflow_sm_rollout.cli import main
 from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, PLANNED
 from airflow_sm_rollout.plugin import live
 from operators.dag_runs import run_dag
@@ -106,11 +108,41 @@ def test_a_rolled_back_run_is_told_by_what_its_tasks_have_left_also_where_aws_is
     assert re.findall(r"https?://[\w.]+", page.replace("http://www.w3.org", "")) == []
 
 
+def test_the_screen_is_saved_as_one_file_by_the_page_and_by_the_command_line(
+    rolled_back: str,
+    api: TestClient,
+    login: Headers,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    answer = api.get(f"/sm-rollout{rolled_back}/report.html", headers=login("viewer"))
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="rollout-pages-manual')
+    dag_id, run_id = of_path(rolled_back)
+    file = tmp_path / "rollout.html"
+    assert main(["report", dag_id, run_id, "--html", str(file), "--offline"]) == 0
+    assert capsys.readouterr().out.endswith(f"{file}: fraud Rolled back\n")
+    for page in (answer.text, file.read_text()):
+        assert "Rolled back: fraud-v1 serves all requests as before" in page
+        assert SCRIPT not in page
+        assert re.findall(r"<(?:link|img|iframe|script src)", page) == []
+    assert main(["report", dag_id, "never", "--html", "-"]) == 1
+    assert "has planned no rollout, or there is no such run" in capsys.readouterr().err
+
+
 def test_nobody_gets_anything_without_login_and_viewers_change_nothing(
     rolled_back: str, api: TestClient, login: Headers
 ) -> None:
     api.cookies.clear()
-    paths = ("/", rolled_back, f"{rolled_back}/report.json", f"{rolled_back}/chart.svg", "/static/page.js")
+    paths = (
+        "/",
+        rolled_back,
+        f"{rolled_back}/report.json",
+        f"{rolled_back}/chart.svg",
+        f"{rolled_back}/report.html",
+        "/static/page.js",
+    )
     assert {path: api.get(f"/sm-rollout{path}").status_code for path in paths} == dict.fromkeys(paths, 401)
 
     wishes, body = f"/sm-rollout{rolled_back}/wishes", {"rollout_id": "0123abcd", "wish": "abort"}

@@ -18,7 +18,8 @@ from airflow_sm_rollout.core.screen.proof import last_comparison, proofs_of
 from airflow_sm_rollout.core.screen.state import State, buttons_of
 from airflow_sm_rollout.core.screen.stepper import way_by_share
 from airflow_sm_rollout.plugin.address import task_path
-from airflow_sm_rollout.plugin.page import render_file, render_rollouts
+from airflow_sm_rollout.plugin.page import render_file, render_list, render_rollouts
+from airflow_sm_rollout.plugin.reads import Row
 from screen.recorded import ROLLOUT, STATES, Recorded, compared, minute, wished
 
 
@@ -113,6 +114,45 @@ def test_a_pause_moves_the_next_step_and_the_end() -> None:
     resumed = replace(wished(Wish.GO_ON, 9), paused_before=timedelta(minutes=3))
     way = show(*tasks, live=live(12, 10, resumed)).way
     assert (way.next_at, way.ends_at) == (minute(18.5), minute(38.5))
+
+
+def test_a_question_is_said_to_come_before_what_it_is_about() -> None:
+    assert STATES["waiting for a person"]().report.way.next == "green gets 100 %, if a person approves"
+    from screen.recorded import DEPLOYED, coming, live, shifted, show, watching
+
+    tasks = [*DEPLOYED, shifted(10, 4.6), watching(10, 5.5), *coming("approve_50", "shift_50", "bake_50")]
+    assert show(*tasks, live=live(12, 10)).way.next == "a person is asked"
+
+
+def row(endpoint: str, outcome: str, at: float, sentence: str = "") -> Row:
+    return Row("dag", f"{endpoint}-{at}", endpoint, f"{endpoint}-v2", "canary", minute(at), outcome, 0.0, sentence)
+
+
+def test_the_list_is_sorted_by_trouble_and_then_by_age() -> None:
+    rows = [row("a", "promoted", 9), row("b", "running", 8), row("c", "rolled_back", 7), row("d", "not_settled", 6)]
+    page = render_list(rows, "", "", "", minute(10))
+    assert re.findall(r"/runs/(\w)-", page.partition("<tbody>")[2])[::2] == ["d", "b", "a", "c"]
+
+
+def test_a_line_of_the_list_has_the_whole_reason_only_where_one_asks_for_it() -> None:
+    page = render_list([row("a", "rolled_back", 1, "because " + "of this " * 40)], "", "", "", minute(10))
+    [shown] = re.findall(r'<td class="cause"[^>]*>([^<]*)', page)
+    assert len(shown) <= 100
+    assert shown.endswith("…")
+    assert "of this " * 39 in page
+
+
+def test_the_last_ten_rollouts_of_the_same_endpoint_are_at_hand() -> None:
+    shown = STATES["promoted"]()
+    rows = [
+        row("wine", "promoted", 5),
+        *(row("wine", "rolled_back", -9 - number) for number in range(12)),
+        row("beer", "promoted", -1),
+    ]
+    page = render_rollouts([shown.report], "/p", "canary", "run", may_edit=False, now=shown.now, rows=rows)
+    earlier = page.partition("Earlier rollouts of wine")[2]
+    assert re.findall(r"/p/dags/dag/runs/wine-(-\d+)", earlier) == [str(number) for number in range(-9, -19, -1)]
+    assert "beer" not in earlier
 
 
 def test_a_rolled_back_way_stops_where_it_turned_and_missed_the_rest() -> None:
@@ -222,7 +262,7 @@ def test_a_comparison_of_another_version_is_skipped() -> None:
 
 def test_the_saved_file_needs_nothing_from_anywhere() -> None:
     shown = STATES["promoted"]()
-    page = render_file([shown.report], "canary", "manual__1", now=shown.now)
+    page = render_file([shown.report], "manual__1", now=shown.now)
     assert re.findall(r"(?:https?:)?//[\w.]+\.\w+", page) == []
     assert re.findall(r"<(?:link|img|iframe|script src)", page) == []
     assert "data-wish=" not in page

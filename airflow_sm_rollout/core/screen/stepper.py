@@ -68,9 +68,13 @@ def way_of_tasks(
         return Way(tuple(_ended(stops, outcome)))
     index = next((number for number, stop in enumerate(stops) if stop.state != DONE), len(stops) - 1)
     stops[index] = replace(stops[index], state=NOW)
-    bake_ends = _bake_ends(groups[index][2], control, now)
-    asked = next((task.name for task in _behind(groups, index) if task.name.startswith("approve")), "")
-    return _ahead(stops, index, bake_ends, "a person is asked" if asked else "")
+    of_stop = groups[index][2]
+    answered = [task for task in of_stop if not (task.name.startswith("approve") and task.ended_at is None)]
+    if len(answered) < len(of_stop):
+        stops[index] = replace(stops[index], since=None)
+        return Way(tuple(stops), f"{_coming(stops[index])}, if a person approves")
+    asked = any(task.name.startswith("approve") for task in _behind(groups, index))
+    return _ahead(stops, index, _bake_ends(of_stop, control, now), "a person is asked" if asked else "")
 
 
 def way_by_share(rollout: Rollout, share: float, since: datetime | None, paused: timedelta, *, is_held: bool) -> Way:
