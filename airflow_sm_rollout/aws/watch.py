@@ -20,7 +20,7 @@ from airflow_sm_rollout.aws.world import AwsWorld, translated_errors
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.control import Control
-from airflow_sm_rollout.core.errors import RefusedByAws, RolloutGaveUp
+from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.coverage import with_idle
@@ -78,12 +78,11 @@ class Lookout:
         return judgement.reason if judgement.verdict in TURNING else ""
 
     def heed(self) -> None:
-        """One look, for who has not read the record.
+        """One look, right behind one of the world's.
 
         :raises RolloutGaveUp: if the rollout has to turn around.
         """
-        with suppress(Passing, RefusedByAws), translated_errors("could not read the rollout's record"):
-            self.see(self.world.read_record())
+        self.see(self.world.record)
         harm = self.why_turn()
         if harm:
             raise RolloutGaveUp(harm)

@@ -47,6 +47,7 @@ class AwsWorld:
     :param endpoint_name: the endpoint.
     :param rollout_id: whose rollout it is; another's surroundings are not read.
     :param now: the machine's clock; what is compared is AWS's time, as its answers tell it.
+    :ivar record: the rollout as it was last read; ``None``: it is not in progress, or was not looked at yet.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class AwsWorld:
         self.clients = clients
         self.endpoint_name = endpoint_name
         self.rollout_id = rollout_id
+        self.record: Rollout | None = None
         self._clock = MACHINE if now is utc_now else Clock(now)
 
     def now(self) -> datetime:
@@ -69,14 +71,15 @@ class AwsWorld:
         return self._clock.now() >= deadline
 
     def read_record(self) -> Rollout | None:
-        """The rollout as it is recorded; ``None``: it is not in progress."""
+        """Whoever holds the endpoint, by the record."""
         record = read_record(self.clients.ssm, self.endpoint_name)
-        return record if record is not None and record.rollout_id == self.rollout_id else None
+        self.record = record if record is not None and record.rollout_id == self.rollout_id else None
+        return record
 
     def observe(self, goal: Goal) -> Observation:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         with translated_errors("could not look"), listening(self._clock):
-            record = read_record(self.clients.ssm, self.endpoint_name)
+            record = self.read_record()
             planned = None if isinstance(goal, GreenShare) else goal.rollout
             rollout = record or planned
             if rollout is None or rollout.rollout_id != self.rollout_id:

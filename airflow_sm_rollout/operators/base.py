@@ -298,7 +298,9 @@ class ConvergeOperator(WaitingTask):
         from airflow_sm_rollout.aws.watch import Lookout
 
         clients = self.clients()
-        Lookout(self.world(self.identify(context, clients), clients)).heed()
+        world = self.world(self.identify(context, clients), clients)
+        self.read_patiently("could not read the rollout's record", world.read_record)
+        Lookout(world).heed()
         raise RolloutGaveUp("green did harm while this waited")
 
     def world(self, names: Names, clients: Clients) -> AwsWorld:
