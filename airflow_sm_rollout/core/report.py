@@ -27,6 +27,7 @@ from airflow_sm_rollout.core.traces import (
     bakes_of,
     did_of,
     readable,
+    was_refused,
 )
 from airflow_sm_rollout.core.traffic import parse_traffic
 
@@ -86,7 +87,7 @@ class Limits:
 class Report:
     """A rollout.
 
-    :param outcome: ``running``, ``promoted``, ``rolled_back`` or ``not_settled``.
+    :param outcome: ``running``, ``promoted``, ``rolled_back``, ``not_settled`` or ``refused``.
     :param sentence: the outcome in one sentence.
     :param planned: from when on green is to have which share, in percent, if nothing holds it up.
     :param shares: from when on it really had which.
@@ -242,7 +243,7 @@ def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, is_ov
     unsettled = None if settle else _unsettled(tasks, live, is_over)
     return Story(
         rollout,
-        _outcome(settle, unsettled),
+        "refused" if was_refused(task.note for task in tasks) else _outcome(settle, unsettled),
         tuple(_shares(tasks, settle, live, figures)),
         settle.ended_at if settle else None,
         figures,

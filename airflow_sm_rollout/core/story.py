@@ -44,7 +44,7 @@ class Unsettled:
 class Story:
     """What the words are made from.
 
-    :param outcome: ``running``, ``promoted``, ``rolled_back`` or ``not_settled``.
+    :param outcome: ``running``, ``promoted``, ``rolled_back``, ``not_settled`` or ``refused``.
     :param shares: from when on green had which share, in percent.
     :param proof: why it was rolled back; empty if it was not.
     :param by_task: which task gave that reason.
@@ -65,6 +65,8 @@ class Story:
     def sentence(self) -> str:
         """The outcome, with what it rests on."""
         green, blue = self.rollout.green_model_name, self.rollout.blue.model_name
+        if self.outcome == "refused":
+            return f"Not started: {self.proof or 'it was refused'}."
         if self.unsettled is not None:
             return self._unsettled_sentence(self.unsettled)
         if self.outcome == "promoted":
@@ -200,6 +202,8 @@ class Story:
         rollout = self.rollout
         if self.unsettled is not None and self.unsettled.aftermath is Aftermath.CHANGED:
             return self.unsettled.serving
+        if self.outcome == "refused":
+            return "what served before: this rollout has changed nothing"
         if self.outcome == "promoted":
             return f"green, {rollout.green_model_name}, alone"
         if self.outcome == "rolled_back":

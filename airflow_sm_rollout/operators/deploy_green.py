@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.errors import RolloutGaveUp, RolloutRefused
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed
+from airflow_sm_rollout.core.traces import NOTE
 from airflow_sm_rollout.operators.base import ConvergeOperator
 from airflow_sm_rollout.operators.handle import Handle, handle_of
 from airflow_sm_rollout.operators.planning import PlanningOperator, refuse_beside_a_handle
@@ -45,6 +46,10 @@ class DeployGreenOperator(PlanningOperator, ConvergeOperator):
         self.link(context, handle)
         try:
             self.reach(context, self.goal(rollout), deadline, rollout.names)
+        except RolloutRefused:
+            self.link(context, handle, to="blue_endpoint")
+            context["ti"].xcom_push(key=NOTE, value={"kind": "refused"})
+            raise
         except RolloutGaveUp as error:
             self.link(context, handle, to="blue_endpoint")
             raise RolloutGaveUp(f"{error}. {self._undo(rollout)}") from error

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.figures import figures_to_dict
 from airflow_sm_rollout.core.goals import AsBefore
-from airflow_sm_rollout.core.traces import FIGURES, NOTE, plain_xcom
+from airflow_sm_rollout.core.traces import FIGURES, NOTE, plain_xcom, was_refused
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.operators.base import ConvergeOperator, left_by
 from airflow_sm_rollout.operators.handle import find_frozen, handle_of
@@ -129,6 +129,9 @@ class VerdictOperator(BaseOperator):
         return sentence
 
     def _end(self, context: Context, settled: dict[str, Any]) -> str:
+        notes = [left_by(context, task_id, NOTE) or {} for task_id in self.watched_task_ids]
+        if was_refused(notes):
+            return "Not started"
         if settled:
             return f"Rolled back ({settled['state']})"
         if _states(context, [self.snapshot_task_id]).get(self.snapshot_task_id) != "success":

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.rollout import Rollout, from_json
 from airflow_sm_rollout.core.screen.log import Wished
-from airflow_sm_rollout.core.traces import KEYS, NOTE, PLANNED, REFUSED, UNREADABLE, TaskTrace, plain_xcom
+from airflow_sm_rollout.core.traces import KEYS, NOTE, PLANNED, REFUSED, UNREADABLE, TaskTrace, plain_xcom, was_refused
 from airflow_sm_rollout.plugin.address import group_name
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _rows(planned: Any, notes: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
 
 
 def _row(planned: Any, identity: Mapping[str, Any], latest: Mapping[Any, Mapping[str, Any]]) -> Row:
-    outcome = _outcome(planned, latest.get("settled"))
+    outcome = _outcome(planned, latest)
     last_share = float(latest.get("share", {}).get("share", 0.0))
     return Row(
         planned.dag_id,
@@ -242,13 +242,14 @@ def _row(planned: Any, identity: Mapping[str, Any], latest: Mapping[Any, Mapping
         datetime.fromisoformat(identity["started_at"]),
         outcome,
         {"promoted": 100.0, "rolled_back": 0.0}.get(outcome, last_share),
-        str(identity["reason"] if outcome == "refused" else latest.get("verdict", {}).get("sentence", "")),
+        str(identity.get("reason") or latest.get("verdict", {}).get("sentence", "")),
     )
 
 
-def _outcome(planned: Any, settled: Mapping[str, Any] | None) -> str:
-    if planned.key == REFUSED:
+def _outcome(planned: Any, latest: Mapping[Any, Mapping[str, Any]]) -> str:
+    if planned.key == REFUSED or was_refused(latest.values()):
         return "refused"
+    settled = latest.get("settled")
     if settled:
         return "promoted" if settled.get("outcome") == "promoted" else "rolled_back"
     return "not_settled" if planned.state in _RUN_IS_OVER else "running"

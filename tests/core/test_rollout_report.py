@@ -112,6 +112,16 @@ def test_the_outcome_is_one_sentence_with_its_reason() -> None:
     assert "sm-rollout rollback fraud" in report(SHIFTED, trace("settle", 5, "failed")).sentence
 
 
+def test_a_rollout_that_was_refused_is_not_called_rolled_back() -> None:
+    note = {NOTE: {"kind": "refused"}}
+    refused = trace("deploy_green", 1, "failed", reason="endpoint fraud is held by rollout 4567cdef.", **note)
+    told = report(refused, settled("as_before", None))
+    assert (told.outcome, told.sentence) == ("refused", "Not started: endpoint fraud is held by rollout 4567cdef.")
+    assert dict(told.facts)["What serves now"] == "what served before: this rollout has changed nothing"
+    shadow = trace("shadow", 1, **{NOTE: {"kind": "shadow", "percent": 50}})
+    assert report(shadow, refused, settled("as_before", None)).outcome == "rolled_back"
+
+
 def test_a_rollout_whose_settling_is_not_over_is_in_progress() -> None:
     for state in ("", "running", "deferred", "up_for_retry"):
         assert report(SHIFTED, trace("settle", None, state)).outcome == "running"

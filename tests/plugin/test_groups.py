@@ -156,6 +156,28 @@ def test_a_start_that_was_refused_tells_its_reason_wherever_a_person_looks(
     assert pages("/?endpoint=froud&outcome=not_settled").count("<tr>") == 2
 
 
+def test_a_rollout_that_is_refused_after_its_plan_is_not_called_rolled_back(
+    dag: DAG,  # noqa: F811
+    run: Callable[[DAG], Ended],  # noqa: F811
+    production: Production,
+    pages: Callable[[str], str],
+) -> None:
+    alarm = alarm_of("fraud")
+    with dag:
+        canary_rollout(endpoint_name="fraud", model_data_url=GOOD, alarms=[alarm], steps=[100], bake=0.3, **OPTIONS)
+
+        @task
+        def meanwhile_it_rings() -> None:
+            production.set_alarm(alarm, "ALARM", "37 > 5")
+
+        dag.get_task("canary.snapshot") >> meanwhile_it_rings() >> dag.get_task("canary.deploy_green")
+    ended = run(dag)
+    assert ended.reason("canary.verdict").startswith("Not started because in canary.deploy_green: ")
+    [report] = json.loads(pages(f"{path_of(dag)}/report.json"))
+    assert (report["outcome"], report["sentence"].startswith("Not started: ")) == ("refused", True)
+    assert 'class="word refused">not started' in pages("/?outcome=refused")
+
+
 @pytest.mark.parametrize(("wanted", "state"), [(False, "success"), (None, "failed")])
 def test_a_rollout_that_nobody_wanted_fails_no_run_and_one_whose_training_failed_says_so(
     wanted: bool | None,
