@@ -65,8 +65,7 @@ def plan_rollout(
             return record
         if record is not None:
             raise RolloutRefused(
-                f"endpoint {names.endpoint} is held by {record.describe_owner()}. "
-                f"Wait for it to end, or end it: sm-rollout rollback {names.endpoint}"
+                f"endpoint {names.endpoint} is held by {record.describe_owner()}. {record.how_to_end()}"
             )
         with _refusing_what_is_gone():
             rollout = _read_rollout(clients, names, owner, green, plan, now or utc_now())

@@ -145,5 +145,4 @@ def _decide_held_by_another(goal: Goal, record: Rollout) -> Decision:
     held = f"endpoint {record.endpoint_name} is held by {record.describe_owner()}"
     if isinstance(goal, AsBefore):
         return Done(f"{held}; nothing of this rollout is left, and that one is left alone", "as_before")
-    end = f"Wait for it to end, or end it: sm-rollout rollback {record.endpoint_name}"
-    return GiveUp(f"{held}; nothing was changed. {end}", refused=True)
+    return GiveUp(f"{held}; nothing was changed. {record.how_to_end()}", refused=True)

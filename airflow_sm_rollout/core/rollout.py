@@ -61,9 +61,10 @@ class Green:
     def __post_init__(self) -> None:
         forms = (self.model_name, self.model_package_arn, self.image)
         if sum(form is not None for form in forms) != 1:
-            raise PlanError(
-                "model", forms, "exactly one of model_name, model_package_arn, or image with model_data_url"
-            )
+            names = ("model_name", "model_package_arn", "image")
+            given = {name: form for name, form in zip(names, forms, strict=True) if form is not None}
+            allowed = "one of model_name, model_package_arn, or image with model_data_url says what to roll out"
+            raise PlanError(" and ".join(given) or "model_name", list(given.values()) or None, allowed)
         if self.image is not None and not self.model_data_url:
             raise PlanError(
                 "model_data_url", self.model_data_url, "the S3 URL of a model.tar.gz, when an image is given"
@@ -271,6 +272,12 @@ class Rollout:
     def describe_owner(self) -> str:
         """Who drives it, in a few words."""
         return f"rollout {self.rollout_id} ({describe_owner(self.owner)}), started {self.started_at.isoformat(timespec='seconds')}"
+
+    def how_to_end(self) -> str:
+        """What somebody can do who wants the endpoint for another rollout."""
+        name = self.endpoint_name
+        alone = f"where no DAG run drives it any more: sm-rollout rollback {name}"
+        return f"Wait for it to end, or end it: sm-rollout abort {name}; {alone}"
 
 
 def to_json(rollout: Rollout) -> str:

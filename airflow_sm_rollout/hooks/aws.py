@@ -63,6 +63,12 @@ class AwsConnection:
         """The region, as the connection or the environment has it; empty: nobody has said it."""
         return self.region_name or self.clients().sagemaker.meta.region_name or ""
 
+    def is_found(self) -> bool:
+        """Whether Airflow knows it, or need not: where a connection is missing, the amazon provider goes on with the environment's
+        credentials, which is what the default one is for.
+        """
+        return self.aws_conn_id in (None, "", "aws_default") or bool(self.hook().conn_config)
+
     def own_config(self) -> dict[str, Any]:
         """Members of ``botocore.config.Config`` that the Airflow connection itself has; the provider reads them only if none are given."""
         return dict(self.hook().conn_config.extra_config.get("config_kwargs") or {})

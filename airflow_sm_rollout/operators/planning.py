@@ -136,6 +136,9 @@ class PlanningOperator(JudgingOperator):
     def _freeze(self, context: Context) -> Rollout:
         from airflow_sm_rollout.aws.planning import plan_rollout
 
+        if not self.read_patiently("could not reach Airflow", self.connection.is_found):
+            allowed = "a connection that Airflow has; without it the environment's credentials would be used, and maybe another account"
+            raise PlanError("aws_conn_id", self.aws_conn_id, allowed)
         plan = self._plan()
         validate_proof(plan, is_shadowed=self.is_shadowed)
         clients, owner, green, tell = self.clients(), describe_owner(context), self._green(), self.log.warning

@@ -85,9 +85,8 @@ NESTED: dict[str, tuple[str, ...]] = {
     "tolerances": ("errors_5xx", "false_rollback", "warm_up_minutes"),
 }
 RELATED: dict[str, tuple[str, ...]] = {
-    "model_name": ("model",),
-    "model_package_arn": ("model",),
-    "image": ("model", "model_data_url"),
+    "model_package_arn": ("model_name",),
+    "image": ("model_name", "model_data_url"),
     "label_field": ("samples",),
     "tolerances": ("a",),  # the member that is given
     "content_type": ("samples",),

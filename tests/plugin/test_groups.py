@@ -138,17 +138,19 @@ def test_a_start_that_was_refused_tells_its_reason_wherever_a_person_looks(
     production: Production,
     pages: Callable[[str], str],
 ) -> None:
+    plan: dict[str, Any] = {"model_data_url": GOOD, "steps": [100], "bake": 0.3, **OPTIONS}
     with dag:
-        canary_rollout(endpoint_name="froud", model_data_url=GOOD, steps=[100], bake=0.3, **OPTIONS)
-        canary_rollout(group_id="other", endpoint_name="fraud", model_data_url=GOOD, steps=[100], bake=0.3, **OPTIONS)
+        canary_rollout(endpoint_name="froud", **plan)
+        canary_rollout(group_id="unknown", endpoint_name="fraud", aws_conn_id="nobody_s", **plan)
     ended = run(dag)
+    assert ended.reason("unknown.snapshot").startswith("aws_conn_id='nobody_s' is not possible: a connection that ")
     states = [ended.states[f"canary.{name}"] for name in ("snapshot", "promote", "settle", "verdict")]
     assert (ended.state, states) == ("failed", ["failed", "upstream_failed", "upstream_failed", "failed"])
     why = ended.reason("canary.snapshot")
     assert "froud" in why
     assert ended.reason("canary.verdict") == f"Not started because in canary.snapshot: {why}"
     page, listed = pages(path_of(dag)), pages("/?endpoint=froud&outcome=refused")
-    assert page.count("Not started") == 1
+    assert page.count("Not started") == 2
     for shown in (page, listed):
         assert why in unescape(shown)
     assert "No rollout has been planned in this run" not in page

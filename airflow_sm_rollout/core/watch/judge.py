@@ -217,9 +217,17 @@ def _describe_doubt(watch: Watch, signs: Signs) -> str:
     if signs.gap:
         return signs.gap
     if signs.requests is not None and signs.requests < watch.min_requests:
-        return f"green had {signs.requests:,.0f} requests in this bake, at least {watch.min_requests:,} were needed (min_requests)"
+        few = f"green had {signs.requests:,.0f} requests in this bake, at least {watch.min_requests:,} were needed (min_requests)"
+        return few + ("" if signs.requests else _why_none(watch))
     unsure = [each.reason for each in signs.judgements if each.verdict is Verdict.INCONCLUSIVE]
     return unsure[0].rstrip(".") if unsure else ""
+
+
+def _why_none(watch: Watch) -> str:
+    """What is usual behind a green that nobody calls."""
+    if watch.rollout is None or watch.rollout.plan.traffic != "endpoints":
+        return ""
+    return f". Do its clients ask live_endpoint({watch.rollout.endpoint_name!r})? Those that name an endpoint never come to green"
 
 
 def _told(signs: Signs, quiet: str) -> str:
