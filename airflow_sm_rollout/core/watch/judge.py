@@ -225,7 +225,7 @@ def _describe_doubt(watch: Watch, signs: Signs) -> str:
 
 def _why_none(watch: Watch) -> str:
     """What is usual behind a green that nobody calls."""
-    if watch.rollout is None or watch.rollout.plan.traffic != "endpoints":
+    if watch.rollout is None or not watch.rollout.traffic.has_pointer:
         return ""
     return f". Do its clients ask live_endpoint({watch.rollout.endpoint_name!r})? Those that name an endpoint never come to green"
 
