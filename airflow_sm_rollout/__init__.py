@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.core.plan.tolerances import Margin as Margin
     from airflow_sm_rollout.core.plan.tolerances import Tolerances as Tolerances
     from airflow_sm_rollout.core.rollout import Green as Green
+    from airflow_sm_rollout.hooks.event_bridge import EventBridgeNotifier as EventBridgeNotifier
     from airflow_sm_rollout.operators.approval import ApproveOperator as ApproveOperator
     from airflow_sm_rollout.operators.ask import AskOperator as AskOperator
     from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator as DeployGreenOperator
@@ -50,6 +51,7 @@ _HOMES = {
     "AskOperator": "operators.ask",
     "BakeSensor": "sensors.bake",
     "DeployGreenOperator": "operators.deploy_green",
+    "EventBridgeNotifier": "hooks.event_bridge",
     "FindOrphansOperator": "operators.find_orphans",
     "Green": "core.rollout",
     "Kpi": "core.plan.limits",

@@ -63,6 +63,7 @@ _SAGEMAKERS_SHIFT = timedelta(
     hours=9
 )  # it may take up to 8 h (botocore: MaximumExecutionTimeoutInSeconds), and can't be interrupted
 _LOOP_OPTIONS = (
+    "notifiers",
     "retries",
     "retry_delay",
     "retry_exponential_backoff",
@@ -104,6 +105,8 @@ def canary_rollout(
         options of :class:`~airflow_sm_rollout.operators.validate_green.ValidateGreenOperator`, such as
         ``{"samples": "s3://bucket/samples.jsonl", "agrees_with": "blue", "min_agreement": 0.98}``. ``shadow`` copies live traffic to green
         first, such as ``{"bake": 600, "percent": 50}``; see :class:`~airflow_sm_rollout.operators.shadow_green.ShadowGreenOperator`.
+        ``notifiers`` are told how it goes: an Airflow notifier, a list, or a mapping of events; see
+        :mod:`~airflow_sm_rollout.operators.notices`.
     :raises PlanError: when the DAG file is read, naming the option.
     """
     strategy = {"name": "canary", "steps": steps, "bake": bake}
@@ -185,7 +188,7 @@ def _for_planning(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in others and not is_airflows(name)}
 
 
-def _taken_by(operator: type[AwsTask], loop: Mapping[str, Any]) -> dict[str, Any]:
+def _taken_by(operator: type[AwsTask | VerdictOperator], loop: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the group's options that the operator takes."""
     return {name: value for name, value in loop.items() if name in options_of(operator)}
 
@@ -212,23 +215,26 @@ def _wire_rollout(
     snapshot: Any, endpoint_name: str, before: Sequence[Any], steps: Sequence[Any], loop: dict[str, Any]
 ) -> None:
     rollout = snapshot.output
-    deploy = DeployGreenOperator(task_id="deploy_green", rollout=rollout, **_taken_by(DeployGreenOperator, loop))
+    deploying = _taken_by(DeployGreenOperator, loop)
+    if before:
+        deploying.pop("notifiers", None)  # green as a shadow has told that it started
+    deploy = DeployGreenOperator(task_id="deploy_green", rollout=rollout, **deploying)
     promote = PromoteOperator(task_id="promote", rollout=rollout, **_taken_by(PromoteOperator, loop))
     # These two know the rollout by endpoint and run, not by XCom: nothing may have reached XCom when they are needed.
+    watched = [task.task_id for task in (*before, deploy, *steps, promote)]
     settle = SettleOperator(
         task_id="settle",
         endpoint_name=endpoint_name,
         snapshot_task_id=snapshot.task_id,
+        watched_task_ids=watched,
         **{**_taken_by(SettleOperator, loop), **_TEARDOWN, "retries": _SETTLE_RETRIES},
     ).as_teardown(setups=snapshot)
-    watched = [task.task_id for task in (*before, deploy, *steps, promote)]
     verdict = VerdictOperator(
         task_id="verdict",
         snapshot_task_id=snapshot.task_id,
         settle_task_id=settle.task_id,
         watched_task_ids=watched,
-        retries=1,
-        **_TEARDOWN,
+        **{**_taken_by(VerdictOperator, loop), **_TEARDOWN, "retries": 1},
     ).as_teardown(on_failure_fail_dagrun=True)
     chain = [snapshot, *before, deploy, *steps, promote, settle, verdict]
     for upstream, downstream in pairwise(chain):

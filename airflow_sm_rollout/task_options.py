@@ -83,6 +83,7 @@ class RolloutOptions(AirflowOptions, total=False):
     model_name: Any
     model_package_arn: Any
     monitoring_schedules: str | Sequence[str]
+    notifiers: Any
     on_drift: str
     poke_interval: float
     region_name: str | None

@@ -165,6 +165,7 @@ _INVOKE_OTHER_BLUE = Grant("InvokeBlue", ("sagemaker:InvokeEndpoint",), ("endpoi
 EXTRAS = {
     "validate": Grant("AskGreenAndBlue", ("sagemaker:InvokeEndpoint",), ("endpoint/{endpoint}", "endpoint/{made}*")),
     "monitoring": Grant("ReadMonitoring", ("sagemaker:ListMonitoringExecutions",), ("monitoring-schedule/*",)),
+    "events": Grant("TellEventBridge", ("events:PutEvents",), ("event-bus/*",)),
     # Past rollouts are found by the variants that CloudWatch has figures of.
     "replay": Grant("FindPastVariants", ("cloudwatch:ListMetrics",), (ANY,)),
 }
@@ -188,7 +189,8 @@ def policy(
     :param traffic: the way to split traffic, a key of :data:`GRANTS`.
     :param role_arns: execution roles that models made by a rollout may have.
     :param blue_endpoint: the endpoint that the live pointer names before the first rollout, if that is not called as the pointer.
-    :param extras: keys of :data:`EXTRAS`, for plans with ``validate`` or ``monitoring_schedules``, and for ``sm-rollout replay``.
+    :param extras: keys of :data:`EXTRAS`, for plans with ``validate`` or ``monitoring_schedules``, for an
+        :class:`~airflow_sm_rollout.hooks.event_bridge.EventBridgeNotifier`, and for ``sm-rollout replay``.
     :raises PlanError: for an endpoint name that SageMaker would refuse.
     """
     grants = (*GRANTS[traffic], *(EXTRAS[extra] for extra in extras))

@@ -10,6 +10,7 @@ from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed
 from airflow_sm_rollout.core.traces import NOTE
 from airflow_sm_rollout.operators.base import ConvergeOperator
 from airflow_sm_rollout.operators.handle import Handle, handle_of
+from airflow_sm_rollout.operators.notices import notice, parse_notifiers, tell
 from airflow_sm_rollout.operators.planning import PlanningOperator, refuse_beside_a_handle
 
 if TYPE_CHECKING:
@@ -29,16 +30,18 @@ class DeployGreenOperator(PlanningOperator, ConvergeOperator):
     Options: see :class:`~.planning.PlanningOperator`; or ``rollout``, the handle of a task that has them, such as
     :class:`~.snapshot.SnapshotOperator`.
 
+    :param notifiers: who is told when green is deployed; see :mod:`~.notices`.
     :return: the rollout handle, which the other operators take as ``rollout=deploy.output``.
     """
 
     ui_color = "#d7f0dc"
     is_shadowed = False
 
-    def __init__(self, *, rollout: Any = None, **options: Any) -> None:
+    def __init__(self, *, rollout: Any = None, notifiers: Any = None, **options: Any) -> None:
         if rollout is not None:
             refuse_beside_a_handle(options)
         super().__init__(rollout=rollout, **options)
+        self.notifiers = parse_notifiers(notifiers)
 
     def run_until(self, context: Context, deadline: datetime | None) -> Handle:
         rollout = self.plan(context)
@@ -53,6 +56,9 @@ class DeployGreenOperator(PlanningOperator, ConvergeOperator):
         except RolloutGaveUp as error:
             self.link(context, handle, to="blue_endpoint")
             raise RolloutGaveUp(f"{error}. {self._undo(rollout)}") from error
+        stands = f"{rollout.green_model_name} stands beside {rollout.blue.model_name}, and no user meets it yet"
+        told = f"Started on endpoint {rollout.endpoint_name}: {stands}"
+        tell(self.notifiers, context, lambda: notice(context, "started", told, handle))
         return handle
 
     def goal(self, rollout: Rollout) -> Goal:

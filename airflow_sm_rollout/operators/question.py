@@ -23,6 +23,8 @@ from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, BakeTrace, TaskTr
 from airflow_sm_rollout.core.watch.sources import judged_alarms
 from airflow_sm_rollout.core.watch.watch import watch_question, watch_to_dict
 from airflow_sm_rollout.operators.base import WaitingTask, failing_with_reason, left_by
+from airflow_sm_rollout.operators.handle import handle_of
+from airflow_sm_rollout.operators.notices import notice, parse_notifiers, tell
 from airflow_sm_rollout.plugin.address import chart_path, group_name, tab_path
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class QuestionOperator(WaitingTask, HITLOperator):
 
     :param gate: what is asked; see :class:`~airflow_sm_rollout.core.approval.ApprovalGate`.
     :param evidence_task_ids: the bakes so far, whose verdicts are shown.
+    :param notifiers: who is told that it waits, beside the gate's; see :mod:`~.notices`.
     """
 
     template_fields: Sequence[str] = (*WaitingTask.template_fields, "subject")
@@ -53,13 +56,21 @@ class QuestionOperator(WaitingTask, HITLOperator):
         "retries": "a retry would ask again what was answered",
     }
 
-    def __init__(self, *, gate: ApprovalGate, subject: str, evidence_task_ids: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        gate: ApprovalGate,
+        subject: str,
+        evidence_task_ids: Sequence[str],
+        notifiers: Any = None,
+        **kwargs: Any,
+    ) -> None:
         self.gate = gate
+        self.told = [*parse_notifiers(notifiers)["waiting"], *gate.notifiers]
         self.evidence_task_ids = list(evidence_task_ids)
         super().__init__(
             subject=subject,
             options=[APPROVE, REJECT],
-            notifiers=list(self.gate.notifiers),
             assigned_users=[{"id": user, "name": user} for user in self.gate.assigned_users] or None,
             response_timeout=self.gate.timeout,
             **{**kwargs, "params": {"note": _NOTE}},  # Airflow passes the DAG's params too
@@ -127,8 +138,9 @@ class QuestionOperator(WaitingTask, HITLOperator):
         )
         context["ti"].xcom_push(key=APPROVAL, value=question)
         self.log.info("Asked %s, until %s; then %s", self.gate.may_answer, question["until"], self.gate.silence)
-        for notifier in self.notifiers:
-            notifier(context)
+        asked = f"Waiting for {self.gate.may_answer} to let {planned.green_model_name} have {question['before']:g} % of the requests of"
+        told = f"{asked} {planned.endpoint_name}, until {question['until']}; then {self.gate.silence}"
+        tell({"waiting": self.told}, context, lambda: notice(context, "waiting", told, handle_of(planned)))
 
     def answered(self, context: Context, event: Any) -> dict[str, Any]:
         """A person has answered; in ``dag.test()``, which lets no trigger end its task, also that nobody has, or that green does harm."""

@@ -12,11 +12,12 @@ from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.figures import figures_to_dict
 from airflow_sm_rollout.core.goals import AsBefore
-from airflow_sm_rollout.core.traces import FIGURES, NOTE, plain_xcom, was_refused
+from airflow_sm_rollout.core.traces import FIGURES, NOTE, REFUSED, plain_xcom, was_refused
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.operators.base import ConvergeOperator, left_by
 from airflow_sm_rollout.operators.handle import find_frozen, handle_of
 from airflow_sm_rollout.operators.links import RolloutLink
+from airflow_sm_rollout.operators.notices import Notice, notice, parse_notifiers, tell
 from airflow_sm_rollout.operators.options import refuse_what_is_not_taken
 
 if TYPE_CHECKING:
@@ -32,16 +33,41 @@ class SettleOperator(ConvergeOperator):
 
     :param snapshot_task_id: the task that froze the plan. By what it has left a record that was deleted is made again, and what the
         rollout's requests came to is noted for people.
+    :param watched_task_ids: the rollout's other tasks, to tell the notifiers what has ended it.
+    :param notifiers: who is told that it goes back, and why, as soon as the way back has begun; see :mod:`~.notices`.
     """
 
     ui_color = "#e6e6e6"
     looks_inside = False
 
-    def __init__(self, *, snapshot_task_id: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, snapshot_task_id: str, watched_task_ids: Sequence[str] = (), notifiers: Any = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.snapshot_task_id = snapshot_task_id
+        self.watched_task_ids = list(watched_task_ids)
+        self.notifiers = parse_notifiers(notifiers)
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
+        if deadline is not None:
+            return self._settle(context, deadline)
+        try:
+            return self._settle(context, deadline)
+        finally:  # the way back has begun, or is over
+            tell(self.notifiers, context, lambda: self._find_cause(context))
+
+    def _find_cause(self, context: Context) -> Notice | None:
+        """What has ended the rollout, if anything has."""
+        for task_id in self.watched_task_ids:
+            reason, ended = _text(left_by(context, task_id, "reason")), plain_xcom(left_by(context, task_id))
+            if reason:
+                is_unsure = isinstance(ended, Mapping) and ended.get("verdict") == "inconclusive"
+                event = "inconclusive" if is_unsure else "going_back"
+                told = f"Going back, because in {task_id}: {reason}"
+                return notice(context, event, told, left_by(context, self.snapshot_task_id) or {})
+        return None
+
+    def _settle(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
         rollout = self._begun(context)  # as long as there is a record
         planned = find_frozen(left_by(context, self.snapshot_task_id))
         done = self.reach(context, AsBefore(planned), deadline, planned.names if planned is not None else None)
@@ -83,6 +109,7 @@ class VerdictOperator(BaseOperator):
     :param snapshot_task_id: the task that froze the plan.
     :param settle_task_id: the :class:`SettleOperator`.
     :param watched_task_ids: the rollout's other tasks, in their order; the first that left a reason gives it.
+    :param notifiers: who is told how it has ended; see :mod:`~.notices`.
     """
 
     ui_color = "#e6e6e6"
@@ -91,23 +118,34 @@ class VerdictOperator(BaseOperator):
     not_taken: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
-        self, *, snapshot_task_id: str, settle_task_id: str, watched_task_ids: Sequence[str], **kwargs: Any
+        self,
+        *,
+        snapshot_task_id: str,
+        settle_task_id: str,
+        watched_task_ids: Sequence[str],
+        notifiers: Any = None,
+        **kwargs: Any,
     ) -> None:
         refuse_what_is_not_taken(type(self), kwargs)
         super().__init__(**kwargs)
         self.snapshot_task_id = snapshot_task_id
         self.settle_task_id = settle_task_id
         self.watched_task_ids = list(watched_task_ids)
+        self.notifiers = parse_notifiers(notifiers)
 
     def execute(self, context: Context) -> str:
         settled = left_by(context, self.settle_task_id) or {}
         if settled.get("outcome") == "promoted":
-            return self._note(context, f"Promoted: {settled['state']}{self._unproven(context)}")
+            sentence = self._note(context, f"Promoted: {settled['state']}{self._unproven(context)}")
+            self._tell(context, "promoted", sentence)
+            return sentence
         if not settled:
             self._skip_where_none_was_wanted(context)
-        sentence = self._note(context, f"{self._end(context, settled)} because {self._reason(context)}")
+        event, end = self._end(context, settled)
+        sentence = self._note(context, f"{end} because {self._reason(context)}")
         self.log.error("%s", sentence)
         context["ti"].xcom_push(key="reason", value=sentence)
+        self._tell(context, event, sentence)
         raise AirflowFailException(sentence)
 
     def _unproven(self, context: Context) -> str:
@@ -128,16 +166,25 @@ class VerdictOperator(BaseOperator):
         context["ti"].xcom_push(key=NOTE, value={"kind": "verdict", "sentence": sentence})
         return sentence
 
-    def _end(self, context: Context, settled: dict[str, Any]) -> str:
+    def _tell(self, context: Context, event: str, sentence: str) -> None:
+        def build() -> Notice:
+            refused = left_by(context, self.snapshot_task_id, REFUSED) or {}
+            unplanned = {"endpoint_name": refused.get("endpoint"), "green_model": refused.get("model")}
+            handle = left_by(context, self.snapshot_task_id) or unplanned
+            return notice(context, event, sentence, handle, left_by(context, self.settle_task_id, FIGURES))
+
+        tell(self.notifiers, context, build)
+
+    def _end(self, context: Context, settled: dict[str, Any]) -> tuple[str, str]:
         notes = [left_by(context, task_id, NOTE) or {} for task_id in self.watched_task_ids]
         if was_refused(notes):
-            return "Not started"
+            return "not_started", "Not started"
         if settled:
-            return f"Rolled back ({settled['state']})"
+            return "rolled_back", f"Rolled back ({settled['state']})"
         if _states(context, [self.snapshot_task_id]).get(self.snapshot_task_id) != "success":
-            return "Not started"
+            return "not_started", "Not started"
         failed = left_by(context, self.settle_task_id, "reason")
-        return f"NOT SETTLED ({failed or 'the settle task did not finish'}; run sm-rollout rollback)"
+        return "not_settled", f"NOT SETTLED ({failed or 'the settle task did not finish'}; run sm-rollout rollback)"
 
     def _reason(self, context: Context) -> str:
         tasks = [self.snapshot_task_id, *self.watched_task_ids]

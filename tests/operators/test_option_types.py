@@ -17,7 +17,7 @@ from airflow_sm_rollout.task_options import AirflowOptions, RolloutOptions
 
 ROOT = Path(__file__).parents[2]
 OF_FACTORIES = {"endpoint_name", "strategy", "is_shadowed", "rollout"}
-OF_STEPS = {"approval", "validate", "shadow", "timeout", "poke_interval", "deferrable"}
+OF_STEPS = {"approval", "validate", "shadow", "timeout", "poke_interval", "deferrable", "notifiers"}
 PROGRAM = """
 from airflow_sm_rollout import canary_rollout
 canary_rollout(endpoint_name="wine", model_name="wine-v2", owner="risk", {})
