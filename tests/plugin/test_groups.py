@@ -150,7 +150,7 @@ def test_a_start_that_was_refused_tells_its_reason_wherever_a_person_looks(
     assert "froud" in why
     assert ended.reason("canary.verdict") == f"Not started because in canary.snapshot: {why}"
     page, listed = pages(path_of(dag)), pages("/?endpoint=froud&outcome=refused")
-    assert page.count("Not started") == 2
+    assert "Not started" in page
     for shown in (page, listed):
         assert why in unescape(shown)
     assert "No rollout has been planned in this run" not in page
