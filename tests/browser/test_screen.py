@@ -17,10 +17,11 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from airflow_sm_rollout.plugin.page import POLICY, STATIC, render_file, render_rollouts
+from airflow_sm_rollout.plugin.page import POLICY, STATIC, render_file, render_list, render_rollouts
+from airflow_sm_rollout.plugin.reads import Row
 from browser.approving import Browser
 from production import wait_until
-from screen.recorded import STATES, Recorded
+from screen.recorded import STATES, Recorded, minute
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -99,12 +100,16 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 def look(browser: Browser, served: Served, shown: Recorded, width: int = 1400, scheme: str = "light") -> None:
     served.is_down = False
     served.put(shown)
+    window(browser, width, scheme)
+    browser.driver.get(browser.url)
+    browser.find(".head .chip")
+
+
+def window(browser: Browser, width: int, scheme: str) -> None:
     # Narrower than 500 px no window of Chromium's is.
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.prefer(scheme)
-    browser.driver.get(browser.url)
-    browser.find(".head .chip" if width else "main")
 
 
 def violations(browser: Browser, axe: str) -> list[str]:
@@ -132,6 +137,60 @@ def test_each_state_is_readable_by_everybody_in_every_window(
     for words in shown.told:
         assert words in browser.text(".why")
     assert violations(browser, axe) == []
+
+
+def other_pages() -> dict[str, str]:
+    """Pages on which there is no rollout to show, and the list."""
+    around: Any = {
+        "base": "",
+        "dag_id": "canary",
+        "run_id": "run",
+        "may_edit": True,
+        "now": minute(5),
+        "run_url": "/run",
+    }
+    why = "canary was to roll out to wine. alarm wine-orders does not exist (deleted?), so nothing watches green. Nothing was changed"
+    outcomes = ("not_settled", "running", "promoted", "rolled_back", "refused")
+    rows = [
+        Row(
+            "canary",
+            f"run{number}",
+            "an-endpoint-with-a-long-name",
+            "wine-0123abcd",
+            "canary",
+            minute(number),
+            outcome,
+            10.0,
+            why,
+        )
+        for number, outcome in enumerate(outcomes)
+    ]
+    return {
+        "empty": render_rollouts([], **around),
+        "refused": render_rollouts([], refused=[why], **around),
+        "unread": render_rollouts([], unread=["the rollout that task canary.snapshot has planned"], **around),
+        "list": render_list(rows, "", "wine", "running", minute(9)),
+        "empty list": render_list([], "", "", "", minute(9)),
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+@pytest.mark.parametrize("name", other_pages())
+def test_where_there_is_nothing_to_show_it_says_so_to_everybody(
+    name: str, width: int, scheme: str, browser: Browser, served: Served, axe: str
+) -> None:
+    served.is_down = False
+    served.pages["/page"] = other_pages()[name]
+    window(browser, width, scheme)
+    browser.driver.get(browser.url)
+    words = {"empty": "No rollout has been planned", "refused": "Nothing was changed", "unread": "Not shown:"}
+    assert words.get(name, "Rollouts") in browser.text("main")
+    assert browser.driver.execute_script(SIDEWAYS) == 0, "it scrolls sideways"
+    assert violations(browser, axe) == []
+    if width == 1400 and name == "list":
+        rows = browser.driver.find_elements(By.CSS_SELECTOR, "tbody tr")
+        assert max(row.size["height"] for row in rows) < 50, "more than one line"
 
 
 def test_the_buttons_stay_in_sight_however_far_one_scrolls(browser: Browser, served: Served) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event
 
@@ -14,6 +15,7 @@ from airflow_sm_rollout.plugin import live
 from airflow_sm_rollout.plugin.live import LiveReads
 from airflow_sm_rollout.plugin.reads import Found
 from core.test_rollout_report import ROLLOUT, minute
+from production import wait_until
 
 ASKED = 200
 
@@ -66,3 +68,38 @@ def test_after_a_wish_the_next_question_is_a_new_look() -> None:
     assert looks.latest([found("a")]) == looks.latest([found("a")]) == [seen(10)]
     looks.forget(found("a"))
     assert looks.latest([found("a")]) == [seen(50)]
+
+
+def test_twenty_viewers_cost_one_look(open_door: Event) -> None:
+    asked = []
+
+    def read(found: Found) -> Live:
+        asked.append(found)
+        open_door.wait()
+        return seen(10)
+
+    looks = LiveReads(read)
+    with ThreadPoolExecutor(20) as viewers:
+        waiting = [viewers.submit(looks.latest, [found("a")]) for _ in range(20)]
+        assert [each.result() for each in waiting] == [[None]] * 20
+    open_door.set()
+    assert wait_until(lambda: looks.latest([found("a")]) == [seen(10)])
+    assert len(asked) == 1
+
+
+def test_why_a_look_failed_is_told_and_forgotten_once_one_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "FRESH_SECONDS", -1.0)
+    answers: list[Live | Exception] = [seen(10), OSError("no route")]
+
+    def read(_: Found) -> Live:
+        answer = answers.pop()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    looks = LiveReads(read)
+    assert looks.failure(found("a")) == ""
+    assert looks.latest([found("a")]) == [None]
+    assert looks.failure(found("a")) == "OSError: no route"
+    assert looks.latest([found("a")]) == [seen(10)]
+    assert looks.failure(found("a")) == ""
