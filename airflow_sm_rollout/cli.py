@@ -226,7 +226,7 @@ def _add_iam_policy(commands: Any) -> None:
         "--with",
         dest="extras",
         action="append",
-        choices=("validate", "monitoring", "events", "replay"),
+        choices=("validate", "monitoring", "registry", "events", "replay"),
         default=[],
         help="what plans with these need, and the command replay",
     )

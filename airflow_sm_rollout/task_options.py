@@ -87,6 +87,7 @@ class RolloutOptions(AirflowOptions, total=False):
     on_drift: str
     poke_interval: float
     region_name: str | None
+    require_approved: bool
     require_proof: bool
     shadow: Mapping[str, Any] | None
     timeout: DurationOption

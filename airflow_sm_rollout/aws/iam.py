@@ -165,6 +165,7 @@ _INVOKE_OTHER_BLUE = Grant("InvokeBlue", ("sagemaker:InvokeEndpoint",), ("endpoi
 EXTRAS = {
     "validate": Grant("AskGreenAndBlue", ("sagemaker:InvokeEndpoint",), ("endpoint/{endpoint}", "endpoint/{made}*")),
     "monitoring": Grant("ReadMonitoring", ("sagemaker:ListMonitoringExecutions",), ("monitoring-schedule/*",)),
+    "registry": Grant("ReadModelPackage", ("sagemaker:DescribeModelPackage",), ("model-package/*",)),
     "events": Grant("TellEventBridge", ("events:PutEvents",), ("event-bus/*",)),
     # Past rollouts are found by the variants that CloudWatch has figures of.
     "replay": Grant("FindPastVariants", ("cloudwatch:ListMetrics",), (ANY,)),

@@ -24,6 +24,22 @@ def read_model(sagemaker: Any, name: str) -> dict[str, Any] | None:
     return if_found(lambda: read(sagemaker, "DescribeModel", ModelName=name))
 
 
+def refuse_unapproved(sagemaker: Any, package: str) -> None:
+    """Refuse a model package that nobody has approved.
+
+    :param package: its ARN.
+    :raises RolloutRefused: with its approval status; a package outside of all groups has none.
+    """
+    status = read(sagemaker, "DescribeModelPackage", ModelPackageName=package).get(
+        "ModelApprovalStatus", "without approval"
+    )
+    if status != "Approved":
+        raise RolloutRefused(
+            f"model package {package} is {status}, and require_approved=True asks for Approved. Nothing was changed; approve it in the "
+            "model registry, then clear this task"
+        )
+
+
 def refuse_unlike(sagemaker: Any, blue: Mapping[str, Any], green: Green) -> None:
     """Refuse to make a model like blue's where that can't be done.
 

@@ -37,6 +37,8 @@ class PlanningOperator(JudgingOperator):
     :param image: as a container image (templated), with
     :param model_data_url: the S3 URL of its model.tar.gz (templated), such as
         ``{{ ti.xcom_pull('train')['Training']['ModelArtifacts']['S3ModelArtifacts'] }}``.
+    :param require_approved: refuse a model package whose approval status in the model registry is not ``Approved``. It needs what
+        ``sm-rollout iam-policy ENDPOINT --with registry`` prints.
     :param execution_role_arn: role of a model that the rollout makes, by default that of blue's model (templated).
     :param environment: environment variables of its container, by default those of blue's model (templated).
     :param instance_type: green's instances, by default blue's type (templated).
@@ -79,6 +81,7 @@ class PlanningOperator(JudgingOperator):
         *,
         model_name: str | None = None,
         model_package_arn: str | None = None,
+        require_approved: bool = False,
         image: str | None = None,
         model_data_url: str | None = None,
         execution_role_arn: str | None = None,
@@ -97,7 +100,7 @@ class PlanningOperator(JudgingOperator):
         self.model_name, self.model_package_arn = model_name, model_package_arn
         self.image, self.model_data_url = image, model_data_url
         self.execution_role_arn, self.environment = execution_role_arn, environment
-        self.instance_type = instance_type
+        self.instance_type, self.require_approved = instance_type, require_approved
         self.strategy, self.traffic = strategy, traffic
         self.alarms, self.default_alarms = alarms, parse_alarm_defaults(default_alarms)
         self.delete_blue = delete_blue
@@ -109,6 +112,7 @@ class PlanningOperator(JudgingOperator):
         if self.rollout is not None:
             return  # the task that made the handle has the options
         self._green()
+        self._validate_approval()
         if not is_template(self.alarms):
             parse_alarms(self.alarms)
         if not is_template(self.drain):
@@ -119,6 +123,13 @@ class PlanningOperator(JudgingOperator):
             strategy = known_strategy(self.strategy) if self.strategy else None
             traffic = _DEFAULTS.traffic if is_template(self.traffic) else self.traffic
             validate_proof(Plan(strategy, traffic=traffic, evidence=self.evidence), is_shadowed=self.is_shadowed)
+
+    def _validate_approval(self) -> None:
+        if self.require_approved not in (True, False):
+            raise PlanError("require_approved", self.require_approved, "True or False")
+        if self.require_approved and self.model_package_arn is None:
+            allowed = "False without model_package_arn: only a model package has an approval status"
+            raise PlanError("require_approved", self.require_approved, allowed)
 
     def plan(self, context: Context) -> Rollout:
         """Freeze the rollout, from the options or as it was frozen before.
@@ -134,6 +145,7 @@ class PlanningOperator(JudgingOperator):
             raise
 
     def _freeze(self, context: Context) -> Rollout:
+        from airflow_sm_rollout.aws.models import refuse_unapproved
         from airflow_sm_rollout.aws.planning import plan_rollout
 
         if not self.read_patiently("could not reach Airflow", self.connection.is_found):
@@ -143,6 +155,11 @@ class PlanningOperator(JudgingOperator):
         validate_proof(plan, is_shadowed=self.is_shadowed)
         clients, owner, green, tell = self.clients(), describe_owner(context), self._green(), self.log.warning
         names = self.identify(context, clients)
+        if self.require_approved and green.model_package_arn:
+            package = green.model_package_arn
+            self.read_patiently(
+                "could not read the model package", lambda: refuse_unapproved(clients.sagemaker, package)
+            )
         return patiently(lambda: plan_rollout(clients, names, owner, green, plan, tell=tell), self.patience, tell)
 
     def _refused(self, reason: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ from airflow_sm_rollout.core.watch.watch import watch_question, watch_to_dict
 from airflow_sm_rollout.operators.base import WaitingTask, failing_with_reason, left_by
 from airflow_sm_rollout.operators.handle import handle_of
 from airflow_sm_rollout.operators.notices import notice, parse_notifiers, tell
+from airflow_sm_rollout.operators.respondents import is_anybody_one_admin, refuse_unknowable
 from airflow_sm_rollout.plugin.address import chart_path, group_name, tab_path
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class QuestionOperator(WaitingTask, HITLOperator):
         notifiers: Any = None,
         **kwargs: Any,
     ) -> None:
+        refuse_unknowable(gate.assigned_users)
         self.gate = gate
         self.told = [*parse_notifiers(notifiers)["waiting"], *gate.notifiers]
         self.evidence_task_ids = list(evidence_task_ids)
@@ -137,6 +139,10 @@ class QuestionOperator(WaitingTask, HITLOperator):
             assigned_users=self.assigned_users,
         )
         context["ti"].xcom_push(key=APPROVAL, value=question)
+        if self.gate.assigned_users and is_anybody_one_admin():
+            self.log.warning(
+                "This Airflow asks for no login (simple_auth_manager_all_admins): anybody may answer, whoever is assigned"
+            )
         self.log.info("Asked %s, until %s; then %s", self.gate.may_answer, question["until"], self.gate.silence)
         asked = f"Waiting for {self.gate.may_answer} to let {planned.green_model_name} have {question['before']:g} % of the requests of"
         told = f"{asked} {planned.endpoint_name}, until {question['until']}; then {self.gate.silence}"

@@ -21,6 +21,7 @@ def test_what_only_some_plans_and_commands_need_is_allowed_only_where_it_is_aske
     plain = actions(policy(traffic, "fraud"))
     assert actions(policy(traffic, "fraud", extras=("validate",))) - plain == {"sagemaker:InvokeEndpoint"}
     assert actions(policy(traffic, "fraud", extras=("monitoring",))) - plain == {"sagemaker:ListMonitoringExecutions"}
+    assert actions(policy(traffic, "fraud", extras=("registry",))) - plain == {"sagemaker:DescribeModelPackage"}
     assert actions(policy(traffic, "fraud", extras=("events",))) - plain == {"events:PutEvents"}
     assert actions(policy(traffic, "fraud", extras=("replay",))) - plain == {"cloudwatch:ListMetrics"}
 

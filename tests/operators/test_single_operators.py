@@ -12,6 +12,7 @@ from airflow.sdk import DAG, chain, task
 from airflow_sm_rollout import (
     AlarmSensor,
     DeployGreenOperator,
+    PlanError,
     PromoteOperator,
     RollbackOperator,
     SettleOperator,
@@ -157,13 +158,44 @@ def by_name(production: Production) -> dict[str, str]:
 
 
 def by_package(production: Production) -> dict[str, str]:
+    return {"model_package_arn": f"{{{{ '{registered(production)}' }}}}"}
+
+
+def registered(production: Production) -> str:
+    """The ARN of a model package that waits for its approval."""
     production.sagemaker.create_model_package_group(ModelPackageGroupName="frauds")
     container = {"Image": IMAGE, "ModelDataUrl": GOOD}
     types = {"SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"]}
     created = production.sagemaker.create_model_package(
         ModelPackageGroupName="frauds", InferenceSpecification={"Containers": [container], **types}
     )
-    return {"model_package_arn": f"{{{{ '{created['ModelPackageArn']}' }}}}"}
+    return str(created["ModelPackageArn"])
+
+
+@pytest.mark.parametrize("status", ["PendingManualApproval", "Rejected", "Approved"])
+def test_a_model_package_that_must_be_approved_is_refused_until_it_is(
+    status: str, dag: DAG, run: Callable[[DAG], Ended], production: Production
+) -> None:
+    package = registered(production)
+    production.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus=status)
+    already = len(production.writes())
+    with dag:
+        plan = {"endpoint_name": "fraud", "default_alarms": None, "alarms": [alarm_of("fraud")]}
+        SnapshotOperator(task_id="snapshot", model_package_arn=package, require_approved=True, **plan)
+    ended = run(dag)
+    assert ended.state == ("success" if status == "Approved" else "failed")
+    refused = f"model package {package} is {status}, and require_approved=True asks for Approved. Nothing was changed"
+    assert refused in ended.reason("snapshot") or status == "Approved"
+    assert production.writes()[already:] == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"model_name": "v2", "require_approved": True}, {"model_package_arn": "arn", "require_approved": "yes"}],
+)
+def test_only_a_model_package_can_be_asked_for_its_approval(options: dict[str, Any]) -> None:
+    with pytest.raises(PlanError, match=r"^require_approved="):
+        SnapshotOperator(task_id="snapshot", **{"endpoint_name": "fraud", **options})
 
 
 @pytest.mark.parametrize("register", [by_name, by_package])
@@ -264,7 +296,7 @@ def change_nothing(production: Production) -> None:
         (change_nothing, {"endpoint_name": "froud"}, ["endpoint_name='froud'", "no such endpoint"]),
         (change_nothing, {"endpoint_name": "{{ 'fr_aud' }}"}, ["endpoint_name='fr_aud'", "hyphens"]),
         (change_nothing, {"image": None, "model_name": "fraud-v9"}, ["model_name='fraud-v9'", "no such"]),
-        (change_nothing, {"image": "{{ '' }}"}, ["model=", "exactly one of model_name, model_package_arn, or image"]),
+        (change_nothing, {"image": "{{ '' }}"}, ["model_name=None", "one of model_name, model_package_arn, or image"]),
         (change_nothing, {"model_data_url": "{{ '' }}"}, ["model_data_url=", "model.tar.gz"]),
         (change_nothing, {"strategy": {"name": "canary", "steps": "{{ '50,10' }}"}}, ["steps='50,10'", "rising"]),
         (change_nothing, {"strategy": {"name": "canary", "steps": "{{ 'ten' }}"}}, ["steps='ten'", "percent"]),
