@@ -57,6 +57,9 @@ browser:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
 		echo "Installing chromium, for the tests of Airflow's pages ..."; \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core; }
+	@command -v npm >/dev/null || { \
+		echo "Installing npm, which has the rules of accessibility that the pages are tested by ..."; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends npm; }
 
 lint: $(INSTALLED) ## Format, then lint and check types
 	$(BIN)/ruff format .

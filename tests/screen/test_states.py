@@ -93,6 +93,14 @@ def test_an_abort_shows_as_rolling_back_before_any_task_has_heard_of_it() -> Non
     assert (aborted.state, aborted.buttons) == (State.ROLLING_BACK, ())
 
 
+def test_a_failed_task_promises_no_rollback_where_no_task_settles() -> None:
+    from screen.recorded import DEPLOYED, SLOW, baked, coming, live, shifted, show
+
+    harmed = [*DEPLOYED, shifted(10, 4.6), baked(10, 5.5, "harmful", SLOW)]
+    assert show(*harmed, live=live(16, 10)).state is State.BAKING
+    assert show(*harmed, *coming("settle"), live=live(16, 10)).state is State.ROLLING_BACK
+
+
 def test_the_way_tells_what_is_behind_what_is_now_and_when_the_next_comes() -> None:
     way = STATES["baking"]().report.way
     assert [(stop.name, stop.state) for stop in way.stops] == [

@@ -131,8 +131,9 @@ def current_task(tasks: Sequence[TaskTrace]) -> TaskTrace | None:
 
 
 def _has_failed(tasks: Sequence[TaskTrace]) -> bool:
-    """Whether a task has failed for good, which leads to ``settle``."""
-    return any(task.state in {"failed", "upstream_failed"} for task in tasks)
+    """Whether a task has failed for good, which leads to ``settle``; single operators may have none, and then nobody knows what follows."""
+    settles = any(task.name.startswith("settle") for task in tasks)
+    return settles and any(task.state in {"failed", "upstream_failed"} for task in tasks)
 
 
 def describe_state(state: State, share: float) -> str:
