@@ -85,8 +85,8 @@ def test_each_run_of_a_mapped_task_group_is_a_rollout_of_its_own(
         assert len(names) == len(set(names))
     assert "prices: rolled back" in pages(f"{path}/chart.svg?group=each.canary+%5B1%5D")
     listed = pages("/?endpoint=prices")
-    assert 'class="word rolled_back"' in listed
-    assert 'class="word promoted"' in pages("/?endpoint=fraud&outcome=promoted")
+    assert 'class="chip rolled_back"' in listed
+    assert 'class="chip promoted"' in pages("/?endpoint=fraud&outcome=promoted")
 
 
 def test_a_snapshot_outside_of_any_group_is_a_rollout_of_the_tasks_outside_of_others(
@@ -154,7 +154,7 @@ def test_a_start_that_was_refused_tells_its_reason_wherever_a_person_looks(
     for shown in (page, listed):
         assert why in unescape(shown)
     assert "No rollout has been planned in this run" not in page
-    assert 'class="word refused">not started' in listed
+    assert 'class="chip refused">not started' in listed
     assert pages("/?endpoint=froud&outcome=not_settled").count("<tr>") == 2
 
 
@@ -177,7 +177,7 @@ def test_a_rollout_that_is_refused_after_its_plan_is_not_called_rolled_back(
     assert ended.reason("canary.verdict").startswith("Not started because in canary.deploy_green: ")
     [report] = json.loads(pages(f"{path_of(dag)}/report.json"))
     assert (report["outcome"], report["sentence"].startswith("Not started: ")) == ("refused", True)
-    assert 'class="word refused">not started' in pages("/?outcome=refused")
+    assert 'class="chip refused">not started' in pages("/?outcome=refused")
 
 
 @pytest.mark.parametrize(("wanted", "state"), [(False, "success"), (None, "failed")])
