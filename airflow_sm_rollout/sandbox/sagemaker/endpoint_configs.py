@@ -101,8 +101,14 @@ def _validate_variants(config: EndpointConfig) -> None:
             "ValidationException", "A shadow variant needs exactly one production variant and one shadow variant."
         )
     for variant in config.production + config.shadows:
-        if "ServerlessConfig" not in variant and "InitialInstanceCount" not in variant:
-            raise AwsError(
-                "ValidationException",
-                f"Variant {variant['VariantName']} needs an InitialInstanceCount and an InstanceType.",
-            )
+        _validate_capacity(variant)
+
+
+def _validate_capacity(variant: Mapping[str, Any]) -> None:
+    if "ServerlessConfig" not in variant:
+        if not {"InitialInstanceCount", "InstanceType"} <= variant.keys():
+            text = f"Variant {variant['VariantName']} needs an InitialInstanceCount and an InstanceType."
+            raise AwsError("ValidationException", text)
+    elif variant["ServerlessConfig"]["MemorySizeInMB"] % 1024:
+        text = f"MemorySizeInMB of variant {variant['VariantName']} must be a whole number of GB: 1024, 2048, ... 6144."
+        raise AwsError("ValidationException", text)

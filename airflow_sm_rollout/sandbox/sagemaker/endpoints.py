@@ -8,6 +8,7 @@ is :mod:`.shifting`'s.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -84,7 +85,7 @@ class Endpoints:
         endpoint = Endpoint(name, self._endpoints.arn(name), now, config, modified=now)
         variants, shadows = _fleet(config, {})
         additions = _all_of(variants + shadows)
-        self._provisioner.refuse_over_quota("CreateEndpoint", additions)
+        self._provisioner.refuse_over_quota("CreateEndpoint", additions, self._in_use())
         endpoint.last_deployment = params.get("DeploymentConfig")
         self._endpoints.add(endpoint, params.get("Tags", ()))
 
@@ -112,7 +113,7 @@ class Endpoints:
         incoming = Incoming(config, variants, shadows, self._region.now() + self._region.timings.deployment_summary)
         deployment = _deployment(endpoint, params)
         policy = _policy(endpoint, incoming, deployment)
-        self._provisioner.refuse_over_quota("UpdateEndpoint", _all_of(variants + shadows))
+        self._provisioner.refuse_over_quota("UpdateEndpoint", _all_of(variants + shadows), self._in_use())
         endpoint.last_deployment = deployment or endpoint.last_deployment
         if policy is None:
             self._update_at_once(endpoint, incoming)
@@ -135,13 +136,13 @@ class Endpoints:
 
     def update_endpoint_weights_and_capacities(self, params: Mapping[str, Any]) -> dict[str, Any]:
         endpoint = self._changeable(params["EndpointName"])
-        wishes = {wish["VariantName"]: wish for wish in params["DesiredWeightsAndCapacities"]}
+        wishes = _by_variant(params["DesiredWeightsAndCapacities"])
         _refuse_unknown_variants(endpoint, wishes)
         chosen = [variant for variant in endpoint.variants if variant.name in wishes]
         counts = {v.name: int(wishes[v.name].get("DesiredInstanceCount", v.desired_count)) for v in chosen}
         additions = [(v, counts[v.name] - len(v.containers)) for v in chosen if counts[v.name] > len(v.containers)]
         operation = "UpdateEndpointWeightsAndCapacities"
-        self._provisioner.refuse_over_quota(operation, additions)
+        self._provisioner.refuse_over_quota(operation, additions, self._in_use())
         resizes = any(counts[v.name] != v.desired_count for v in chosen)
         for variant in chosen:
             variant.desired_weight = float(wishes[variant.name].get("DesiredWeight", variant.desired_weight))
@@ -189,6 +190,14 @@ class Endpoints:
         )
         return {}
 
+    def _in_use(self) -> Counter[str]:
+        """Instances of the account, or wished for, by type."""
+        used: Counter[str] = Counter()
+        for endpoint in self._endpoints:
+            for variant in endpoint.variants + endpoint.shadows:
+                used[variant.entry.get("InstanceType", "")] += variant.desired_count
+        return used
+
     def _changeable(self, name: str, *statuses: str) -> Endpoint:
         endpoint = self._endpoints.named(name)
         _refuse_in_progress(endpoint)
@@ -212,6 +221,16 @@ def _refuse_to_take_from_scaling(endpoint: Endpoint, config: EndpointConfig, reg
     if taken:
         text = "must be deregistered as scalable target(s) with AutoScaling before they can be removed or have their instance type updated."
         raise AwsError("ValidationException", f'The variant(s) "[{", ".join(taken)}]" {text}')
+
+
+def _by_variant(wishes: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    by_variant: dict[str, Mapping[str, Any]] = {}
+    for wish in wishes:
+        if wish["VariantName"] in by_variant:
+            text = f'The variant name "{wish["VariantName"]}" was non-unique within the request.'
+            raise AwsError("ValidationException", text)
+        by_variant[wish["VariantName"]] = wish
+    return by_variant
 
 
 def _refuse_unknown_variants(endpoint: Endpoint, wishes: Mapping[str, Any]) -> None:

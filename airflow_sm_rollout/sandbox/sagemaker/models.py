@@ -49,6 +49,8 @@ class Models:
         return {"ModelArn": model.arn}
 
     def _spec(self, params: Mapping[str, Any]) -> ModelSpec:
+        if "PrimaryContainer" in params and params.get("Containers"):
+            raise AwsError("ValidationException", "You must provide either PrimaryContainer or Containers, not both.")
         containers = [params["PrimaryContainer"]] if "PrimaryContainer" in params else params.get("Containers", [])
         if not containers:
             raise AwsError("ValidationException", "You must provide either PrimaryContainer or Containers.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_sm_rollout.sandbox.containers import Container, ContainerHost, ModelSpec
@@ -20,10 +21,13 @@ BAD_PING = (
     "Please check CloudWatch logs for this endpoint."
 )
 OVER_QUOTA = (
-    "The account-level service limit '{instance} for endpoint usage' is 0 Instances, with current utilization of 0 "
-    "Instances and a request delta of {delta} Instances. Please use AWS Service Quotas to request an increase for this "
+    "The account-level service limit '{instance} for endpoint usage' is {quota} Instances, with current utilization of "
+    "{used} Instances and a request delta of {delta} Instances. Please use AWS Service Quotas to request an increase for this "
     "quota."
 )
+INSTANCE_QUOTA = 100
+"""Of each instance type, in an account. AWS's own differ by type and account, and are raised on request."""
+
 PINGS_PER_PROVISIONING = 10
 SHORTEST_PING_INTERVAL = 0.05
 
@@ -63,12 +67,24 @@ class Provisioner:
         self._faults = faults
         self._models = models
 
-    def refuse_over_quota(self, operation: str, additions: Sequence[tuple[Variant, int]]) -> None:
-        """:raises AwsError: ``ResourceLimitExceeded`` if a ``quota`` fault waits for this operation."""
-        delta = sum(count for _, count in additions)
-        if delta and self._faults.take_provisioning_fault("quota", operation):
-            instance = additions[0][0].entry.get("InstanceType", "ml.m5.large")
-            raise AwsError("ResourceLimitExceeded", OVER_QUOTA.format(instance=instance, delta=delta))
+    def refuse_over_quota(
+        self, operation: str, additions: Sequence[tuple[Variant, int]], in_use: Mapping[str, int]
+    ) -> None:
+        """Hold the account's quota of instances.
+
+        :param in_use: instances that the account has, by type.
+        :raises AwsError: ``ResourceLimitExceeded`` for more than :data:`INSTANCE_QUOTA` of one type, or if a ``quota`` fault waits for
+            this operation.
+        """
+        wanted: Counter[str] = Counter()
+        for variant, count in additions:
+            wanted[variant.entry.get("InstanceType", "ml.m5.large")] += count
+        if +wanted and self._faults.take_provisioning_fault("quota", operation):
+            instance = next(iter(wanted))
+            raise _over_quota(instance, 0, 0, sum(wanted.values()))
+        for instance, delta in wanted.items():
+            if delta > 0 and in_use.get(instance, 0) + delta > INSTANCE_QUOTA:
+                raise _over_quota(instance, INSTANCE_QUOTA, in_use.get(instance, 0), delta)
 
     def told_reason(self, operation: str, before: str | None, reason: str) -> str | None:
         """The FailureReason that a rolled back ``operation`` leaves: its own, or as a fault has it (both were seen on AWS) none, or the
@@ -128,6 +144,11 @@ class Provisioner:
         else:
             again = min(when + max(order.seconds / PINGS_PER_PROVISIONING, SHORTEST_PING_INTERVAL), gives_up)
             self._region.schedule.at(again, lambda later: self._check(order, launched, later, gives_up))
+
+
+def _over_quota(instance: str, quota: int, used: int, delta: int) -> AwsError:
+    text = OVER_QUOTA.format(instance=instance, quota=quota, used=used, delta=delta)
+    return AwsError("ResourceLimitExceeded", text)
 
 
 def _hand_over(launched: Sequence[_Launched], when: float) -> None:

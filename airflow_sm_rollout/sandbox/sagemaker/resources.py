@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -47,7 +47,7 @@ class Resources(Generic[R]):
         if name.lower() in self._by_name:
             raise AwsError("ValidationException", f'Cannot create already existing {self._words} "{self.arn(name)}".')
 
-    def add(self, resource: R, tags: Iterable[Mapping[str, str]]) -> None:
+    def add(self, resource: R, tags: Sequence[Mapping[str, str]]) -> None:
         self._region.tags.put(resource.arn, tags)
         self._by_name[resource.name.lower()] = resource
 
@@ -85,13 +85,17 @@ def page_of(
     matching.sort(
         key=lambda pair: _sort_key(pair[0], pair[1], params.get("SortBy", "CreationTime")), reverse=newest_first
     )
-    start = _start(params.get("NextToken"))
+    start = start_of(params.get("NextToken"))
     end = start + int(params.get("MaxResults", PAGE))
     answer: dict[str, Any] = {member: [entry for _, entry in matching[start:end]]}
     return answer | ({"NextToken": str(end)} if end < len(matching) else {})
 
 
-def _start(token: str | None) -> int:
+def start_of(token: str | None) -> int:
+    """Where a page begins.
+
+    :raises AwsError: for a token that no earlier page gave out.
+    """
     if token is None:
         return 0
     if not token.isdigit():

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.sagemaker.region import Region, timestamp
+from airflow_sm_rollout.sandbox.sagemaker.resources import start_of
 from airflow_sm_rollout.sandbox.training_process import TrainingProcess, TrainingResult
 
 TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
@@ -147,7 +148,7 @@ class TrainingJobs:
             jobs.sort(key=SORT_KEYS[params.get("SortBy", "CreationTime")])
             if params.get("SortOrder") == "Descending":
                 jobs.reverse()
-            start = int(params.get("NextToken", 0))
+            start = start_of(params.get("NextToken"))
             end = start + int(params.get("MaxResults", 10))
             page: dict[str, Any] = {"TrainingJobSummaries": [_summary(job) for job in jobs[start:end]]}
             return page if end >= len(jobs) else {**page, "NextToken": str(end)}
