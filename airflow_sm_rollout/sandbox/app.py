@@ -6,6 +6,7 @@ answered. Invocations of a model take the lock for their routing only. What is n
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,21 +17,30 @@ from botocore import xform_name
 from airflow_sm_rollout.sandbox import faults, wire
 from airflow_sm_rollout.sandbox.clock import Clock, Schedule, SystemClock
 from airflow_sm_rollout.sandbox.cloudwatch import CloudWatch
+from airflow_sm_rollout.sandbox.constraints import validate
 from airflow_sm_rollout.sandbox.containers import ContainerHost, FunctionHost
 from airflow_sm_rollout.sandbox.elsewhere import Elsewhere
 from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.parameters import Parameters
 from airflow_sm_rollout.sandbox.process_host import ProcessHost
-from airflow_sm_rollout.sandbox.sagemaker.constraints import validate
 from airflow_sm_rollout.sandbox.sagemaker.hosting import Hosting
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 from airflow_sm_rollout.sandbox.sagemaker.tags import Tags
 from airflow_sm_rollout.sandbox.sagemaker.training import TrainingJobs
 from airflow_sm_rollout.sandbox.scaling import Scaling
+from airflow_sm_rollout.sandbox.surface import PassOn, leave_to_others, not_played
+from airflow_sm_rollout.sandbox.tagging import Tagging
 from airflow_sm_rollout.sandbox.timings import Timings
+
+log = logging.getLogger(__name__)
 
 Operation = Callable[[Mapping[str, Any]], dict[str, Any]]
 AS_RECORDED = Timings()
+KEPT_CALLS = 10_000
+"""How many control calls a sandbox remembers at least, the newest; a server that stays up would keep them all otherwise."""
+
+_BULK = ("MetricData", "EntityMetricData")
+
 TRAINING_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
 
@@ -96,12 +106,18 @@ class Sandbox:
         self.endpoints, self._runtime = hosting.endpoints, hosting.runtime
         self.scaling = Scaling(self.region, hosting.targets, hosting.endpoints)
         self.training_jobs = self._training_jobs()
+        parameters = Parameters(self.region)
+
+        def tags() -> dict[str, dict[str, str]]:
+            return self.region.tags.all() | parameters.all_tags() | self.cloudwatch.all_tags()
+
         self.services: dict[str, list[object]] = {
             "sagemaker": [*hosting.control, self.training_jobs],
             "sagemaker-runtime": [self._runtime],
             "cloudwatch": [self.cloudwatch],
-            "ssm": [Parameters(self.region)],
+            "ssm": [parameters],
             "application-autoscaling": [self.scaling],
+            "resourcegroupstaggingapi": [Tagging(tags, self.elsewhere.tagged_resources)],
         }
 
     def handle(self, request: wire.HttpRequest) -> wire.HttpResponse:
@@ -111,13 +127,16 @@ class Sandbox:
         """
         try:
             request = wire.uncompressed(request) if wire.is_ours(request) else request
+            call = wire.recognise(request)
+            if call is None:
+                _refuse_unknown(request)
+                return self._pass_on(request, call)
         except AwsError as error:
             return wire.encode_refusal(request, error)
-        call = wire.recognise(request)
-        if call is None or self._operation(call) is None:
-            return self._pass_on(request, call)
         try:
             return wire.encode_answer(call, self.carry_out(call))
+        except PassOn:
+            return self._pass_on(request, call)
         except AwsError as error:
             return wire.encode_error(call, error)
 
@@ -165,25 +184,49 @@ class Sandbox:
     def _perform(self, call: wire.Call) -> dict[str, Any]:
         operation = self._operation(call)
         if operation is None:
-            raise LookupError(f"{call.service} has no operation {call.operation} here")
-        return operation(call.params) if call.service == "sagemaker-runtime" else self._control(call, operation)
-
-    def _control(self, call: wire.Call, operation: Operation) -> dict[str, Any]:
-        if call.service == "sagemaker":
-            validate(call.model.input_shape, call.params)
+            leave_to_others(call.service, call.operation, lambda: validate(call))
+        validate(call)
+        if call.service == "sagemaker-runtime":
+            return operation(call.params)
         with self.schedule.lock:
             return operation(call.params)
 
     def _record(self, call: wire.Call, error_code: str | None) -> None:
         # Invocations are the data plane: hundreds a second, and counted by their metrics.
         if call.service != "sagemaker-runtime":
-            self.calls.append(CallRecord(call.service, call.operation, call.params, self.clock.now(), error_code))
+            params = {name: value for name, value in call.params.items() if name not in _BULK}
+            self._keep(CallRecord(call.service, call.operation, params, self.clock.now(), error_code))
+
+    def _keep(self, record: CallRecord) -> None:
+        self.calls.append(record)
+        if len(self.calls) > 2 * KEPT_CALLS:
+            del self.calls[:KEPT_CALLS]
 
     def _pass_on(self, request: wire.HttpRequest, call: wire.Call | None) -> wire.HttpResponse:
         self.schedule.run_due()
-        response = self.elsewhere.handle(request)
+        response = self._ask_elsewhere(request, call)
         operation = call.operation if call else wire.named_operation(request) or f"{request.method} {request.path}"
         error_code = str(response.status) if response.status >= 400 else None
         service = call.service if call else wire.signing_name(request) or ""
-        self.calls.append(CallRecord(service, operation, {}, self.clock.now(), error_code))
+        self._keep(CallRecord(service, operation, {}, self.clock.now(), error_code))
         return response
+
+    def _ask_elsewhere(self, request: wire.HttpRequest, call: wire.Call | None) -> wire.HttpResponse:
+        try:
+            response = self.elsewhere.handle(request)
+        except NotImplementedError:
+            return wire.encode_refusal(request, not_played(wire.named_operation(request) or request.path))
+        except Exception as error:
+            log.exception("moto failed on %s %s", request.method, request.path)
+            failure = AwsError("InternalFailure", f"moto failed: {error}", 500)
+            response = wire.encode_refusal(request, failure)
+        if call is not None and response.status == 500:
+            return wire.encode_error(call, not_played(f"{call.operation} with these parameters"))
+        return response
+
+
+def _refuse_unknown(request: wire.HttpRequest) -> None:
+    if wire.names_unknown_operation(request):
+        name = wire.named_operation(request)
+        code = "InvalidAction" if wire.is_form(request) else "UnknownOperation"
+        raise AwsError(code, f"Could not find operation {name}")

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from werkzeug.test import run_wsgi_app
 
+from airflow_sm_rollout.sandbox.surface import not_played
 from airflow_sm_rollout.sandbox.wire import HttpRequest, HttpResponse
 
 
@@ -51,6 +52,25 @@ class Elsewhere:
         response = self.handle(HttpRequest("PUT", _s3_path(url), headers=_headers("s3"), body=body))
         if response.status != 200:
             raise LookupError(f"{url}: S3 answered {response.status}")
+
+    def tagged_resources(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """moto's answer to the Resource Groups Tagging API's GetResources.
+
+        :raises AwsError: ``NotImplemented`` if moto fails on it. Its own resources would be left out in silence otherwise.
+        """
+        headers = {
+            **_headers("tagging"),
+            "x-amz-target": "ResourceGroupsTaggingAPI_20170126.GetResources",
+            "content-type": "application/x-amz-json-1.1",
+        }
+        try:
+            response = self.handle(HttpRequest("POST", "/", headers=headers, body=json.dumps(params).encode()))
+        except Exception as error:  # whatever its backends make of what they hold
+            raise not_played(f"GetResources over what moto holds: {error}") from error
+        if response.status != 200:
+            raise not_played(f"GetResources with these parameters: {response.body.decode(errors='replace')}")
+        answer: Mapping[str, Any] = json.loads(response.body)
+        return answer
 
     def log(self, group: str, stream: str, line: str, at: float) -> None:
         """Append a line to a CloudWatch log stream, which is created with its group if need be.

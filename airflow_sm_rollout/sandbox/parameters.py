@@ -1,24 +1,40 @@
 """SSM's Parameter Store: PutParameter without Overwrite is atomic, which makes a parameter a lock.
 
+Parameters of AWS's own (``/aws/...``) are moto's to answer. A name of one segment is one parameter with and without a slash before it.
+
 Limits and texts are those of the Systems Manager guide and API reference.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.parameter_records import Parameter, Version, key_of, passes
 from airflow_sm_rollout.sandbox.sagemaker.region import Region, timestamp
+from airflow_sm_rollout.sandbox.surface import PassOn, not_played
 
 STANDARD_BYTES = 4096
 ADVANCED_BYTES = 8192
 PAGE = 10
+MAX_PAGE = 50
 MAX_HISTORY = 100
+MAX_LABELS = 10
+MAX_TAGS = 50
+DATA_TYPES = ("text", "aws:ec2:image", "aws:ssm:integration")
+DEFAULT_KEY = "alias/aws/ssm"
+Item = TypeVar("Item")
 
 _NAME = re.compile(r"/?[\w.-]+(/[\w.-]+)*", re.ASCII)
+_LABEL = re.compile(r"(?!aws|ssm|\d)[\w.-]{1,100}", re.ASCII | re.IGNORECASE)
+_NO_TAGS = (
+    "Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please remove "
+    "overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource."
+)
 _BAD_NAME = (
     'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). If formed as a path, it can consist of '
     "sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 "
@@ -37,33 +53,27 @@ _NO_DOWNGRADE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One value that a parameter has had."""
-
-    number: int
-    value: str
-    type: str
-    data_type: str
-    tier: str
-    modified: float
-
-
 class Parameters:
-    """PutParameter, GetParameter, GetParameters, GetParametersByPath, DeleteParameter, DeleteParameters."""
+    """Parameter Store's operations, and those on tags as far as they are about parameters."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
-        self._versions: dict[str, list[Version]] = {}
+        self._parameters: dict[str, Parameter] = {}
 
     def put_parameter(self, params: Mapping[str, Any]) -> dict[str, Any]:
         name = params["Name"]
         _validate_name(name)
-        versions = self._versions.get(name, [])
-        if versions and not params.get("Overwrite", False):
+        found = self._parameters.get(key_of(name))
+        if found is not None and not params.get("Overwrite", False):
             raise AwsError("ParameterAlreadyExists", _EXISTS)
-        version = self._next_version(params, versions[-1] if versions else None)
-        self._versions[name] = [*versions, version][-MAX_HISTORY:]
+        if found is not None and "Tags" in params:
+            raise AwsError("ValidationException", _NO_TAGS)
+        version = self._next_version(params, found.newest if found else None)
+        if found is None:
+            tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
+            self._parameters[key_of(name)] = Parameter(name, [version], tags)
+        else:
+            found.versions = [*found.versions, version][-MAX_HISTORY:]
         return {"Version": version.number, "Tier": version.tier}
 
     def _next_version(self, params: Mapping[str, Any], previous: Version | None) -> Version:
@@ -71,66 +81,221 @@ class Parameters:
         if type_ is None:
             raise AwsError("ValidationException", "A parameter type is required when you create a parameter.")
         data_type = params.get("DataType") or (previous.data_type if previous else "text")
-        tier = _tier(params["Value"], params.get("Tier"), previous)
-        number = previous.number + 1 if previous else 1
-        return Version(number, params["Value"], type_, data_type, tier, self._region.now())
+        if data_type not in DATA_TYPES:
+            raise AwsError("ValidationException", f"The following data type is not supported: {data_type}")
+        key_id = params.get("KeyId", DEFAULT_KEY) if type_ == "SecureString" else None
+        return Version(
+            previous.number + 1 if previous else 1,
+            params["Value"],
+            type_,
+            data_type,
+            _tier(params["Value"], params.get("Tier"), previous),
+            self._region.now(),
+            key_id,
+            params.get("Description"),
+        )
 
     def get_parameter(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        return {"Parameter": self._describe(params["Name"])}
+        _leave_aws_own(params["Name"])
+        return {"Parameter": self._describe(params["Name"], params)}
 
     def get_parameters(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        if all(_is_aws_own(name) for name in params["Names"]):
+            raise PassOn
         found: list[dict[str, Any]] = []
         invalid: list[str] = []
         for name in params["Names"]:
             try:
-                found.append(self._describe(name))
+                found.append(self._describe(name, params))
             except AwsError:
                 invalid.append(name)
         return {"Parameters": found, "InvalidParameters": invalid}
 
     def get_parameters_by_path(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _leave_aws_own(params["Path"])
+        if "ParameterFilters" in params:
+            raise not_played("GetParametersByPath with ParameterFilters")
         prefix = params["Path"].rstrip("/") + "/"
         deep = params.get("Recursive", False)
-        names = sorted(n for n in self._versions if n.startswith(prefix) and (deep or "/" not in n[len(prefix) :]))
-        start = _start(params.get("NextToken"))
-        end = start + int(params.get("MaxResults", PAGE))
-        answer: dict[str, Any] = {"Parameters": [self._describe(name) for name in names[start:end]]}
-        return answer | ({"NextToken": str(end)} if end < len(names) else {})
+        found = [
+            parameter.name
+            for parameter in self._sorted()
+            if parameter.name.startswith(prefix) and (deep or "/" not in parameter.name[len(prefix) :])
+        ]
+        names, token = _page(found, params, PAGE)
+        return {"Parameters": [self._describe(name, params) for name in names], **token}
+
+    def get_parameter_history(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        parameter = self._named(params["Name"])
+        versions, token = _page(parameter.versions, params, MAX_PAGE)
+        members: list[dict[str, Any]] = [
+            {
+                **_metadata(parameter.name, version),
+                "Value": _shown(version, params),
+                "Labels": sorted(version.labels),
+            }
+            for version in versions
+        ]
+        return {"Parameters": members, **token}
+
+    def describe_parameters(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        filters = [*params.get("ParameterFilters", ()), *params.get("Filters", ())]
+        found = [parameter for parameter in self._sorted() if all(passes(parameter, each) for each in filters)]
+        chosen, token = _page(found, params, MAX_PAGE)
+        members: list[dict[str, Any]] = [
+            {**_metadata(parameter.name, parameter.newest), "ARN": self._arn(parameter.name)} for parameter in chosen
+        ]
+        return {"Parameters": members, **token}
 
     def delete_parameter(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        if self._versions.pop(params["Name"], None) is None:
+        if self._parameters.pop(key_of(params["Name"]), None) is None:
             raise AwsError("ParameterNotFound", "")
         return {}
 
     def delete_parameters(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        deleted = [name for name in params["Names"] if self._versions.pop(name, None) is not None]
+        deleted = [name for name in params["Names"] if self._parameters.pop(key_of(name), None) is not None]
         return {
             "DeletedParameters": deleted,
             "InvalidParameters": [name for name in params["Names"] if name not in deleted],
         }
 
-    def _describe(self, selector: str) -> dict[str, Any]:
-        name, _, wanted = _plain_name(selector).partition(":")
-        versions = self._versions.get(name)
-        if not versions:
+    def label_parameter_version(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        parameter = self._named(params["Name"])
+        version = _numbered(parameter, params.get("ParameterVersion", parameter.newest.number))
+        valid = [label for label in params["Labels"] if _LABEL.fullmatch(label)]
+        if len(version.labels | set(valid)) > MAX_LABELS:
+            raise AwsError(
+                "ParameterVersionLabelLimitExceeded",
+                f"A parameter version can have maximum {MAX_LABELS} labels.Move one or more labels to another version "
+                "and try again.",
+            )
+        for other in parameter.versions:
+            other.labels.difference_update(valid)
+        version.labels.update(valid)
+        return {
+            "InvalidLabels": [label for label in params["Labels"] if label not in valid],
+            "ParameterVersion": version.number,
+        }
+
+    def unlabel_parameter_version(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        version = _numbered(self._named(params["Name"]), params["ParameterVersion"])
+        removed = [label for label in params["Labels"] if label in version.labels]
+        version.labels.difference_update(removed)
+        return {"RemovedLabels": removed, "InvalidLabels": [each for each in params["Labels"] if each not in removed]}
+
+    def add_tags_to_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        tags = self._tags(params)
+        merged = tags | {tag["Key"]: tag["Value"] for tag in params["Tags"]}
+        if len(merged) > MAX_TAGS:
+            raise AwsError("TooManyTagsError", f"a parameter can have {MAX_TAGS} tags")
+        tags.update(merged)
+        return {}
+
+    def remove_tags_from_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        tags = self._tags(params)
+        for key in params["TagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    def list_tags_for_resource(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {"TagList": [{"Key": key, "Value": value} for key, value in self._tags(params).items()]}
+
+    def newest(self, name: str) -> Version | None:
+        """What a parameter holds now; ``None`` if there is none of this name."""
+        found = self._parameters.get(key_of(name))
+        return found.newest if found else None
+
+    def all_tags(self) -> dict[str, dict[str, str]]:
+        """The tags of all parameters, by ARN."""
+        return {self._arn(parameter.name): dict(parameter.tags) for parameter in self._parameters.values()}
+
+    def _tags(self, params: Mapping[str, Any]) -> dict[str, str]:
+        if params["ResourceType"] != "Parameter":
+            raise PassOn
+        found = self._parameters.get(key_of(params["ResourceId"]))
+        if found is None:
+            raise AwsError("InvalidResourceId", "")
+        return found.tags
+
+    def _sorted(self) -> list[Parameter]:
+        return sorted(self._parameters.values(), key=lambda parameter: parameter.name)
+
+    def _named(self, name: str) -> Parameter:
+        found = self._parameters.get(key_of(_plain_name(name)))
+        if found is None:
             # AWS gives no text with this error.
             raise AwsError("ParameterNotFound", "")
-        matching = [version for version in versions if wanted in ("", str(version.number))]
-        if not matching:
-            text = f"Systems Manager could not find version {wanted} of {name}. Verify the version and try again."
-            raise AwsError("ParameterVersionNotFound", text)
-        return self._answer(name, matching[-1]) | ({"Selector": f":{wanted}"} if wanted else {})
+        return found
 
-    def _answer(self, name: str, version: Version) -> dict[str, Any]:
+    def _describe(self, selector: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        name, _, wanted = _plain_name(selector).partition(":")
+        parameter = self._named(name)
+        version = _selected(parameter, wanted)
         return {
-            "Name": name,
+            "Name": parameter.name,
             "Type": version.type,
-            "Value": version.value,
+            "Value": _shown(version, params),
             "Version": version.number,
             "LastModifiedDate": timestamp(version.modified),
-            "ARN": f"arn:aws:ssm:{self._region.name}:{self._region.account}:parameter/{name.lstrip('/')}",
+            "ARN": self._arn(parameter.name),
             "DataType": version.data_type,
-        }
+        } | ({"Selector": f":{wanted}"} if wanted else {})
+
+    def _arn(self, name: str) -> str:
+        return f"arn:aws:ssm:{self._region.name}:{self._region.account}:parameter/{name.lstrip('/')}"
+
+
+def _is_aws_own(name: str) -> bool:
+    return name.startswith("/aws/")
+
+
+def _leave_aws_own(name: str) -> None:
+    if _is_aws_own(name):
+        raise PassOn
+
+
+def _selected(parameter: Parameter, wanted: str) -> Version:
+    """The version of a number or a label; the newest if neither is given."""
+    if wanted == "":
+        return parameter.newest
+    if wanted.isdigit():
+        return _numbered(parameter, int(wanted))
+    for version in parameter.versions:
+        if wanted in version.labels:
+            return version
+    text = f"Systems Manager could not find label {wanted} for {parameter.name}. Verify the label and try again."
+    raise AwsError("ParameterVersionNotFound", text)
+
+
+def _numbered(parameter: Parameter, number: int) -> Version:
+    for version in parameter.versions:
+        if version.number == number:
+            return version
+    text = f"Systems Manager could not find version {number} of {parameter.name}. Verify the version and try again."
+    raise AwsError("ParameterVersionNotFound", text)
+
+
+def _shown(version: Version, params: Mapping[str, Any]) -> str:
+    """What a reader gets: of a secret, something that only looks encrypted unless it asks for decryption."""
+    if version.type != "SecureString" or params.get("WithDecryption", False):
+        return version.value
+    return base64.b64encode(b"\x01\x02\x02\x00x" + hashlib.sha512(version.value.encode()).digest()).decode()
+
+
+def _metadata(name: str, version: Version) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "Name": name,
+        "Type": version.type,
+        "KeyId": version.key_id,
+        "LastModifiedDate": timestamp(version.modified),
+        "LastModifiedUser": "arn:aws:iam::123456789012:user/sandbox",
+        "Description": version.description,
+        "Version": version.number,
+        "Tier": version.tier,
+        "Policies": [],
+        "DataType": version.data_type,
+    }
+    return {member: value for member, value in members.items() if value is not None}
 
 
 def _validate_name(name: str) -> None:
@@ -164,8 +329,13 @@ def _tier(value: str, asked: str | None, previous: Version | None) -> str:
 def _plain_name(selector: str) -> str:
     if not selector.startswith("arn:"):
         return selector
-    name = selector.partition(":parameter/")[2]
-    return f"/{name}" if "/" in name else name
+    return "/" + selector.partition(":parameter/")[2]
+
+
+def _page(found: list[Item], params: Mapping[str, Any], size: int) -> tuple[list[Item], dict[str, Any]]:
+    start = _start(params.get("NextToken"))
+    end = start + int(params.get("MaxResults", size))
+    return found[start:end], {"NextToken": str(end)} if end < len(found) else {}
 
 
 def _start(token: str | None) -> int:

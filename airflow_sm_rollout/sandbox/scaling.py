@@ -8,6 +8,7 @@ activity happens is not read from metrics here: :meth:`Scaling.scale` is one, as
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,7 +18,9 @@ from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
 from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant
 from airflow_sm_rollout.sandbox.sagemaker.region import Region, timestamp
 from airflow_sm_rollout.sandbox.sagemaker.targets import DIMENSION, Target, Targets, resource_id
+from airflow_sm_rollout.sandbox.surface import PassOn
 
+PAGE = 50
 _ROLE = (
     "role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
     "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
@@ -35,6 +38,7 @@ class Scaling:
         self._endpoints = endpoints
 
     def register_scalable_target(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _leave_foreign(params)
         resource = params["ResourceId"]
         self._variant(resource, params)
         target = self._targets.find(resource)
@@ -56,21 +60,25 @@ class Scaling:
         return Target(resource, params["MinCapacity"], params["MaxCapacity"], self._region.now())
 
     def describe_scalable_targets(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _leave_foreign(params)
         wanted = params.get("ResourceIds")
         found = [target for target in self._targets if wanted is None or target.resource in wanted]
-        return {"ScalableTargets": [self._describe(target) for target in _of_dimension(found, params)]}
+        return _page("ScalableTargets", [self._describe(target) for target in _of_dimension(found, params)], params)
 
     def deregister_scalable_target(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _leave_foreign(params)
         self._targets.remove(self._registered(params).resource)
         return {}
 
     def put_scaling_policy(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _leave_foreign(params)
         target = self._registered(params)
         name = params["PolicyName"]
         target.policies[name] = {"PolicyType": "StepScaling", **target.policies.get(name, {}), **params}
         return {"PolicyARN": self._policy_arn(target, name), "Alarms": []}
 
     def describe_scaling_policies(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _leave_foreign(params)
         wanted, names = params.get("ResourceId"), params.get("PolicyNames")
         found = [target for target in self._targets if wanted in (None, target.resource)]
         policies = [
@@ -84,20 +92,23 @@ class Scaling:
             for name, policy in target.policies.items()
             if not names or name in names
         ]
-        return {"ScalingPolicies": policies}
+        return _page("ScalingPolicies", policies, params)
 
     def delete_scaling_policy(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _leave_foreign(params)
         if self._registered(params).policies.pop(params["PolicyName"], None) is None:
             raise AwsError("ObjectNotFoundException", f"No scaling policy found for {_named(params)}")
         return {}
 
     def put_scheduled_action(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _leave_foreign(params)
         scheduled = self._registered(params).scheduled
         name = params["ScheduledActionName"]
         scheduled[name] = {**scheduled.get(name, {}), **params}
         return {}
 
     def describe_scheduled_actions(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _leave_foreign(params)
         wanted = params.get("ResourceId")
         found = [target for target in self._targets if wanted in (None, target.resource)]
         actions = [
@@ -109,9 +120,10 @@ class Scaling:
             for target in _of_dimension(found, params)
             for name, action in target.scheduled.items()
         ]
-        return {"ScheduledActions": actions}
+        return _page("ScheduledActions", actions, params)
 
     def delete_scheduled_action(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        _leave_foreign(params)
         if self._registered(params).scheduled.pop(params["ScheduledActionName"], None) is None:
             raise AwsError("ObjectNotFoundException", f"No scheduled action found for {_named(params)}")
         return {}
@@ -152,7 +164,7 @@ class Scaling:
 
     def _variant(self, resource: str, params: Mapping[str, Any]) -> Variant:
         _, variant = self._found(resource)
-        if params["ServiceNamespace"] != "sagemaker" or params["ScalableDimension"] != DIMENSION or variant is None:
+        if params["ScalableDimension"] != DIMENSION or variant is None:
             raise AwsError("ValidationException", f"The scalable target does not exist: {_named(params)}")
         return variant
 
@@ -186,12 +198,27 @@ class Scaling:
         return f"arn:aws:application-autoscaling:{self._region.name}:{self._region.account}:{kind}/0ec5{digest}"
 
     def _policy_arn(self, target: Target, name: str) -> str:
-        where = f"resource/sagemaker/{target.resource}:policyName/{name}"
+        number = uuid.uuid5(uuid.NAMESPACE_URL, f"{target.resource}/{name}")
+        where = f"{number}:resource/sagemaker/{target.resource}:policyName/{name}"
         return f"arn:aws:autoscaling:{self._region.name}:{self._region.account}:scalingPolicy:{where}"
 
 
+def _leave_foreign(params: Mapping[str, Any]) -> None:
+    """Scaling of other services shares nothing with the sandbox's endpoints."""
+    if params["ServiceNamespace"] != "sagemaker":
+        raise PassOn
+
+
+def _page(member: str, found: list[dict[str, Any]], params: Mapping[str, Any]) -> dict[str, Any]:
+    token = params.get("NextToken", "0")
+    if not token.isdecimal():
+        raise AwsError("InvalidNextTokenException", "The next token is not valid.")
+    end = int(token) + int(params.get("MaxResults", PAGE))
+    return {member: found[int(token) : end]} | ({"NextToken": str(end)} if end < len(found) else {})
+
+
 def _of_dimension(targets: Iterable[Target], params: Mapping[str, Any]) -> Iterator[Target]:
-    if params["ServiceNamespace"] == "sagemaker" and params.get("ScalableDimension", DIMENSION) == DIMENSION:
+    if params.get("ScalableDimension", DIMENSION) == DIMENSION:
         yield from targets
 
 

@@ -23,9 +23,11 @@ from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 from botocore import parsers
+from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.parse import RequestParserError as ParserError
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import Headers
@@ -41,13 +43,19 @@ _SERVICES = {
     "ssm": "ssm",
     "sagemaker": "sagemaker",
     "application-autoscaling": "application-autoscaling",
+    "tagging": "resourcegroupstaggingapi",
 }
 MAX_UNCOMPRESSED_BYTES = 16 * 1024 * 1024
 _XML_ERROR_OF = {"s3": "<Error>{0}</Error>", "ec2": "<Response><Errors><Error>{0}</Error></Errors></Response>"}
 _REST_XML = ("cloudfront", "route53")
 
 _CBOR_PATH = re.compile(r"/service/\w+/operation/(\w+)$")
-_INVOCATIONS_PATH = re.compile(r"/endpoints/([^/]+)/invocations$")
+_INVOCATIONS_PATH = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations|invocations-response-stream)$")
+_INVOCATIONS = {
+    "invocations": "InvokeEndpoint",
+    "async-invocations": "InvokeEndpointAsync",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ class AnswerLost(Exception):
 class Call:
     """An operation of one of our services, as asked for.
 
-    :param service: botocore's name: ``sagemaker``, ``sagemaker-runtime``, ``cloudwatch``, ``ssm`` or ``application-autoscaling``.
+    :param service: botocore's name, as :func:`.surface.operations` has them.
     :param operation: AWS's name, e.g. ``UpdateEndpoint``.
     :param protocol: how it came, and how it is to be answered.
     :param params: parsed by the input shape; times are aware datetimes.
@@ -104,7 +112,23 @@ def recognise(request: HttpRequest) -> Call | None:
     operation, protocol = _operation_and_protocol(request)
     if operation not in service_model(service).operation_names:
         return None
-    return Call(service, operation, protocol, _parse(operation_model(service, operation), protocol, request))
+    try:
+        params = _parse(operation_model(service, operation), protocol, request)
+    except (
+        ArithmeticError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        ParserError,
+        ResponseParserError,
+    ) as error:
+        # botocore's and moto's parsers expect what a client of AWS's sends.
+        raise AwsError("SerializationException", f"the request can't be read: {error}") from None
+    if not isinstance(params, Mapping):
+        raise AwsError("SerializationException", "the request is no structure")
+    return Call(service, operation, protocol, params)
 
 
 def signing_name(request: HttpRequest) -> str | None:
@@ -206,6 +230,13 @@ def uncompressed(request: HttpRequest) -> HttpRequest:
     return replace(request, headers=headers, body=body)
 
 
+def names_unknown_operation(request: HttpRequest) -> bool:
+    """Whether a request is for a service of ours, and for an operation that its model does not have."""
+    service = _SERVICES.get(signing_name(request) or "")
+    operation = named_operation(request)
+    return bool(service and operation) and not is_invocation(request)
+
+
 def is_invocation(request: HttpRequest) -> bool:
     """Whether a request invokes an endpoint."""
     return bool(_INVOCATIONS_PATH.match(request.path))
@@ -235,8 +266,8 @@ def _operation_and_protocol(request: HttpRequest) -> tuple[str, str]:
         return target.rpartition(".")[2], "json"
     if in_path := _CBOR_PATH.search(request.path):
         return in_path[1], CBOR
-    if _INVOCATIONS_PATH.match(request.path):
-        return "InvokeEndpoint", "rest-json"
+    if invoked := _INVOCATIONS_PATH.match(request.path):
+        return _INVOCATIONS[invoked[2]], "rest-json"
     return _form(request).get("Action", ""), "query"
 
 

@@ -40,8 +40,8 @@ class LiveLab(Lab):
     def pointer(self) -> dict[str, Any] | None:
         """The pointer as it is, read past the API, so that looking is no call of the rollout's."""
         [parameters] = self.sandbox.services["ssm"]
-        versions = parameters._versions.get(POINTER)  # type: ignore[attr-defined]
-        return {"text": versions[-1].value, "version": versions[-1].number} if versions else None
+        newest = parameters.newest(POINTER)  # type: ignore[attr-defined]
+        return {"text": newest.value, "version": newest.number} if newest else None
 
     def live(self) -> str:
         """The endpoint that clients are sent to now."""

@@ -128,3 +128,20 @@ def test_a_new_parameter_needs_a_type_and_an_overwritten_one_keeps_its_own(ssm: 
     put(ssm, "x", Type="StringList")
     ssm.put_parameter(Name="x", Value="2", Overwrite=True)
     assert ssm.get_parameter(Name="x")["Parameter"]["Type"] == "StringList"
+
+
+def test_a_secret_is_read_by_whoever_asks_for_decryption_only(ssm: Any) -> None:
+    ssm.put_parameter(Name="/secret", Value="plain text", Type="SecureString")
+    assert ssm.get_parameter(Name="/secret", WithDecryption=True)["Parameter"]["Value"] == "plain text"
+    assert "plain text" not in ssm.get_parameter(Name="/secret")["Parameter"]["Value"]
+    [version] = ssm.get_parameter_history(Name="/secret")["Parameters"]
+    assert "plain text" not in version["Value"]
+
+
+def test_a_name_of_one_segment_is_one_parameter_with_and_without_its_slash(ssm: Any) -> None:
+    ssm.put_parameter(Name="/one", Value="v", Type="String")
+    found = [ssm.get_parameter(Name=name)["Parameter"] for name in ("one", "/one")]
+    found.append(ssm.get_parameter(Name=found[0]["ARN"])["Parameter"])
+    assert [parameter["Value"] for parameter in found] == ["v"] * 3
+    ssm.delete_parameter(Name="one")
+    assert ssm.describe_parameters()["Parameters"] == []

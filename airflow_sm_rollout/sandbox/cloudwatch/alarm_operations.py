@@ -17,6 +17,7 @@ from airflow_sm_rollout.sandbox.cloudwatch.rules import Rule, RuleError, parse_r
 from airflow_sm_rollout.sandbox.cloudwatch.store import MetricStore
 from airflow_sm_rollout.sandbox.cloudwatch.timestamps import to_seconds
 from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.surface import PassOn
 
 Params: TypeAlias = Mapping[str, Any]
 Answer: TypeAlias = dict[str, Any]
@@ -196,7 +197,14 @@ class AlarmOperations:
             raise AwsError("ResourceNotFound", "", status=404)
         return self._book.alarms[name]
 
+    def all_tags(self) -> dict[str, dict[str, str]]:
+        """The tags of all alarms, by ARN."""
+        with self._schedule.lock:
+            return {alarm.arn: dict(alarm.tags) for alarm in self._book.alarms.values()}
+
     def _find_arn(self, arn: str) -> Alarm:
+        if ":alarm:" not in arn:
+            raise PassOn
         for alarm in self._book.alarms.values():
             if alarm.arn == arn:
                 return alarm

@@ -70,6 +70,11 @@ class ModelPackages:
             "ModelPackageGroupStatus": "Completed",
         }
 
+    def list_model_package_groups(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return page_of(
+            self._groups, {"SortOrder": "Ascending", **params}, "ModelPackageGroupSummaryList", _group_summary
+        )
+
     def delete_model_package_group(self, params: Mapping[str, Any]) -> dict[str, Any]:
         group = self._groups.named(_plain_name(params["ModelPackageGroupName"]))
         if any(package.description.get("ModelPackageGroupName") == group.name for package in self._packages):
@@ -124,7 +129,23 @@ class ModelPackages:
             member: params[member] for member in ("ModelPackageGroupName", "ModelApprovalStatus") if member in params
         }
         packages = [p for p in self._packages if all(_plain_name(v) == p.description.get(m) for m, v in wanted.items())]
-        return page_of(packages, params, "ModelPackageSummaryList", _summary)
+        if params.get("ModelPackageType", "Unversioned") != "Both":
+            is_versioned = (
+                params.get("ModelPackageType", "Unversioned") == "Versioned" or "ModelPackageGroupName" in params
+            )
+            packages = [package for package in packages if ("/" in package.name) == is_versioned]
+        return page_of(packages, {"SortOrder": "Ascending", **params}, "ModelPackageSummaryList", _summary)
+
+
+def _group_summary(group: PackageGroup) -> dict[str, Any]:
+    described = {"ModelPackageGroupDescription"} & group.description.keys()
+    return {
+        "ModelPackageGroupName": group.name,
+        "ModelPackageGroupArn": group.arn,
+        "CreationTime": timestamp(group.created),
+        "ModelPackageGroupStatus": "Completed",
+        **{member: group.description[member] for member in described},
+    }
 
 
 def _summary(package: Package) -> dict[str, Any]:

@@ -80,6 +80,8 @@ class Runtime:
         endpoint = self._endpoints.serving(name)
         if endpoint is None:
             raise AwsError("ValidationError", f"Endpoint {name} of account {self._region.account} not found.")
+        if "AsyncInferenceConfig" in endpoint.config.description:
+            raise AwsError("ValidationError", f"Endpoint {name} is asynchronous; it takes no InvokeEndpoint.")
         fleet = choose_fleet(endpoint.fleets, self._rng)
         variant = self._targeted(endpoint, fleet, target) if target else choose(fleet.variants, self._rng)
         if variant is None:
