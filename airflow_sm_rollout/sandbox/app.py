@@ -7,7 +7,6 @@ answered. Invocations of a model take the lock for their routing only. What is n
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +101,14 @@ class Sandbox:
         self.elsewhere = Elsewhere()
         self.cloudwatch = CloudWatch(self.schedule)
         self._host = host or FunctionHost()
-        hosting = Hosting(self.region, self._host, self.faults, self.cloudwatch, random.Random(seed))
+        hosting = Hosting(
+            self.region,
+            self._host,
+            self.faults,
+            self.cloudwatch,
+            put_object=self.elsewhere.put_object,
+            seed=seed,
+        )
         self.endpoints, self._runtime = hosting.endpoints, hosting.runtime
         self.scaling = Scaling(self.region, hosting.targets, hosting.endpoints)
         self.training_jobs = self._training_jobs()

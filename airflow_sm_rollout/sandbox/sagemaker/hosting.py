@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Protocol
 
 from airflow_sm_rollout.sandbox.containers import ContainerHost
 from airflow_sm_rollout.sandbox.faults import Faults
+from airflow_sm_rollout.sandbox.sagemaker.capture import Capture
 from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfigs
 from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
 from airflow_sm_rollout.sandbox.sagemaker.metrics import InvocationMetrics, Recorder
@@ -28,11 +30,19 @@ class Hosting:
 
     :param host: where containers run.
     :param monitoring: where invocation metrics go, and what tells whether an alarm rings.
-    :param rng: splits requests between variants.
+    :param put_object: stores bytes at an ``s3://`` URL.
+    :param seed: of what splits requests between variants and chooses those to be captured.
     """
 
     def __init__(
-        self, region: Region, host: ContainerHost, faults: Faults, monitoring: Monitoring, rng: random.Random
+        self,
+        region: Region,
+        host: ContainerHost,
+        faults: Faults,
+        monitoring: Monitoring,
+        *,
+        put_object: Callable[[str, bytes], None],
+        seed: int,
     ) -> None:
         metrics = InvocationMetrics(region, monitoring)
         packages = ModelPackages(region)
@@ -42,4 +52,5 @@ class Hosting:
         self.targets = Targets()
         self.endpoints = Endpoints(region, configs, provisioner, monitoring, metrics.begin, self.targets)
         self.control: list[object] = [self.endpoints, configs, models, packages, region.tags]
-        self.runtime = Runtime(region, self.endpoints, metrics, rng)
+        capture = Capture(region, put_object, random.Random(seed))
+        self.runtime = Runtime(region, self.endpoints, metrics, capture, random.Random(seed))

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from airflow_sm_rollout.sandbox.containers import Reply
+from airflow_sm_rollout.sandbox.containers import Container, Reply
 from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.sagemaker.capture import Capture
 from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint
 from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfig
 from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
@@ -29,10 +30,18 @@ TIMED_OUT = (
 class Runtime:
     """Routes invocations; only the routing holds the schedule's lock, the container answers outside of it."""
 
-    def __init__(self, region: Region, endpoints: Endpoints, metrics: InvocationMetrics, rng: random.Random) -> None:
+    def __init__(
+        self,
+        region: Region,
+        endpoints: Endpoints,
+        metrics: InvocationMetrics,
+        capture: Capture,
+        rng: random.Random,
+    ) -> None:
         self._region = region
         self._endpoints = endpoints
         self._metrics = metrics
+        self._capture = capture
         self._rng = rng
         self._copies = ThreadPoolExecutor(_COPIES_AT_ONCE, thread_name_prefix="shadow")
 
@@ -54,26 +63,28 @@ class Runtime:
             self._metrics.count(route, Outcome(status=None))
             text = f"Variant {route.variant.name} of endpoint {route.endpoint_name} has no instance."
             raise AwsError("ServiceUnavailable", text, 503)
-        content_type = params.get("ContentType") or "application/octet-stream"
-        accept = params.get("Accept") or "*/*"
         if copy is not None:
-            self._copies.submit(self._answer_copy, copy, body, content_type, accept)
-        reply = route.container.invoke(body, content_type, accept)
+            self._copies.submit(self._answer_copy, copy, params)
+        reply = _ask(route.container, params)
         overhead = max(time.perf_counter() - started - reply.seconds, 0.0)
         self._metrics.count(route, Outcome(reply.status, reply.seconds, overhead))
         if not 200 <= reply.status < 300:
             raise self._model_error(route.endpoint_name, reply)
+        self._capture.take(route, params, reply)
         return {"Body": reply.body, "ContentType": reply.content_type, "InvokedProductionVariant": route.variant.name}
 
     def close(self) -> None:
         """End when all copies that were sent to shadows are answered."""
         self._copies.shutdown()
 
-    def _answer_copy(self, route: Route, body: bytes, content_type: str, accept: str) -> None:
-        """Ask the shadow; its answer is dropped, its metrics are not."""
-        if route.container is not None:
-            reply = route.container.invoke(body, content_type, accept)
-            self._metrics.count(route, Outcome(reply.status, reply.seconds))
+    def _answer_copy(self, route: Route, params: Mapping[str, Any]) -> None:
+        """Ask the shadow; its answer is dropped unless it is captured, its metrics are not."""
+        if route.container is None:
+            return
+        reply = _ask(route.container, params)
+        self._metrics.count(route, Outcome(reply.status, reply.seconds))
+        if 200 <= reply.status < 300:
+            self._capture.take(route, params, reply)
 
     def _route(self, name: str, target: str | None) -> tuple[Route, Route | None]:
         """Where a request goes, and where a copy of it."""
@@ -118,6 +129,11 @@ class Runtime:
             "LogStreamArn": f"arn:aws:logs:{region}:{account}:log-group:{group}",
         }
         return AwsError("ModelError", text, 424, fields)
+
+
+def _ask(container: Container, params: Mapping[str, Any]) -> Reply:
+    content_type = params.get("ContentType") or "application/octet-stream"
+    return container.invoke(params.get("Body", b""), content_type, params.get("Accept") or "*/*")
 
 
 def _route_to(endpoint_name: str, config: EndpointConfig, variant: Variant) -> Route:
