@@ -7,40 +7,30 @@ answered. Invocations of a model take the lock for their routing only. What is n
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore import xform_name
-
 from airflow_sm_rollout.sandbox import faults, wire
 from airflow_sm_rollout.sandbox.clock import Clock, Schedule, SystemClock
-from airflow_sm_rollout.sandbox.cloudwatch import CloudWatch
 from airflow_sm_rollout.sandbox.constraints import validate
 from airflow_sm_rollout.sandbox.containers import ContainerHost, FunctionHost
 from airflow_sm_rollout.sandbox.elsewhere import Elsewhere
 from airflow_sm_rollout.sandbox.errors import AwsError
-from airflow_sm_rollout.sandbox.parameters import Parameters
 from airflow_sm_rollout.sandbox.process_host import ProcessHost
-from airflow_sm_rollout.sandbox.sagemaker.hosting import Hosting
-from airflow_sm_rollout.sandbox.sagemaker.region import Region
-from airflow_sm_rollout.sandbox.sagemaker.tags import Tags
-from airflow_sm_rollout.sandbox.sagemaker.training import TrainingJobs
-from airflow_sm_rollout.sandbox.scaling import Scaling
+from airflow_sm_rollout.sandbox.regional import Account, Regional
 from airflow_sm_rollout.sandbox.surface import PassOn, leave_to_others, not_played
-from airflow_sm_rollout.sandbox.tagging import Tagging
 from airflow_sm_rollout.sandbox.timings import Timings
 
 log = logging.getLogger(__name__)
 
-Operation = Callable[[Mapping[str, Any]], dict[str, Any]]
 AS_RECORDED = Timings()
 KEPT_CALLS = 10_000
 """How many control calls a sandbox remembers at least, the newest; a server that stays up would keep them all otherwise."""
 
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-\d{1,2}")
 _BULK = ("MetricData", "EntityMetricData")
-
-TRAINING_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +67,7 @@ class Sandbox:
 
     :param clock: the machine's by default; with a :class:`.ManualClock` time passes by :meth:`.Schedule.advance` only.
     :param timings: how long things take.
+    :param region: the one that its attributes show. Each call is for the Region of its client's signature.
     :param host: where containers run; by default each answers ``{}`` from this process.
     :param account: twelve digits; moto knows no other than the default.
     :param seed: of the random routing.
@@ -95,36 +86,17 @@ class Sandbox:
         self.clock = clock or SystemClock()
         self.timings = timings
         self.schedule = Schedule(self.clock)
-        self.region = Region(region, account, self.schedule, timings, Tags())
         self.faults = faults.Faults()
         self.calls: list[CallRecord] = []
         self.elsewhere = Elsewhere()
-        self.cloudwatch = CloudWatch(self.schedule)
-        self._host = host or FunctionHost()
-        hosting = Hosting(
-            self.region,
-            self._host,
-            self.faults,
-            self.cloudwatch,
-            put_object=self.elsewhere.put_object,
-            seed=seed,
+        self._account = Account(
+            account, self.schedule, timings, host or FunctionHost(), self.faults, self.elsewhere, seed
         )
-        self.endpoints, self._runtime = hosting.endpoints, hosting.runtime
-        self.scaling = Scaling(self.region, hosting.targets, hosting.endpoints)
-        self.training_jobs = self._training_jobs()
-        parameters = Parameters(self.region)
-
-        def tags() -> dict[str, dict[str, str]]:
-            return self.region.tags.all() | parameters.all_tags() | self.cloudwatch.all_tags()
-
-        self.services: dict[str, list[object]] = {
-            "sagemaker": [*hosting.control, self.training_jobs],
-            "sagemaker-runtime": [self._runtime],
-            "cloudwatch": [self.cloudwatch],
-            "ssm": [parameters],
-            "application-autoscaling": [self.scaling],
-            "resourcegroupstaggingapi": [Tagging(tags, self.elsewhere.tagged_resources)],
-        }
+        self._home = Regional(self._account, region)
+        self._regions = {region: self._home}
+        self.region, self.services = self._home.region, self._home.services
+        self.cloudwatch, self.endpoints = self._home.cloudwatch, self._home.endpoints
+        self.scaling, self.training_jobs = self._home.scaling, self._home.training_jobs
 
     def handle(self, request: wire.HttpRequest) -> wire.HttpResponse:
         """Answer one request. Thread-safe.
@@ -156,7 +128,7 @@ class Sandbox:
         fault = self.faults.take_request_fault(call.operation)
         try:
             if fault is not None and fault.kind != "lost_answer":
-                raise faults.refusal(fault, call, self.region)
+                raise faults.refusal(fault, call, self._in(call.region).region)
             answer = self._perform(call)
         except AwsError as error:
             self._record(call, error.code)
@@ -168,27 +140,27 @@ class Sandbox:
 
     def close(self) -> None:
         """Stop what runs: training jobs, requests to shadows and containers."""
-        self.training_jobs.close()
-        self._runtime.close()
-        self._host.close()
+        for regional in list(self._regions.values()):
+            regional.close()
+        self._account.host.close()
 
-    def _training_jobs(self) -> TrainingJobs:
-        return TrainingJobs(
-            self.region,
-            put_object=self.elsewhere.put_object,
-            log=lambda stream, line: self.elsewhere.log(TRAINING_LOG_GROUP, stream, line, self.region.now()),
-        )
+    def _in(self, region: str | None) -> Regional:
+        """A Region's services, made when the first call is for it.
 
-    def _operation(self, call: wire.Call) -> Operation | None:
-        name = xform_name(call.operation)
-        for service in self.services[call.service]:
-            operation: Operation | None = getattr(service, name, None)
-            if operation is not None:
-                return operation
-        return None
+        :param region: ``None``: the sandbox's own.
+        :raises AwsError: for what can be no Region's name.
+        """
+        if region is None:
+            return self._home
+        if region not in self._regions:
+            if not _REGION.fullmatch(region):
+                raise AwsError("InvalidSignatureException", "Credential should be scoped to a valid region.", 403)
+            with self.schedule.lock:
+                self._regions.setdefault(region, Regional(self._account, region))
+        return self._regions[region]
 
     def _perform(self, call: wire.Call) -> dict[str, Any]:
-        operation = self._operation(call)
+        operation = self._in(call.region).operation(call.service, call.operation)
         if operation is None:
             leave_to_others(call.service, call.operation, lambda: validate(call))
         validate(call)

@@ -53,13 +53,13 @@ class Elsewhere:
         if response.status != 200:
             raise LookupError(f"{url}: S3 answered {response.status}")
 
-    def tagged_resources(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    def tagged_resources(self, region: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """moto's answer to the Resource Groups Tagging API's GetResources.
 
         :raises AwsError: ``NotImplemented`` if moto fails on it. Its own resources would be left out in silence otherwise.
         """
         headers = {
-            **_headers("tagging"),
+            **_headers("tagging", region),
             "x-amz-target": "ResourceGroupsTaggingAPI_20170126.GetResources",
             "content-type": "application/x-amz-json-1.1",
         }
@@ -72,29 +72,29 @@ class Elsewhere:
         answer: Mapping[str, Any] = json.loads(response.body)
         return answer
 
-    def log(self, group: str, stream: str, line: str, at: float) -> None:
+    def log(self, region: str, group: str, stream: str, line: str, at: float) -> None:
         """Append a line to a CloudWatch log stream, which is created with its group if need be.
 
         :param at: seconds since the epoch.
         """
         names = {"logGroupName": group, "logStreamName": stream}
         event = {"timestamp": int(at * 1000), "message": line}
-        if self._logs("PutLogEvents", {**names, "logEvents": [event]}).status != 200:
-            self._logs("CreateLogGroup", {"logGroupName": group})
-            self._logs("CreateLogStream", names)
-            self._logs("PutLogEvents", {**names, "logEvents": [event]})
+        if self._logs(region, "PutLogEvents", {**names, "logEvents": [event]}).status != 200:
+            self._logs(region, "CreateLogGroup", {"logGroupName": group})
+            self._logs(region, "CreateLogStream", names)
+            self._logs(region, "PutLogEvents", {**names, "logEvents": [event]})
 
-    def _logs(self, operation: str, params: Mapping[str, Any]) -> HttpResponse:
+    def _logs(self, region: str, operation: str, params: Mapping[str, Any]) -> HttpResponse:
         headers = {
-            **_headers("logs"),
+            **_headers("logs", region),
             "x-amz-target": f"Logs_20140328.{operation}",
             "content-type": "application/x-amz-json-1.1",
         }
         return self.handle(HttpRequest("POST", "/", headers=headers, body=json.dumps(params).encode()))
 
 
-def _headers(service: str) -> dict[str, str]:
-    scope = f"Credential=sandbox/20240101/us-east-1/{service}/aws4_request"
+def _headers(service: str, region: str = "us-east-1") -> dict[str, str]:
+    scope = f"Credential=sandbox/20240101/{region}/{service}/aws4_request"
     return {"host": "127.0.0.1", "authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"}
 
 

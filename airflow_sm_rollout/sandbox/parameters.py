@@ -130,7 +130,7 @@ class Parameters:
         versions, token = _page(parameter.versions, params, MAX_PAGE)
         members: list[dict[str, Any]] = [
             {
-                **_metadata(parameter.name, version),
+                **_metadata(self._region.account, parameter.name, version),
                 "Value": _shown(version, params),
                 "Labels": sorted(version.labels),
             }
@@ -143,7 +143,8 @@ class Parameters:
         found = [parameter for parameter in self._sorted() if all(passes(parameter, each) for each in filters)]
         chosen, token = _page(found, params, MAX_PAGE)
         members: list[dict[str, Any]] = [
-            {**_metadata(parameter.name, parameter.newest), "ARN": self._arn(parameter.name)} for parameter in chosen
+            {**_metadata(self._region.account, parameter.name, parameter.newest), "ARN": self._arn(parameter.name)}
+            for parameter in chosen
         ]
         return {"Parameters": members, **token}
 
@@ -282,13 +283,13 @@ def _shown(version: Version, params: Mapping[str, Any]) -> str:
     return base64.b64encode(b"\x01\x02\x02\x00x" + hashlib.sha512(version.value.encode()).digest()).decode()
 
 
-def _metadata(name: str, version: Version) -> dict[str, Any]:
+def _metadata(account: str, name: str, version: Version) -> dict[str, Any]:
     members: dict[str, Any] = {
         "Name": name,
         "Type": version.type,
         "KeyId": version.key_id,
         "LastModifiedDate": timestamp(version.modified),
-        "LastModifiedUser": "arn:aws:iam::123456789012:user/sandbox",
+        "LastModifiedUser": f"arn:aws:iam::{account}:user/sandbox",
         "Description": version.description,
         "Version": version.number,
         "Tier": version.tier,

@@ -90,12 +90,14 @@ class Call:
     :param operation: AWS's name, e.g. ``UpdateEndpoint``.
     :param protocol: how it came, and how it is to be answered.
     :param params: parsed by the input shape; times are aware datetimes.
+    :param region: that of the client's signature; ``None`` for the sandbox's own.
     """
 
     service: str
     operation: str
     protocol: str
     params: Mapping[str, Any]
+    region: str | None = None
 
     @property
     def model(self) -> OperationModel:
@@ -128,13 +130,19 @@ def recognise(request: HttpRequest) -> Call | None:
         raise AwsError("SerializationException", f"the request can't be read: {error}") from None
     if not isinstance(params, Mapping):
         raise AwsError("SerializationException", "the request is no structure")
-    return Call(service, operation, protocol, params)
+    return Call(service, operation, protocol, params, signing_region(request))
 
 
 def signing_name(request: HttpRequest) -> str | None:
     """The service in the credential scope of the Authorization header; ``None`` for an unsigned request."""
     scope = _SCOPE.search(request.headers.get("authorization", ""))
     return scope[2] if scope else None
+
+
+def signing_region(request: HttpRequest) -> str | None:
+    """The Region in the credential scope of the Authorization header; ``None`` for an unsigned request."""
+    scope = _SCOPE.search(request.headers.get("authorization", ""))
+    return scope[1] if scope else None
 
 
 def named_operation(request: HttpRequest) -> str:
