@@ -69,8 +69,8 @@ lint: $(INSTALLED) ## Format, then lint and check types
 docs: $(DOCS_VENV)/.installed ## Make the documentation's site, build/docs/index.html
 	$(DOCS_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir $(SITE)/.doctrees docs $(SITE)
 
-wheel: $(INSTALLED) ## Build the wheel into dist/
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+wheel: $(INSTALLED) ## Build the wheels into dist/: the package's, and the sandbox's for where you develop
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist . ./distributions/sandbox
 
 clean: ## Remove .venv and everything that was built or cached
 	rm -rf $(VENV) $(DOCS_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .sm-rollout

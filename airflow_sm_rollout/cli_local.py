@@ -40,5 +40,5 @@ def _sandbox_extra() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise CommandFailed(
-            f"{error.name} is not installed; it comes with pip install 'airflow-sm-rollout[sandbox]'"
+            f"{error.name} is not installed; it comes with pip install airflow-sm-rollout-sandbox"
         ) from error

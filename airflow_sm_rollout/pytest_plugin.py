@@ -1,4 +1,4 @@
-"""A pytest plugin: SageMaker of a test's own, and DAGs that roll out on it. It comes with ``airflow-sm-rollout[sandbox]``.
+"""A pytest plugin: SageMaker of a test's own, and DAGs that roll out on it. It needs ``airflow-sm-rollout-sandbox``.
 
 ::
 
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -194,6 +195,8 @@ def sagemaker_sandbox_speed() -> float:
 @pytest.fixture
 def sagemaker_sandbox(monkeypatch: pytest.MonkeyPatch, sagemaker_sandbox_speed: float) -> Iterator[SageMakerSandbox]:
     """SageMaker of the test's own, without an AWS account; see :class:`SageMakerSandbox`."""
+    if find_spec("airflow_sm_rollout.sandbox") is None:
+        raise pytest.UsageError("the sandbox is not installed; it comes with pip install airflow-sm-rollout-sandbox")
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     _share_service_models(monkeypatch)

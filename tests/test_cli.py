@@ -330,7 +330,7 @@ def test_what_needs_the_sandbox_extra_says_so(command: str) -> None:
     ran = without_extra(command, allowed=())
     assert ran.returncode == 1
     assert ran.stderr.count("\n") == 1
-    assert "is not installed; it comes with pip install 'airflow-sm-rollout[sandbox]'" in ran.stderr
+    assert "is not installed; it comes with pip install airflow-sm-rollout-sandbox" in ran.stderr
 
 
 def test_a_plan_can_be_replayed_over_an_endpoints_own_past_if_that_has_traffic(

@@ -16,6 +16,7 @@ import tomllib
 import yaml
 from airflow.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger
+from packaging.requirements import Requirement
 
 import airflow_sm_rollout
 from airflow_sm_rollout.provider_info import get_provider_info
@@ -118,6 +119,44 @@ def test_before_a_commit_the_same_tools_run_as_in_the_tests() -> None:
     pinned = dict(re.findall(r"^([\w-]+)==([\w.]+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     [ruff] = [each["rev"] for each in hooks if each["repo"].endswith("ruff-pre-commit")]
     assert ruff == f"v{pinned['ruff']}"
+
+
+def sandbox_project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "distributions" / "sandbox" / "pyproject.toml").read_text())
+
+
+def test_the_sandbox_is_a_distribution_of_the_same_version() -> None:
+    project = sandbox_project()["project"]
+    assert project["version"] == airflow_sm_rollout.__version__
+    assert project["dependencies"] == [f"airflow-sm-rollout[sandbox]=={airflow_sm_rollout.__version__}"]
+
+
+def test_each_part_of_the_package_is_in_one_distribution_and_the_demo_has_its_dags() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    included = sandbox_project()["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    left_out = {path.removeprefix("/") for path in wheel["exclude"]}
+    assert {path.removeprefix("../../") for path in included} == left_out | {"dags"}
+    assert all((ROOT / "distributions" / "sandbox" / path).is_dir() for path in included)
+
+
+def test_no_code_for_production_needs_the_sandbox_to_be_imported() -> None:
+    """Not even when a function runs, but in what is for development: the command line's local part and the pytest plugin."""
+    local = {"cli_local.py", "pytest_plugin.py"}
+    needing = {
+        path.relative_to(ROOT / "airflow_sm_rollout").as_posix()
+        for path in (ROOT / "airflow_sm_rollout").rglob("*.py")
+        if re.search(r"^\s*(from|import) airflow_sm_rollout\.(sandbox|demo)\b", path.read_text(), re.MULTILINE)
+    }
+    assert {path for path in needing if not path.startswith(("sandbox/", "demo/"))} == local
+
+
+@pytest.mark.parametrize("pins", sorted((ROOT / "tests" / "matrix").glob("*.txt")), ids=lambda pins: pins.stem)
+def test_the_package_adds_nothing_to_an_airflow_that_is_supported(pins: Path) -> None:
+    pinned = dict(re.findall(r"^([\w.-]+)==([\w.]+)", pins.read_text(), re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [Requirement(each) for each in project["dependencies"]]
+    assert needed
+    assert [str(each) for each in needed if not each.specifier.contains(pinned.get(each.name, "0"))] == []
 
 
 def test_the_projects_page_has_its_addresses() -> None:
