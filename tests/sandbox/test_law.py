@@ -139,6 +139,13 @@ def test_json_that_is_broken_or_of_another_type_is_the_clients_fault(account: Sa
     assert (answer.status, b"Exception" in answer.body) == (400, True)
 
 
+@pytest.mark.parametrize("body", [b'{"MaxResults": ', b'{"NameContains": "\xff"}', b"{}}"])
+def test_what_is_no_json_is_not_taken_for_an_empty_request(account: Sandbox, body: bytes) -> None:
+    request = call_of("sagemaker", "ListEndpoints", {}, "json")
+    answer = account.handle(HttpRequest("POST", "/", "", request.headers, body))
+    assert (answer.status, b"SerializationException" in answer.body) == (400, True)
+
+
 @pytest.mark.parametrize("service", ["sagemaker", "ssm", "application-autoscaling", "resourcegroupstaggingapi"])
 def test_an_operation_that_aws_does_not_have_is_the_clients_fault(account: Sandbox, service: str) -> None:
     answer = account.handle(call_of(service, "Nonsense", {}, "json"))
