@@ -2,24 +2,32 @@
 
 Two things make a count scatter. Events come in bunches (a client that retries makes several errors of one), which multiplies its
 variance by ``bunching``, the mean square of a bunch over its mean. And a variant's rate has noise of its own from minute to minute,
-with coefficient of variation ``own_noise``, which adds ``own_noise ** 2 * mean ** 2``. One variant's series can't tell the two apart,
-nor its own noise from what both variants meet. So all that is above the defaults is taken for bunching where that is plausible
-(errors), which is the more careful of the two as long as green has the smaller share, and for noise where events can't be bunched (slow
-calls).
+with coefficient of variation ``own_noise``, which adds ``own_noise ** 2 * mean ** 2``. One variant's series can't tell the two apart.
+So all that is above the defaults is taken for bunching where that is plausible (errors, up to bunches of twelve), which is the more
+careful of the two as long as green has the smaller share, and else for noise.
+
+What both variants meet is no scatter: it cancels in the comparison. So neighbouring minutes are compared, each pair with *its own*
+mean: in a burst that is higher, and so is the difference that is to be expected. What is left are a burst's two edges. A pair whose
+difference is far beyond what the rest of them have (a scale after Huber 1964) is taken for one.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 _FEWEST = 10
 _MANY = 20.0
-"""From so many events a minute on their differences are near enough to normal."""
-_QUANTILE = 0.8
-_NORMAL_QUANTILE = 1.642
-"""That quantile of the square of a standard normal variable (chi-square with one degree of freedom)."""
+"""From so many events a minute on each pair tells as much; of fewer, those with more events tell more."""
+_CLIPPED = 4.0
+_CLIPPED_MEAN = 0.7785
+"""The mean of the square of a standard normal variable that counts as 4 where it is more."""
+_EDGE = 7.0
+"""A squared difference of more than so many times the scale is a burst's edge (found on the tuning half of ``benchmarks/verdict``)."""
+_LARGEST_BUNCH = 12.0
+_ROUNDS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,8 @@ def estimate_bunching(
     if observed is None:
         return unknown or floor
     mean, ratio = observed
-    return Dispersion(max(floor.bunching, ratio - floor.own_noise**2 * mean), floor.own_noise)
+    bunching = min(max(floor.bunching, ratio - floor.own_noise**2 * mean), max(floor.bunching, _LARGEST_BUNCH))
+    return Dispersion(bunching, max(floor.own_noise, max(0.0, (ratio - bunching) / mean) ** 0.5))
 
 
 def estimate_noise(counts: Sequence[tuple[int, int]], floor: Dispersion) -> Dispersion:
@@ -66,28 +75,30 @@ def estimate_noise(counts: Sequence[tuple[int, int]], floor: Dispersion) -> Disp
 
 
 def _variance_to_mean(counts: Sequence[tuple[int, int]]) -> tuple[float, float] | None:
-    """Mean count, and variance to mean from the differences of neighbours (von Neumann 1941), in which a slow drift cancels."""
-    rates = [(calls, events / calls) for calls, events in counts if calls]
-    calls = sum(count for count, _ in counts)
-    events = sum(count for _, count in counts)
-    if len(rates) < _FEWEST or not events:
+    """Mean count of a minute, and variance to mean from the differences of neighbours (von Neumann 1941)."""
+    minutes = [(calls, events) for calls, events in counts if calls]
+    pairs = list(_pairs(minutes))
+    if len(minutes) < _FEWEST or not pairs:
         return None
-    per_call = events / calls
-    squares = [
-        (rate - before) ** 2 / (per_call * (1 / calls_now + 1 / calls_before))
-        for (calls_before, before), (calls_now, rate) in itertools.pairwise(rates)
-    ]
-    mean = events / len(rates)
-    return mean, _variance_of_many(squares) if mean >= _MANY else _variance_of_few(squares, mean)
+    mean = fmean(events for _, events in minutes)
+    edge = _EDGE * _scale([square / expected for square, expected in pairs])
+    kept = [(square, expected) for square, expected in pairs if square <= edge * expected]
+    if mean >= _MANY:
+        return mean, fmean(square / expected for square, expected in kept)
+    return mean, sum(square for square, _ in kept) / sum(expected for _, expected in kept)
 
 
-def _variance_of_many(squares: Sequence[float]) -> float:
-    """Of a quantile of the squared differences, so that the few bursts that hit both variants don't count."""
-    return sorted(squares)[int(_QUANTILE * len(squares))] / _NORMAL_QUANTILE
+def _pairs(minutes: Sequence[tuple[int, int]]) -> Iterator[tuple[float, float]]:
+    """Squared differences of the rates of neighbours with any events, and what these would be if calls were independent."""
+    for (calls, events), (calls_after, events_after) in itertools.pairwise(minutes):
+        if events or events_after:
+            rate = (events + events_after) / (calls + calls_after)
+            yield (events / calls - events_after / calls_after) ** 2, rate * (1 / calls + 1 / calls_after)
 
 
-def _variance_of_few(squares: Sequence[float], mean: float) -> float:
-    """Of the mean of the squared differences; jumps larger than two bunches of ten and five times the mean are bursts."""
-    most = (20 + 5 * mean) ** 2 / (2 * mean)
-    kept = [square for square in squares if square <= most]
-    return sum(kept) / len(kept) if kept else 1.0
+def _scale(squares: Sequence[float]) -> float:
+    """Their mean, as if none were far beyond the others: Huber's proposal 2, for squares of normal variables."""
+    scale = fmean(squares)
+    for _ in range(_ROUNDS):
+        scale = fmean(min(square, _CLIPPED * scale) for square in squares) / _CLIPPED_MEAN
+    return max(scale, 1.0)
