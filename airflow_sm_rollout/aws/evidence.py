@@ -15,7 +15,7 @@ from airflow_sm_rollout.core.replay.replay import Over, PastMinute
 from airflow_sm_rollout.core.watch.sources import BASELINE, Sources, final_until, floor
 
 _MINUTE = 60
-_FAST = "f"
+_FAST, _FAR = "f", "far"
 
 
 def read_thresholds(
@@ -117,7 +117,7 @@ def _queries_over(
     thresholds = sources.thresholds
     if thresholds is None:
         return []
-    limits = {"p50": thresholds.p50, "p95": thresholds.p95, "p99": thresholds.p99}
+    limits = {"p50": thresholds.p50, "p95": thresholds.p95, "p99": thresholds.p99, _FAR: 2 * thresholds.p99}
     return [
         stat_query(mark + name, dimensions, "ModelLatency", count_above(limit / slowdown), sources.seconds)
         for name, limit in limits.items()
@@ -128,7 +128,7 @@ def _sample(figures: Mapping[str, Values], mark: str, start: datetime) -> Sample
     """A variant's figures of one period; ``None``: they are not there, or not complete."""
     requests, *errors = (figures.get(mark + name, {}).get(start) for name in ("n", "e5", "e4"))
     if requests == 0:
-        return Sample(0, 0, 0, 0, 0, 0)
+        return Sample(0, 0, 0, 0, 0, 0, 0)
     if requests is None or None in errors:
         # Errors are published with each call (recorded), so that calls without them are a period that is not all there.
         return None
@@ -142,9 +142,11 @@ def _over(figures: Mapping[str, Values], mark: str, start: datetime, variant: st
     :param variant: the mark of the figures of the variant whose calls these are.
     """
     is_timed = any(start in figures.get(variant + name, {}) for name in (_FAST, "p50"))
-    counts = (figures.get(mark + name, {}).get(start, 0.0 if is_timed else None) for name in ("p50", "p95", "p99"))
-    p50, p95, p99 = (None if count is None else round(count) for count in counts)
-    return p50, p95, p99
+    counts = (
+        figures.get(mark + name, {}).get(start, 0.0 if is_timed else None) for name in ("p50", "p95", "p99", _FAR)
+    )
+    p50, p95, p99, far = (None if count is None else round(count) for count in counts)
+    return p50, p95, p99, far
 
 
 def _starts(since: datetime, end: datetime, seconds: int) -> Iterator[datetime]:

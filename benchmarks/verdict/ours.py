@@ -59,5 +59,5 @@ def as_periods(traffic: Traffic, seconds: int = 60, begin: datetime = BEGIN) -> 
 
 def _as_samples(side: Side) -> list[list[list[int]]]:
     counts = np.stack([side.requests, side.errors_5xx, side.errors_4xx], axis=-1)
-    samples: list[list[list[int]]] = np.concatenate([counts, side.over], axis=-1).tolist()
+    samples: list[list[list[int]]] = np.concatenate([counts, side.over, side.over_far[..., None]], axis=-1).tolist()
     return samples

@@ -13,7 +13,7 @@ from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage, with_idle
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
-SOME, IDLE, TIMED = Sample(9, 1, 0), Sample(0, 0, 0, 0, 0, 0), Sample(9, 1, 0, 4, 1, 0)
+SOME, IDLE, TIMED = Sample(9, 1, 0), Sample(0, 0, 0, 0, 0, 0, 0), Sample(9, 1, 0, 4, 1, 0, 0)
 
 
 def fold(what: str, figures: Iterable[tuple[datetime, bool | None]], seconds: int) -> str:

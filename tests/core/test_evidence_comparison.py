@@ -21,7 +21,7 @@ from airflow_sm_rollout.core.errors import PlanError
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 PLANNED = timedelta(minutes=30)
-USUAL = (0.005, 0.01, 0.5, 0.05, 0.01)
+USUAL = (0.005, 0.01, 0.5, 0.05, 0.01, 0.0001)
 """Rates of the metrics, in their order."""
 Rates = Callable[[int], tuple[float, ...]]
 
@@ -196,7 +196,7 @@ def test_periods_without_figures_say_nothing() -> None:
 
 def slow(*minutes: int) -> Rates:
     """As slow as new instances are, in these minutes."""
-    return lambda minute: (*USUAL[:2], 0.95, 0.6, 0.3) if minute in minutes else USUAL
+    return lambda minute: (*USUAL[:2], 0.95, 0.6, 0.3, 0.0001) if minute in minutes else USUAL
 
 
 def test_a_cold_start_is_not_a_regression() -> None:
@@ -246,7 +246,7 @@ def test_a_model_that_sometimes_fails_is_found_beside_one_that_never_does(calls:
 
 def test_a_burst_that_hits_both_is_not_greens_fault() -> None:
     def burst(minute: int) -> tuple[float, ...]:
-        return (0.4, 0.2, 0.8, 0.5, 0.3) if 8 <= minute < 12 else USUAL
+        return (0.4, 0.2, 0.8, 0.5, 0.3, 0.0001) if 8 <= minute < 12 else USUAL
 
     assert look(bake(burst, blue=burst)).verdict is not Finding.HARM
     assert look(bake(burst)).culprit == "errors_5xx"
@@ -254,7 +254,7 @@ def test_a_burst_that_hits_both_is_not_greens_fault() -> None:
 
 def test_an_outage_of_both_is_not_greens_fault() -> None:
     def outage(minute: int) -> tuple[float, ...]:
-        return (1.0, 0.0, 0.5, 0.05, 0.01) if minute >= 6 else USUAL
+        return (1.0, 0.0, 0.5, 0.05, 0.01, 0.0001) if minute >= 6 else USUAL
 
     assert look(bake(outage, blue=outage)).verdict is not Finding.HARM
     assert look(bake(outage)).verdict is Finding.HARM
@@ -275,10 +275,11 @@ def test_a_slow_leak_is_found() -> None:
 @pytest.mark.parametrize(
     ("rates", "culprit"),
     [
-        ((0.005, 0.04, 0.5, 0.05, 0.01), "errors_4xx"),
-        ((0.005, 0.01, 0.62, 0.05, 0.01), "over_p50"),
-        ((0.005, 0.01, 0.5, 0.09, 0.01), "over_p95"),
-        ((0.005, 0.01, 0.5, 0.05, 0.03), "over_p99"),
+        ((0.005, 0.04, 0.5, 0.05, 0.01, 0.0001), "errors_4xx"),
+        ((0.005, 0.01, 0.62, 0.05, 0.01, 0.0001), "over_p50"),
+        ((0.005, 0.01, 0.5, 0.09, 0.01, 0.0001), "over_p95"),
+        ((0.005, 0.01, 0.5, 0.05, 0.03, 0.0001), "over_p99"),
+        ((0.005, 0.01, 0.5, 0.05, 0.01, 0.006), "over_twice_p99"),
     ],
 )
 def test_the_metric_that_is_worse_is_named(rates: tuple[float, ...], culprit: str) -> None:
@@ -288,13 +289,13 @@ def test_the_metric_that_is_worse_is_named(rates: tuple[float, ...], culprit: st
 
 
 def test_a_difference_within_the_margin_is_never_harm() -> None:
-    said = look(bake(lambda _: (0.0054, 0.0115, 0.515, 0.0545, 0.0112), calls=60_000, minutes=180), 60_000)
+    said = look(bake(lambda _: (0.0054, 0.0115, 0.515, 0.0545, 0.0112, 0.0001), calls=60_000, minutes=180), 60_000)
     assert said.verdict is Finding.HEALTHY
 
 
 def test_many_slow_calls_are_judged_by_their_own_scatter() -> None:
     """Of calls over the median half are events: taken for rare ones, they would seem to scatter twice as much."""
-    assert minute_of(look(bake(lambda _: (0.005, 0.01, 0.62, 0.05, 0.01), calls=600), 600)) <= 13
+    assert minute_of(look(bake(lambda _: (0.005, 0.01, 0.62, 0.05, 0.01, 0.0001), calls=600), 600)) <= 13
 
 
 def test_where_only_time_is_missing_to_call_green_healthy_that_is_said() -> None:
@@ -401,7 +402,7 @@ def test_harm_is_told_in_plain_words_with_the_figures() -> None:
 
 
 def test_slow_calls_are_told_of_without_a_word_of_percentiles() -> None:
-    said = look(bake(lambda _: (0.005, 0.01, 0.5, 0.05, 0.1)))
+    said = look(bake(lambda _: (0.005, 0.01, 0.5, 0.05, 0.1, 0.0001)))
     assert said.culprit == "over_p99"
     assert said.sentence.startswith("Green was slower than 99 % of blue's usual calls in ")
 
@@ -418,7 +419,8 @@ def test_health_is_told_with_the_rates() -> None:
 
 
 def test_rates_come_with_an_interval_around_them() -> None:
-    for metric in look(bake(failing(0.03))).metrics:
+    often_far = (*USUAL[:5], 0.01)
+    for metric in look(bake(lambda _: (0.03, *often_far[1:]), blue=lambda _: often_far)).metrics:
         for rate in (metric.green, metric.blue):
             assert rate is not None
             assert 0 <= rate.low < rate.rate < rate.high <= 1

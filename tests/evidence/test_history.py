@@ -146,7 +146,7 @@ def test_an_even_split_does_not_make_another_one_blue_each_hour() -> None:
 
 
 def sample(requests: int, errors: int = 0) -> Sample:
-    return Sample(requests, errors, 0, requests // 2, requests // 20, requests // 100)
+    return Sample(requests, errors, 0, requests // 2, requests // 20, requests // 100, requests // 5000)
 
 
 def periods(start: int, count: int, green: Sample | None = None) -> list[Period]:

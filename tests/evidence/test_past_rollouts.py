@@ -21,7 +21,7 @@ from convergence.lab import BLUE_CONFIG, ENDPOINT, Lab
 from evidence.published import publish
 
 MINUTE = timedelta(minutes=1)
-NOTHING = (None, None, None)
+NOTHING = (None, None, None, None)
 PLAN = canary([50, 100], bake=timedelta(minutes=20))
 FAST, SLOW = [20 + number / 4 for number in range(120)], [50 + number for number in range(30)]
 BLUE, SLOW_GREEN, GREEN, IDLE = "AllTraffic", "model-0badcafe", "model-1badcafe", "model-2badcafe"
@@ -107,10 +107,10 @@ def test_a_past_rollout_is_judged_with_what_was_known_before_it() -> None:
     rollout = PastRollout(Fleet(BLUE), Fleet(GREEN), at, at + 10 * MINUTE, green_calls, 130, Fate.BOTH)
     baseline, periods = read_rollout(lab.clients.cloudwatch, ENDPOINT, rollout)
     # All thresholds are the last hour's 10 ms.
-    slow, fast = Sample(10, 0, 0, 10, 10, 10), Sample(10, 0, 0, 0, 0, 0)
+    slow, fast = Sample(10, 0, 0, 10, 10, 10, 10), Sample(10, 0, 0, 0, 0, 0, 0)
     assert [each.blue for each in baseline] == [slow] * 120 + [fast] * 60
     assert (baseline[0].start, baseline[-1].end) == (began, at)
-    both = {"blue": Sample(10, 0, 0, 1, 1, 1), "green": Sample(3, 0, 0, 2, 2, 2)}
+    both = {"blue": Sample(10, 0, 0, 1, 1, 1, 1), "green": Sample(3, 0, 0, 2, 2, 2, 0)}
     assert periods == [Period(at + minute * MINUTE, 60, **both) for minute in range(10)]
 
 
@@ -182,8 +182,8 @@ def test_a_slower_past_is_counted_from_the_calls_there_were() -> None:
     past = read_past(lab.clients.cloudwatch, dimensions(GREEN), since, since + 3 * MINUTE, slowdowns=(1.1, 2.0))
     # The thresholds are 55, 95.5 and 99.1 ms: so many calls are above them, above 50, 86.8 and 90.1, and above half of them.
     assert past == [
-        PastMinute(Period(since, 60, Sample(10, 1, 0, 5, 1, 1), None), {1.1: (5, 2, 1), 2.0: (8, 6, 6)}),
-        PastMinute(Period(since + MINUTE, 60, Sample(0, 0, 0, 0, 0, 0), None), dict.fromkeys((1.1, 2.0), NOTHING)),
+        PastMinute(Period(since, 60, Sample(10, 1, 0, 5, 1, 1, 0), None), {1.1: (5, 2, 1, 0), 2.0: (8, 6, 6, 1)}),
+        PastMinute(Period(since + MINUTE, 60, Sample(0, 0, 0, 0, 0, 0, 0), None), dict.fromkeys((1.1, 2.0), NOTHING)),
         PastMinute(Period(since + 2 * MINUTE, 60, None, None), dict.fromkeys((1.1, 2.0), NOTHING)),
     ]
 

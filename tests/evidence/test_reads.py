@@ -34,15 +34,15 @@ def sources(published: Published, seconds: int = 60, thresholds: Thresholds | No
 def test_requests_errors_and_slow_calls_are_counted_for_each_variant_and_period(published: Published) -> None:
     asked = sources(published)
     first, second = minutes(asked.since, 2)
-    latencies = [50, 100, 150, 200, 250, 300, 350]
-    publish(published.sandbox, BLUE, first, requests=7, e5=1, e4=2, milliseconds=latencies)
+    latencies = [50, 100, 150, 200, 250, 300, 350, 601]
+    publish(published.sandbox, BLUE, first, requests=8, e5=1, e4=2, milliseconds=latencies)
     publish(published.sandbox, GREEN, first, requests=2, milliseconds=[301, 300])
     publish(published.sandbox, BLUE, second, requests=1, milliseconds=[10])
     publish(published.sandbox, GREEN, second)
     published.pass_time(minutes=3)
     assert read_periods(published.cloudwatch, asked, published.now()) == [
-        Period(first, 60, Sample(7, 1, 2, 5, 3, 1), Sample(2, 0, 0, 2, 2, 1)),
-        Period(second, 60, Sample(1, 0, 0, 0, 0, 0), Sample(0, 0, 0, 0, 0, 0)),
+        Period(first, 60, Sample(8, 1, 2, 6, 4, 2, 1), Sample(2, 0, 0, 2, 2, 1, 0)),
+        Period(second, 60, Sample(1, 0, 0, 0, 0, 0, 0), Sample(0, 0, 0, 0, 0, 0, 0)),
     ]
 
 
@@ -73,7 +73,7 @@ def test_without_thresholds_nothing_is_known_about_latency(published: Published)
     publish(published.sandbox, BLUE, asked.since, requests=4, milliseconds=[900] * 4)
     published.pass_time(minutes=2)
     [period] = read_periods(published.cloudwatch, asked, published.now())
-    assert period.blue == Sample(4, 0, 0, None, None, None)
+    assert period.blue == Sample(4, 0, 0, None, None, None, None)
 
 
 def test_blues_thresholds_are_the_medians_of_its_last_hours_minutes(published: Published) -> None:
@@ -115,8 +115,8 @@ def test_fast_calls_are_known_to_be_fast_also_if_cloudwatch_has_no_count_of_thos
     published.pass_time(minutes=5)
     published.cloudwatch.meta.events.register("after-call.cloudwatch.GetMetricData", keep_what_is_counted)
     periods = read_periods(published.cloudwatch, asked, published.now())
-    assert [period.green for period in periods] == [Sample(1, 0, 0, 0, 0, 0)] * 4
-    assert [period.blue for period in periods] == [Sample(2, 0, 0, 1, 0, 0)] * 4
+    assert [period.green for period in periods] == [Sample(1, 0, 0, 0, 0, 0, 0)] * 4
+    assert [period.blue for period in periods] == [Sample(2, 0, 0, 1, 0, 0, 0)] * 4
     slow = read_slow(published.cloudwatch, asked, periods, 250)
     assert slow == {period.start: 0 for period in periods}
 

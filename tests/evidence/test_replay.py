@@ -44,10 +44,13 @@ def past(minutes: int, requests: int = 600) -> list[PastMinute]:
             Period(
                 START + timedelta(minutes=minute),
                 60,
-                Sample(requests, chance.randrange(7), 2, requests // 2, requests // 20, requests // 100),
+                Sample(requests, chance.randrange(7), 2, requests // 2, requests // 20, requests // 100, requests // 5000),
                 None,
             ),
-            {1.2: (requests * 2 // 3, requests // 12, requests // 60), 2.0: (requests, requests // 2, requests // 10)},
+            {
+                1.2: (requests * 2 // 3, requests // 12, requests // 60, requests // 2000),
+                2.0: (requests, requests // 2, requests // 10, requests // 100),
+            },
         )
         for minute in range(minutes)
     ]
@@ -127,11 +130,11 @@ def test_the_slice_and_the_rest_are_the_past_again() -> None:
 def test_a_slow_slice_has_counts_that_some_of_blues_calls_would_have_had(
     calls: list[tuple[int, int]], slowdown: float, share: float, seed: int
 ) -> None:
-    limits = (100, 200, 300)
+    limits = (100, 200, 300, 600)
 
-    def over(factor: float) -> tuple[int, int, int]:
-        p50, p95, p99 = (sum(latency * factor > limit for latency, _ in calls) for limit in limits)
-        return p50, p95, p99
+    def over(factor: float) -> tuple[int, int, int, int]:
+        p50, p95, p99, far = (sum(latency * factor > limit for latency, _ in calls) for limit in limits)
+        return p50, p95, p99, far
 
     errors = [sum(error == kind for _, error in calls) for kind in (5, 4)]
     whole = Sample(len(calls), *errors, *over(1.0))
@@ -142,19 +145,19 @@ def test_a_slow_slice_has_counts_that_some_of_blues_calls_would_have_had(
     assert green is not None
     assert blue.requests + green.requests == len(calls)
     for sample in (blue, green):
-        slow = [sample.over_p50, sample.over_p95, sample.over_p99]
-        assert sample.requests >= slow[0] >= slow[1] >= slow[2] >= 0
+        slow = [sample.over_p50, sample.over_p95, sample.over_p99, sample.over_twice_p99]
+        assert sample.requests >= slow[0] >= slow[1] >= slow[2] >= slow[3] >= 0
         assert sample.requests >= sample.errors_5xx + sample.errors_4xx >= 0
     # What blue still has is what was not taken, as it was; what was taken is over a limit at least as often as it was.
     for left, had, slowed in zip(
-        (blue.over_p50, blue.over_p95, blue.over_p99),
+        (blue.over_p50, blue.over_p95, blue.over_p99, blue.over_twice_p99),
         over(1.0),
-        (green.over_p50, green.over_p95, green.over_p99),
+        (green.over_p50, green.over_p95, green.over_p99, green.over_twice_p99),
         strict=True,
     ):
         assert had - left <= slowed <= green.requests
     if share == 1.0:
-        assert (green.over_p50, green.over_p95, green.over_p99) == over(slowdown)
+        assert (green.over_p50, green.over_p95, green.over_p99, green.over_twice_p99) == over(slowdown)
 
 
 def test_where_all_calls_fail_all_those_of_the_slice_do() -> None:

@@ -12,7 +12,8 @@ same whoever asks, and how often, so nothing has to be kept between two tasks. W
   for on.
 - A cold start explains calls that are slow, and none that fail: errors are judged from green's first call on, latencies once all of its
   instances have warmed up.
-- Periods without figures, or without calls on one of the two, say nothing. So without traffic it can never be told.
+- Periods without figures say nothing. Where one of the two had no calls, periods are taken together until both had some: so a green that
+  is rarely called is compared with all of blue's calls since, and without traffic it can never be told.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ class Course:
         self._planned_minutes = max(planned / timedelta(minutes=1), 1.0)
         self._since = since
         self._renewed = tuple(renewed)
+        self._waiting: Period | None = None
         self._metrics = [MetricEvidence(metric, tolerances, baseline) for metric in METRICS]
         self._first_call: datetime | None = None
         self._requests = (0, 0)
@@ -88,19 +90,28 @@ class Course:
         if self.harmful_at:
             return
         self._until = period.end
-        green, blue = period.green, period.blue
-        if green is None or blue is None or not green.requests or not blue.requests:
+        if period.green is None or period.blue is None:
             return
-        self._first_call = self._first_call or period.start
+        if period.green.requests:
+            self._first_call = self._first_call or period.start
+        whole = self._waiting + period if self._waiting else period
+        self._waiting = None if _is_comparable(whole) else whole
+        if self._first_call and not self._waiting:
+            self._compare(whole, period.end, self._first_call)
+
+    def _compare(self, period: Period, end: datetime, first_call: datetime) -> None:
+        green, blue = period.green, period.blue
+        if green is None or blue is None:
+            return
         self._requests = (self._requests[0] + green.requests, self._requests[1] + blue.requests)
-        is_warm = not self._is_warming_up(period, self._first_call)
+        is_warm = not self._is_warming_up(period, first_call)
         minutes = period.seconds / 60
         planned_share, asks_health = minutes / self._planned_minutes, self._healthy_at is None
         for metric in self._metrics:
             metric.take(green, blue, planned_share, minutes, is_warm=is_warm, asks_health=asks_health)
-        self._decide(period.end)
+        self._decide(end)
         if self._track.count():
-            self._track.add(self._mark(period.end))
+            self._track.add(self._mark(end))
 
     def _mark(self, end: datetime) -> Mark:
         metrics = self._metrics
@@ -150,3 +161,7 @@ class Course:
             track=self._track.ended_by(self._mark(self._until) if self._until and self._first_call else None),
         )
         return describe(comparison)
+
+
+def _is_comparable(period: Period) -> bool:
+    return bool(period.green and period.blue and period.green.requests and period.blue.requests)

@@ -18,17 +18,30 @@ DEFAULT_DISPERSIONS = {
     "over_p50": Dispersion(1.0, 0.04),
     "over_p95": Dispersion(1.0, 0.10),
     "over_p99": Dispersion(1.0, 0.12),
+    "over_twice_p99": Dispersion(1.25, 0.25),
 }
 """What is assumed at least. Found on the tuning half of ``benchmarks/verdict``, so are the weights and the alternatives."""
-WEIGHTS = {"errors_5xx": 0.34, "errors_4xx": 0.05, "over_p50": 0.17, "over_p95": 0.12, "over_p99": 0.27}
+WEIGHTS = {
+    "errors_5xx": 0.34,
+    "errors_4xx": 0.05,
+    "over_p50": 0.15,
+    "over_p95": 0.08,
+    "over_p99": 0.21,
+    "over_twice_p99": 0.12,
+}
 """Each metric's part of the capital that is bet on harm; the rest is the guards'."""
 GUARD_WEIGHTS = {"errors_5xx": 0.03, "errors_4xx": 0.02}
 """A container that answers everything with 400 is as broken as one that crashes: on a recorded canary nobody watched for that."""
-ERROR_ODDS = ((1.7, 0.4), (3.5, 0.6))
-SLOW_ODDS = {
+ERRORS = frozenset({"errors_5xx", "errors_4xx"})
+BUNCHED = ERRORS | {"over_twice_p99"}
+"""Whose events come in bunches: clients retry, and a pause makes all calls hang that meet it. Calls that are merely slow do not."""
+ODDS = {
+    "errors_5xx": ((1.7, 0.4), (3.5, 0.6)),
+    "errors_4xx": ((1.7, 0.4), (3.5, 0.6)),
     "over_p50": ((1.3, 0.3), (1.8, 0.7)),
     "over_p95": ((1.4, 0.4), (2.2, 0.6)),
     "over_p99": ((1.6, 0.3), (2.5, 0.7)),
+    "over_twice_p99": ((4.0, 0.5), (10.0, 0.5)),
 }
 GUARD_RATIO, GUARD_POINTS = 3.0, 0.05
 GUARD_ODDS = (4.0, 300.0)
@@ -89,18 +102,15 @@ class MetricEvidence:
 
     def __init__(self, metric: str, tolerances: Tolerances, baseline: Sequence[Period]) -> None:
         minutes = _count_minutes(metric, baseline)
-        of_errors = metric.startswith("errors")
         least = DEFAULT_DISPERSIONS[metric]
-        if of_errors:
-            self.dispersion = estimate_bunching(minutes, least)
+        estimate = estimate_bunching if metric in BUNCHED else estimate_noise
+        self.dispersion = of_health = estimate(minutes, least)
+        if metric in ERRORS:
             of_health = estimate_bunching(minutes, HEALTH_DISPERSION, unknown=least)
-        else:
-            self.dispersion = of_health = estimate_noise(minutes, least)
         margin = tolerances.margin(metric)
-        odds = ERROR_ODDS if of_errors else SLOW_ODDS[metric]
         self.metric = metric
-        self._may_be_cold = not of_errors
-        self._harm = HarmTest(margin.ratio, margin.points, self.dispersion, odds)
+        self._may_be_cold = metric not in ERRORS
+        self._harm = HarmTest(margin.ratio, margin.points, self.dispersion, ODDS[metric])
         self._guard = Guard(self.dispersion, least) if metric in GUARD_WEIGHTS else None
         self._health = HealthTest(
             LineTest(margin.healthy_ratio, margin.healthy_points, of_health),

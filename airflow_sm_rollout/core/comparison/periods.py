@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Sample:
         before the bake from its baseline.
     :param over_p95: calls slower than blue's 95th percentile.
     :param over_p99: calls slower than blue's 99th percentile.
+    :param over_twice_p99: calls slower than twice that.
     """
 
     requests: int
@@ -25,6 +27,16 @@ class Sample:
     over_p50: int | None = None
     over_p95: int | None = None
     over_p99: int | None = None
+    over_twice_p99: int | None = None
+
+    def __add__(self, other: Sample) -> Sample:
+        """Both periods' counts; what is not known of a period with calls is not known of both."""
+        if not self.requests or not other.requests:
+            return self if self.requests else other
+        counts: list[Any] = [
+            None if None in pair else sum(pair) for pair in zip(astuple(self), astuple(other), strict=True)
+        ]
+        return Sample(*counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,12 @@ class Period:
     seconds: int
     blue: Sample | None
     green: Sample | None
+
+    def __add__(self, later: Period) -> Period:
+        """Both as one that is as long as the two together."""
+        blue = self.blue + later.blue if self.blue and later.blue else None
+        green = self.green + later.green if self.green and later.green else None
+        return Period(self.start, self.seconds + later.seconds, blue, green)
 
     @property
     def end(self) -> datetime:

@@ -12,6 +12,7 @@ _DID = {
     "over_p50": "was slower than half of blue's usual calls in",
     "over_p95": "was slower than 95 % of blue's usual calls in",
     "over_p99": "was slower than 99 % of blue's usual calls in",
+    "over_twice_p99": "took more than twice as long as 99 % of blue's usual calls in",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.options import parse_mapping
 
-METRICS = ("errors_5xx", "errors_4xx", "over_p50", "over_p95", "over_p99")
+METRICS = ("errors_5xx", "errors_4xx", "over_p50", "over_p95", "over_p99", "over_twice_p99")
 """What is compared, by the names of the counts of a :class:`~airflow_sm_rollout.core.comparison.periods.Sample`."""
 
 
@@ -48,6 +48,7 @@ class Tolerances:
     :param over_p50: the margin of calls slower than blue's median. One that is 2.5 % slower in all has 0.02 more of them.
     :param over_p95: the margin of calls slower than blue's 95th percentile.
     :param over_p99: the margin of calls slower than blue's 99th percentile.
+    :param over_twice_p99: the margin of calls slower than twice that: a few calls that hang.
     :raises PlanError: naming the option and the value.
     """
 
@@ -60,6 +61,7 @@ class Tolerances:
     over_p50: Margin = Margin(1.0, 0.02, 1.0, 0.08)
     over_p95: Margin = Margin(1.1, 0.0, 1.5, 0.01)
     over_p99: Margin = Margin(1.15, 0.0, 1.75, 0.005)
+    over_twice_p99: Margin = Margin(1.5, 0.001, 2.0, 0.003)
 
     def __post_init__(self) -> None:
         _require("false_rollback", self.false_rollback, 1e-6, 0.2)

@@ -23,8 +23,8 @@ _BASELINE_PERIODS = 180
 _EXACT = 60  # calls up to which a draw is made one by one; above, by the normal approximation
 _MINUTE = timedelta(minutes=1)
 
-Over = tuple["int | None", "int | None", "int | None"]
-"""Calls slower than blue's p50, p95 and p99; ``None``: not known."""
+Over = tuple["int | None", "int | None", "int | None", "int | None"]
+"""Calls slower than blue's p50, p95, p99 and twice that; ``None``: not known."""
 
 
 class Chance(Protocol):
@@ -157,8 +157,10 @@ def _split(minute: PastMinute, share: float, harm: Harm, chance: Chance) -> Peri
     period, whole = minute.period, minute.period.blue
     if whole is None:
         return period
-    over = (whole.over_p50, whole.over_p95, whole.over_p99)
-    over_if_harmed: Over = over if harm.slowdown == 1 else minute.over_if_slower.get(harm.slowdown, (None, None, None))
+    over = (whole.over_p50, whole.over_p95, whole.over_p99, whole.over_twice_p99)
+    over_if_harmed: Over = (
+        over if harm.slowdown == 1 else minute.over_if_slower.get(harm.slowdown, (None, None, None, None))
+    )
     taken = _draw_nested({whole.requests, *over, *over_if_harmed}, share, chance)
     requests = taken[whole.requests] or 0
     e5 = _draw_among(whole.errors_5xx, requests, whole.requests, chance)

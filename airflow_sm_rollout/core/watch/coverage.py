@@ -20,7 +20,7 @@ ORDINARY = 2
 ORDINARY_PART = 1 / 3
 """And in a long bake this part of it, if the end is there."""
 _MINUTE = 60
-_IDLE = Sample(0, 0, 0, 0, 0, 0)
+_IDLE = Sample(0, 0, 0, 0, 0, 0, 0)
 
 
 class _Slots(NamedTuple):
