@@ -20,6 +20,7 @@ NAMES = {
     "over_p50": "Calls slower than blue's median",
     "over_p95": "Calls slower than blue's p95",
     "over_p99": "Calls slower than blue's p99",
+    "over_twice_p99": "Calls slower than twice blue's p99",
 }
 _LATELY = 3
 """The last third of what was seen says how fast the evidence grows now."""
