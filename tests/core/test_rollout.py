@@ -122,7 +122,7 @@ def test_a_record_with_members_that_are_missing_or_unknown_is_refused_and_not_st
     "forms", [{}, {"model_name": "a", "image": "b"}, {"model_package_arn": "a", "model_name": "b"}]
 )
 def test_green_is_given_in_exactly_one_form(forms: dict[str, str]) -> None:
-    with pytest.raises(PlanError, match="model="):
+    with pytest.raises(PlanError, match="one of model_name, model_package_arn, or image"):
         Green(**forms)
 
 

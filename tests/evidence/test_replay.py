@@ -44,7 +44,9 @@ def past(minutes: int, requests: int = 600) -> list[PastMinute]:
             Period(
                 START + timedelta(minutes=minute),
                 60,
-                Sample(requests, chance.randrange(7), 2, requests // 2, requests // 20, requests // 100, requests // 5000),
+                Sample(
+                    requests, chance.randrange(7), 2, requests // 2, requests // 20, requests // 100, requests // 5000
+                ),
                 None,
             ),
             {

@@ -106,8 +106,10 @@ def _validate_variants(config: EndpointConfig) -> None:
 
 def _validate_capacity(variant: Mapping[str, Any]) -> None:
     if "ServerlessConfig" not in variant:
-        if not {"InitialInstanceCount", "InstanceType"} <= variant.keys():
-            text = f"Variant {variant['VariantName']} needs an InitialInstanceCount and an InstanceType."
+        if "InitialInstanceCount" not in variant or not {"InstanceType", "InstancePools"} & variant.keys():
+            text = (
+                f"Variant {variant['VariantName']} needs an InitialInstanceCount and an InstanceType or InstancePools."
+            )
             raise AwsError("ValidationException", text)
     elif variant["ServerlessConfig"]["MemorySizeInMB"] % 1024:
         text = f"MemorySizeInMB of variant {variant['VariantName']} must be a whole number of GB: 1024, 2048, ... 6144."
