@@ -85,7 +85,8 @@ _BY_CODE: Mapping[Cause, str] = {
         ProvisionedThroughputExceededException TransactionInProgressException PriorRequestNotComplete ReplicatedWriteConflictException
         RequestTimeout RequestTimeoutException RequestAborted RequestAbortedException BadDigest
         InternalFailure InternalError InternalServerError InternalServerException InternalServiceError InternalServiceException
-        InternalException InternalServiceFault InternalDependencyException ServiceUnavailable ServiceUnavailableException ServiceException DependencyException
+        InternalException InternalServiceFault InternalDependencyException ServiceUnavailable ServiceUnavailableException
+        ServiceException DependencyException
         ConcurrentUpdateException ConcurrentModificationException Conflict ConflictException ResourceConflict ResourceInUse
         ResourceInUseException ResourceNotReady ResourceNotReadyException ModelNotReadyException
         InvalidNextToken InvalidNextTokenException KMSInternalException
