@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -156,7 +158,7 @@ class _Watching:
     def run(self) -> int:
         """Watch; the exit code."""
         deadline = time.monotonic() + self._options.watch_seconds if self._options.watch_seconds else None
-        with _screen(self._options.output) as show:
+        with _screen(self._options.output) as show, _ctrl_c() as interrupted:
             try:
                 while (code := self._turn(show)) is None:
                     if deadline is not None and time.monotonic() > deadline:
@@ -164,7 +166,7 @@ class _Watching:
                             f"not over within {self._options.watch_seconds:g} s; the rollout goes on without this command"
                         )
                         return TIMED_OUT
-                    time.sleep(self._options.interval)
+                    _pause(self._options.interval, interrupted)
             except KeyboardInterrupt:
                 _tell("no longer watched; the rollout goes on without this command: its DAG run drives it")
                 raise
@@ -205,6 +207,30 @@ def _code_of(summary: Summary) -> int | None:
     if summary.state in codes:
         return codes[summary.state]
     return NOT_SETTLED if summary.stale else None
+
+
+def _pause(seconds: float, interrupted: threading.Event) -> None:
+    if interrupted.wait(seconds):
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """Note Ctrl-C beside raising it: where it falls into a destructor or a callback, Python prints the exception and goes on."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

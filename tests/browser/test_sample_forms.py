@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DAGS = Path(__file__).parents[2] / "dags"
 FORMS = ("approved_canary", "blue_green", "canary", "linear", "rollout_wine", "train_wine")
+TRIES = 5
 FILLED: dict[str, Any] = {
     "alarms": "wine-orders, wine-payments",
     "bake": "300",
@@ -77,9 +78,13 @@ class Form:
     def fill(self, name: str, value: object) -> None:
         field = self.browser.find(f"input#element_{name}, input[name='element_{name}']")
         self.browser.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", field)
-        field.send_keys(Keys.CONTROL, "a")
-        field.send_keys(Keys.DELETE)
-        field.send_keys(str(value), Keys.TAB)
+        # On a busy machine the form may redraw a number between two keys, and lose what stood there.
+        for _ in range(TRIES):
+            field.send_keys(Keys.CONTROL, "a")
+            field.send_keys(Keys.DELETE)
+            field.send_keys(str(value), Keys.TAB)
+            if field.get_attribute("value") == str(value):
+                break
 
     def trigger(self) -> None:
         self._wait(lambda _: self.start.is_enabled())

@@ -17,6 +17,7 @@ import pytest
 from airflow_sm_rollout.demo.airflow_api import AirflowApiError
 from airflow_sm_rollout.demo.airflow_processes import (
     COMPONENTS,
+    SQLITE,
     AirflowDidNotStart,
     AirflowProcesses,
     inherited_environment,
@@ -164,7 +165,7 @@ def test_no_write_to_its_database_waits_for_the_disk(tmp_path: Path) -> None:
     asked = (
         "from airflow.settings import engine; print(engine.connect().exec_driver_sql('PRAGMA synchronous').scalar())"
     )
-    environment = {**inherited_environment(), **local_settings(tmp_path, tmp_path, "http://127.0.0.1:1", "")}
+    environment = {**inherited_environment(), **local_settings(tmp_path, tmp_path, "http://127.0.0.1:1", ""), **SQLITE}
     told = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True)
     assert told.stdout.split()[-1] == "0"
 
