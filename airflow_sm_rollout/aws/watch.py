@@ -145,11 +145,6 @@ def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Lo
     return judge(watch, readings, judged, now)
 
 
-def read(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Readings:
-    """Everything that a watch asks for, of figures those that have become final since the last look."""
-    return _read_evidence(clients, watch, _read_scene(clients, watch, now, memory), now, memory)
-
-
 def _read_scene(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Readings:
     """The alarms, what is wished, and what is watched."""
     alarms = read_alarms(clients.cloudwatch, watch.alarms, watch.alarms_count_since, memory.flaps_seen)
