@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.evidence import read_baseline
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.watch.reach import reach_in, traffic_of
+from airflow_sm_rollout.core.watch.reach import load_of, reach_in
 from airflow_sm_rollout.core.watch.sources import Sources, figures_every
 
 
@@ -22,8 +22,8 @@ def foresee(clients: Clients, rollout: Rollout) -> list[str]:
     sources = Sources(
         rollout.blue_dimensions, rollout.green_dimensions, rollout.thresholds, rollout.started_at, seconds
     )
-    traffic = traffic_of(read_baseline(clients.cloudwatch, sources, rollout.started_at))
-    if traffic is None:
+    load = load_of(read_baseline(clients.cloudwatch, sources, rollout.started_at))
+    if load is None:
         return ["Blue had no calls in the last hours: nobody knows what a bake can prove"]
-    told = ((step, reach_in(rollout, traffic, step.share, step.bake, seconds)) for step in beside)
+    told = ((step, reach_in(rollout, load, step.share, step.bake, seconds)) for step in beside)
     return [f"The bake of {step.bake} at {step.share:g} % sees {reach.describe()}" for step, reach in told if reach]

@@ -18,7 +18,7 @@ from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.watch.judge import Signs, conclude, judge
 from airflow_sm_rollout.core.watch.ledger import fold
-from airflow_sm_rollout.core.watch.reach import Traffic, reach_in, reach_of, traffic_of
+from airflow_sm_rollout.core.watch.reach import Load, load_of, reach_in, reach_of
 from airflow_sm_rollout.core.watch.readings import NewFigures, Readings
 from airflow_sm_rollout.core.watch.sources import Sources
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
@@ -26,7 +26,7 @@ from airflow_sm_rollout.core.watch.watch import Watch
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
-BUSY = Traffic(6000.0, 0.002, 0.002)
+BUSY = Load(6000.0, 0.002, 0.002)
 
 
 def test_a_bake_within_the_warm_up_proves_errors_and_no_slowness() -> None:
@@ -48,7 +48,7 @@ def test_without_a_warm_up_the_same_short_bake_proves_slowness() -> None:
 
 
 def test_on_hardly_any_traffic_nothing_can_be_proven_and_that_is_said() -> None:
-    reach = reach_of(Traffic(6.0), DEFAULTS, 10.0, 10 * MINUTE, 10)
+    reach = reach_of(Load(6.0), DEFAULTS, 10.0, 10 * MINUTE, 10)
     assert reach.errors is None
     assert reach.describe() == (
         "about 6 calls of green: it is too short, on so little traffic, to prove even that every call fails"
@@ -72,8 +72,8 @@ def test_where_blues_latencies_are_not_known_nobody_misses_them() -> None:
 def test_a_longer_bake_never_proves_less(
     calls: float, rate: float, share: float, minutes: int, by_minute: bool
 ) -> None:
-    traffic, seconds = Traffic(calls, rate, rate), 60 if by_minute else 10
-    short, long = (reach_of(traffic, DEFAULTS, share, each * MINUTE, seconds) for each in (minutes, 2 * minutes + 1))
+    load, seconds = Load(calls, rate, rate), 60 if by_minute else 10
+    short, long = (reach_of(load, DEFAULTS, share, each * MINUTE, seconds) for each in (minutes, 2 * minutes + 1))
     for one, other in ((short.errors, long.errors), (short.slow, long.slow)):
         assert one is None or (other is not None and other <= one)
 
@@ -89,9 +89,9 @@ def test_only_a_bake_beside_blue_is_told_what_it_can_prove(share: float, wanted:
 
 def test_blues_traffic_is_that_of_the_minutes_that_are_known() -> None:
     known = Period(NOW, 60, Sample(600, 6, 3, 300, 30, 6), None)
-    assert traffic_of([known, replace(known, blue=None), known]) == Traffic(600.0, 0.01, 0.005, is_timed=True)
-    assert traffic_of([replace(known, blue=None)]) is None
-    assert traffic_of([replace(known, blue=Sample(0, 0, 0, 0, 0, 0))]) is None
+    assert load_of([known, replace(known, blue=None), known]) == Load(600.0, 0.01, 0.005, is_timed=True)
+    assert load_of([replace(known, blue=None)]) is None
+    assert load_of([replace(known, blue=Sample(0, 0, 0, 0, 0, 0))]) is None
 
 
 def rollout() -> Rollout:

@@ -23,7 +23,7 @@ from airflow_sm_rollout.core.plan.limits import Kpi
 from airflow_sm_rollout.core.watch.breaches import KpiLimit, ShareLimit, limit_errors, limit_slow_calls
 from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage
 from airflow_sm_rollout.core.watch.policy import judged_limits, planned_comparison, tolerances_in
-from airflow_sm_rollout.core.watch.reach import Reach, reach_in, traffic_of
+from airflow_sm_rollout.core.watch.reach import Reach, load_of, reach_in
 from airflow_sm_rollout.core.watch.readings import KpiPeriod, NewFigures
 from airflow_sm_rollout.core.watch.sources import Sources, needs_blues_figures
 from airflow_sm_rollout.core.watch.watch import Watch
@@ -79,11 +79,11 @@ class Ledger:
         )
 
     def _find_reach(self, baseline: Sequence[Period]) -> Reach | None:
-        watch, rollout, traffic = self._watch, self._watch.rollout, traffic_of(baseline)
-        if rollout is None or traffic is None or watch.share is None or not needs_blues_figures(rollout, watch.share):
+        watch, rollout, load = self._watch, self._watch.rollout, load_of(baseline)
+        if rollout is None or load is None or watch.share is None or not needs_blues_figures(rollout, watch.share):
             return None
         planned = watch.ends_at - watch.started_at
-        return reach_in(rollout, traffic, watch.share, planned, self.sources.seconds)
+        return reach_in(rollout, load, watch.share, planned, self.sources.seconds)
 
     def take(self, figures: NewFigures) -> None:
         """Take what has become final since the last look, in the order of time."""

@@ -23,7 +23,7 @@ _LONGEST = timedelta(hours=1)  # what is found in an hour is found in a longer b
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class Load:
     """Blue's, before the rollout.
 
     :param calls: a minute.
@@ -73,13 +73,13 @@ class Reach:
         return f"{told}, and that it is slow where {100 * self.slow:g} % of them are slower than blue's median"
 
 
-def traffic_of(baseline: Sequence[Period]) -> Traffic | None:
+def load_of(baseline: Sequence[Period]) -> Load | None:
     """Blue's traffic by its minutes before green had any; ``None``: it had no calls, or nobody knows."""
     known = [each.blue for each in baseline if each.blue is not None]
     calls = sum(each.requests for each in known)
     if not calls:
         return None
-    return Traffic(
+    return Load(
         calls / len(known),
         sum(each.errors_5xx for each in known) / calls,
         sum(each.errors_4xx for each in known) / calls,
@@ -87,16 +87,16 @@ def traffic_of(baseline: Sequence[Period]) -> Traffic | None:
     )
 
 
-def reach_in(rollout: Rollout, traffic: Traffic, share: float, bake: timedelta, seconds: int) -> Reach | None:
+def reach_in(rollout: Rollout, load: Load, share: float, bake: timedelta, seconds: int) -> Reach | None:
     """What a rollout's bake can prove; ``None``: nothing is compared in it. The arguments are those of :func:`reach_of`."""
     tolerances = rollout.plan.evidence.tolerances
     if tolerances is None or not 0 < share < 100:
         return None
-    traffic = replace(traffic, is_timed=traffic.is_timed and rollout.thresholds is not None)
-    return reach_of(traffic, tolerances_in(tolerances, bake, seconds), share, bake, seconds)
+    load = replace(load, is_timed=load.is_timed and rollout.thresholds is not None)
+    return reach_of(load, tolerances_in(tolerances, bake, seconds), share, bake, seconds)
 
 
-def reach_of(traffic: Traffic, tolerances: Tolerances, share: float, bake: timedelta, seconds: int) -> Reach:
+def reach_of(load: Load, tolerances: Tolerances, share: float, bake: timedelta, seconds: int) -> Reach:
     """What a bake can prove by its end.
 
     :param tolerances: as the bake has them.
@@ -108,15 +108,15 @@ def reach_of(traffic: Traffic, tolerances: Tolerances, share: float, bake: timed
 
     def is_proven(failing: float, slow: float) -> bool:
         course = Course((), tolerances, planned=bake)
-        for period in _periods(traffic, share / 100, seconds, count, failing=failing, slow=slow):
+        for period in _periods(load, share / 100, seconds, count, failing=failing, slow=slow):
             course.take(period)
         return course.harmful_at is not None
 
     return Reach(
         errors=_least(_LEVELS, lambda level: is_proven(level, _USUALLY_SLOW[0])),
-        slow=_least(_SLOW_LEVELS, lambda level: is_proven(traffic.rate_5xx, level)) if traffic.is_timed else None,
-        calls=traffic.calls * share / 100 * bake / timedelta(minutes=1),
-        is_timed=traffic.is_timed,
+        slow=_least(_SLOW_LEVELS, lambda level: is_proven(load.rate_5xx, level)) if load.is_timed else None,
+        calls=load.calls * share / 100 * bake / timedelta(minutes=1),
+        is_timed=load.is_timed,
     )
 
 
@@ -129,13 +129,11 @@ def _least(levels: Sequence[float], is_proven: Callable[[float], bool]) -> float
     return levels[low] if low < len(levels) else None
 
 
-def _periods(
-    traffic: Traffic, share: float, seconds: int, count: int, *, failing: float, slow: float
-) -> Iterator[Period]:
+def _periods(load: Load, share: float, seconds: int, count: int, *, failing: float, slow: float) -> Iterator[Period]:
     """Both variants' expected counts."""
-    begin, calls = datetime.fromtimestamp(0, timezone.utc), traffic.calls * seconds / 60
-    blue = _Expected(calls * (1 - share), traffic, traffic.rate_5xx, _USUALLY_SLOW[0])
-    green = _Expected(calls * share, traffic, failing, slow)
+    begin, calls = datetime.fromtimestamp(0, timezone.utc), load.calls * seconds / 60
+    blue = _Expected(calls * (1 - share), load, load.rate_5xx, _USUALLY_SLOW[0])
+    green = _Expected(calls * share, load, failing, slow)
     for number in range(count):
         start = begin + timedelta(seconds=seconds * number)
         yield Period(start, seconds, blue.next(), green.next())
@@ -144,8 +142,8 @@ def _periods(
 class _Expected:
     """A variant's counts, period by period: whole numbers, of which none is lost."""
 
-    def __init__(self, calls: float, traffic: Traffic, failing: float, slow: float) -> None:
-        rates = (1.0, failing, traffic.rate_4xx, *((slow, *_USUALLY_SLOW[1:]) if traffic.is_timed else ()))
+    def __init__(self, calls: float, load: Load, failing: float, slow: float) -> None:
+        rates = (1.0, failing, load.rate_4xx, *((slow, *_USUALLY_SLOW[1:]) if load.is_timed else ()))
         self._each = tuple(calls * rate for rate in rates)
         self._due = [0.0] * len(rates)
 
