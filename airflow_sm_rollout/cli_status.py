@@ -189,16 +189,23 @@ class _Watching:
         return _code_of(summary)
 
     def _read(self) -> Summary:
+        now, before = _now(), self._last
+        over = self._over(before, now)
+        if over is not None:
+            return over
+        seen = _look(self._clients, self._name, now, self._evidence)
+        # It may have ended between those two reads, and its record with it.
+        return seen if seen.rollout is not None else self._over(before, now) or seen
+
+    def _over(self, before: Summary | None, now: datetime) -> Summary | None:
+        """What became of the rollout that was watched; ``None``: it still holds its endpoint, or none was watched."""
         from airflow_sm_rollout.aws.status import read_serving
 
-        now, before = _now(), self._last
         if before is None or before.rollout is None:
-            return _look(self._clients, self._name, now, self._evidence)
+            return None
         serving = read_serving(self._clients, before.rollout, now)
         aftermath = find_aftermath(before.rollout, serving)
-        if aftermath is not Aftermath.HELD:
-            return ended(before, serving, aftermath)
-        return _look(self._clients, self._name, now, self._evidence)
+        return None if aftermath is Aftermath.HELD else ended(before, serving, aftermath)
 
 
 def _code_of(summary: Summary) -> int | None:

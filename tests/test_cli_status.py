@@ -22,6 +22,7 @@ import boto3
 import jsonschema
 import pytest
 
+from airflow_sm_rollout import cli_status
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.world import AwsWorld, utc_now
 from airflow_sm_rollout.cli import main
@@ -118,6 +119,24 @@ def test_a_rollout_is_watched_in_a_terminal_to_its_end_and_the_exit_code_says_wh
         drive(goal, rollout_id)
     terminal.wait_for(told)
     assert terminal.end() == code
+
+
+def test_a_rollout_that_ends_between_two_reads_of_one_look_is_told_as_it_ended(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout_id = orphan_a_rollout(production)
+    looks: list[Any] = []
+
+    def look(*arguments: Any) -> Any:
+        looks.append(arguments)
+        if len(looks) == 2:
+            for goal in (GreenShare(100), OnlyGreen()):
+                drive(goal, rollout_id)
+        return plain(*arguments)
+
+    plain = vars(cli_status)["_look"]
+    monkeypatch.setattr(cli_status, "_look", look)
+    assert main(["status", ENDPOINT, "--watch", "--interval", "0.05"]) == 0
 
 
 def test_ctrl_c_ends_the_view_and_says_what_goes_on(production: Production, watch: Callable[..., Terminal]) -> None:
