@@ -47,6 +47,7 @@ from airflow_sm_rollout.operators.snapshot import SnapshotOperator
 from airflow_sm_rollout.operators.validate_green import ValidateGreenOperator
 from airflow_sm_rollout.sensors.bake import BakeSensor
 from airflow_sm_rollout.task_arguments import is_airflows, make_group
+from airflow_sm_rollout.task_options import says_all_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -78,6 +79,7 @@ _LOOP_OPTIONS = (
 )
 
 
+@says_all_of
 def canary_rollout(
     *,
     endpoint_name: str,
@@ -113,6 +115,7 @@ def canary_rollout(
     return _rollout(group_id, endpoint_name, strategy, _step_labels("steps", steps, strategy, max_steps), {**options})
 
 
+@says_all_of
 def linear_rollout(
     *,
     endpoint_name: str,
@@ -136,6 +139,7 @@ def linear_rollout(
     return _rollout(group_id, endpoint_name, strategy, _step_labels("step", step, strategy, max_steps), {**options})
 
 
+@says_all_of
 def blue_green_rollout(
     *,
     endpoint_name: str,

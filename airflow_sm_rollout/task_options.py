@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypedDict
+from functools import wraps
+from itertools import chain
+from typing import Any, ParamSpec, TypedDict, cast
+
+from airflow.sdk import TaskGroup
 
 from airflow_sm_rollout.core.approval import ApprovalGate
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.plan.strategy import DurationOption
 from airflow_sm_rollout.core.plan.tolerances import Tolerances
+from airflow_sm_rollout.operators.mistakes import refuse_unknown, saying_all
+from airflow_sm_rollout.task_arguments import known_arguments
 
+_P = ParamSpec("_P")
 _Callback = Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None
 
 
@@ -96,3 +103,18 @@ class RolloutOptions(AirflowOptions, total=False):
     validate: Mapping[str, Any] | None
     verify: bool | str | None
     when_inconclusive: str
+
+
+def says_all_of(factory: Callable[_P, TaskGroup]) -> Callable[_P, TaskGroup]:
+    """Let a factory say all mistakes of its options at once."""
+    known = {*RolloutOptions.__optional_keys__, *RolloutOptions.__required_keys__, *chain(*known_arguments())}
+
+    def build(options: Mapping[str, Any]) -> TaskGroup:
+        refuse_unknown(factory, options, known)
+        return cast("Callable[..., TaskGroup]", factory)(**options)
+
+    @wraps(factory)
+    def made(*args: _P.args, **options: _P.kwargs) -> TaskGroup:
+        return saying_all(build, options)
+
+    return made

@@ -13,24 +13,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class RolloutError(Exception):
     """Base of all errors of this package."""
 
 
 class PlanError(RolloutError, ValueError):
-    """An option of the plan is wrong.
+    """An option of the plan is wrong, or several are.
 
-    :param option: the option's name, as the user wrote it.
+    :param option: the option's name, as the user wrote it; of several the first.
     :param value: what it was set to.
     :param allowed: what it may be, as a half sentence.
+    :param others: what else is wrong with the same plan.
     """
 
-    def __init__(self, option: str, value: object, allowed: str) -> None:
-        super().__init__(f"{option}={value!r} is not possible: {allowed}")
+    def __init__(self, option: str, value: object, allowed: str, others: tuple[PlanError, ...] = ()) -> None:
         self.option = option
         self.value = value
         self.allowed = allowed
+        self.others = others
+        super().__init__(self._say())
+
+    def _say(self) -> str:
+        said = f"{self.option}={self.value!r} is not possible: {self.allowed}"
+        if not self.others:
+            return said
+        numbered = (f"({number}) {each}" for number, each in enumerate((said, *self.others), 1))
+        return f"{len(self.others) + 1} options are wrong: {'; '.join(numbered)}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return PlanError, (self.option, self.value, self.allowed, self.others)
+
+
+def plan_errors(found: Sequence[PlanError]) -> PlanError:
+    """Several mistakes of one plan as one error.
+
+    :param found: one at least.
+    """
+    first, *others = found
+    return PlanError(first.option, first.value, first.allowed, tuple(others)) if others else first
 
 
 class RolloutRefused(RolloutError):

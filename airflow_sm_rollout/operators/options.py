@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.options import meant
 
 DEFERRABLE = "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
 
@@ -53,6 +53,4 @@ def refuse_what_is_not_taken(operator: Any, given: Mapping[str, Any]) -> None:
             if value is not None and (name, value) != ("retries", 0):
                 raise PlanError(name, value, operator.not_taken[name])
         elif name not in taken:
-            meant = get_close_matches(name, taken, n=1)
-            hint = f"; did you mean {meant[0]}?" if meant else ""
-            raise PlanError(name, value, f"{operator.__name__} has no such option{hint}")
+            raise PlanError(name, value, f"{operator.__name__} has no such option{meant(name, taken)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from airflow_sm_rollout.core.watch.policy import validate_proof
 from airflow_sm_rollout.operators.base import RolloutTask, is_template, patiently
 from airflow_sm_rollout.operators.handle import read_frozen
 from airflow_sm_rollout.operators.judging import JudgingOperator
+from airflow_sm_rollout.operators.mistakes import saying_all, says_all
 from airflow_sm_rollout.operators.options import options_of
 from airflow_sm_rollout.operators.owner import describe_owner
 
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _DEFAULTS = Plan()
+_LEFT_OUT: Mapping[str, Any] = {"traffic": _DEFAULTS.traffic, "alarms": (), "drain": _DEFAULTS.drain}
 _TEXTS = ("model_name", "model_package_arn", "image", "model_data_url", "execution_role_arn", "instance_type")
+_PLANS = (*_TEXTS, "environment", "strategy", *_LEFT_OUT)
 
 
 class PlanningOperator(JudgingOperator):
@@ -76,6 +80,7 @@ class PlanningOperator(JudgingOperator):
     is_shadowed: bool | None = None
     """Whether green is a shadow before it has traffic; ``None``: this task does not know."""
 
+    @says_all
     def __init__(
         self,
         *,
@@ -151,9 +156,8 @@ class PlanningOperator(JudgingOperator):
         if not self.read_patiently("could not reach Airflow", self.connection.is_found):
             allowed = "a connection that Airflow has; without it the environment's credentials would be used, and maybe another account"
             raise PlanError("aws_conn_id", self.aws_conn_id, allowed)
-        plan = self._plan()
-        validate_proof(plan, is_shadowed=self.is_shadowed)
-        clients, owner, green, tell = self.clients(), describe_owner(context), self._green(), self.log.warning
+        green, plan = self.read_options()
+        clients, owner, tell = self.clients(), describe_owner(context), self.log.warning
         names = self.identify(context, clients)
         if self.require_approved and green.model_package_arn:
             package = green.model_package_arn
@@ -173,6 +177,30 @@ class PlanningOperator(JudgingOperator):
             "started_at": datetime.now(timezone.utc).isoformat(),
             "reason": reason,
         }
+
+    def _rendered(self) -> dict[str, Any]:
+        """The options that may have been templates."""
+        return {name: getattr(self, name) for name in PlanningOperator.template_fields if name in _PLANS}
+
+    def _with(self, rendered: Mapping[str, Any]) -> PlanningOperator:
+        """This task with other values; an option that is not among them is at its default."""
+        task = copy(self)
+        for name in _PLANS:
+            setattr(task, name, rendered.get(name, _LEFT_OUT.get(name)))
+        return task
+
+    def read_options(self) -> tuple[Green, Plan]:
+        """What the options say, once they are no templates any more.
+
+        :raises PlanError: with all that is wrong.
+        """
+        return saying_all(lambda given: self._with(given)._read_options(), self._rendered())  # noqa: SLF001 - a copy of this one
+
+    def _read_options(self) -> tuple[Green, Plan]:
+        plan = self._plan()
+        validate_plan(plan)
+        validate_proof(plan, is_shadowed=self.is_shadowed)
+        return self._green(), plan
 
     def _green(self) -> Green:
         return Green(

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.plan.options import Fitting, parse_mapping, set_numbers
+from airflow_sm_rollout.core.plan.options import Fitting, meant, parse_mapping, set_numbers
 
 TIMES_BLUES = 3.0
 """What is up to so many times blue's share rings nothing."""
@@ -65,6 +65,6 @@ def parse_alarm_defaults(value: object) -> AlarmDefaults | None:
         return value
     allowed = f"an AlarmDefaults, a mapping of some of {', '.join(_FITTING)}, or None"
     given = parse_mapping("default_alarms", value, allowed)
-    if given.keys() - _FITTING.keys():
-        raise PlanError("default_alarms", value, allowed)
+    for name in given.keys() - _FITTING.keys():
+        raise PlanError("default_alarms", value, allowed + meant(name, _FITTING))
     return AlarmDefaults(**given)

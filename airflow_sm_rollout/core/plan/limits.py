@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.plan.options import Fitting, parse_mapping, set_numbers
+from airflow_sm_rollout.core.plan.options import Fitting, meant, parse_mapping, set_numbers
 
 PLACEHOLDERS = ("endpoint", "variant", "model")
 _IDENTIFIER_EXAMPLE = "such as {'refused': Metric('Shop', 'Refused')}"
@@ -136,7 +136,8 @@ def parse_limits(value: Limits | Mapping[str, Any] | None) -> Limits:
     )
     unknown = [name for name in value if name not in Limits.__dataclass_fields__]
     if unknown:
-        raise PlanError("limits", unknown[0], f"limits are {', '.join(Limits.__dataclass_fields__)}")
+        known = Limits.__dataclass_fields__
+        raise PlanError("limits", unknown[0], f"limits are {', '.join(known)}{meant(unknown[0], known)}")
     kpis = value.get("kpis", ())
     if not isinstance(kpis, (list, tuple)):
         raise PlanError("kpis", kpis, "a list of KPIs")

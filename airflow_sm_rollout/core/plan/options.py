@@ -10,6 +10,7 @@ import ast
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
@@ -31,6 +32,12 @@ def unrendered(value: Any) -> Any:
             with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
                 return read(text)
     return value
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What somebody may have meant by a name that is none, as the end of a sentence; empty: nobody can tell."""
+    close = get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def parse_number(option: str, value: Any, allowed: str, fits: Callable[[float], bool]) -> float:

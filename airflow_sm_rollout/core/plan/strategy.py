@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.plan.options import parse_number, unrendered
+from airflow_sm_rollout.core.plan.options import meant, parse_number, unrendered
 
 SharesOption = str | Sequence[float]
 DurationOption = str | float | timedelta
@@ -103,7 +103,9 @@ def expand_strategy(options: Mapping[str, Any]) -> Strategy:
     known = inspect.signature(expand).parameters
     for option, value in given.items():
         if option not in known:
-            raise PlanError(option, value, f"no option of this strategy, which has {', '.join(known)}")
+            raise PlanError(
+                option, value, f"no option of this strategy, which has {', '.join(known)}{meant(option, known)}"
+            )
     return expand(**given)
 
 

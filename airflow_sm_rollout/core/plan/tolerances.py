@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.plan.options import parse_mapping
+from airflow_sm_rollout.core.plan.options import meant, parse_mapping
 
 METRICS = ("errors_5xx", "errors_4xx", "over_p50", "over_p95", "over_p99", "over_twice_p99")
 """What is compared, by the names of the counts of a :class:`~airflow_sm_rollout.core.comparison.periods.Sample`."""
@@ -105,7 +105,9 @@ class Tolerances:
         )
         for option, value in given.items():
             if option not in known:
-                raise PlanError(option, value, f"no tolerance, which are {', '.join(sorted(known))}")
+                raise PlanError(
+                    option, value, f"no tolerance, which are {', '.join(sorted(known))}{meant(option, known)}"
+                )
             if option in METRICS:
                 given[option] = _read_margin(option, value, getattr(DEFAULTS, option))
         return cls(**given)
