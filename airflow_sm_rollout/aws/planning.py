@@ -28,7 +28,7 @@ from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.owner import is_of_run_that_is_gone
 from airflow_sm_rollout.core.plan.evidence import published_every
-from airflow_sm_rollout.core.pointer import Pointer
+from airflow_sm_rollout.core.pointer import Pointer, Split
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout, from_json, to_json
 from airflow_sm_rollout.core.traffic import Traffic, parse_traffic
 from airflow_sm_rollout.core.watch.policy import why_unprovable
@@ -140,11 +140,17 @@ def _read_rollout(
 
 def _read_live_endpoint(clients: Clients, names: Names, traffic: Traffic, pointer: Pointer | None) -> Endpoint:
     """The endpoint that clients call by this name: the one of that name, unless a live pointer names another."""
-    live = pointer.endpoint_name if pointer else names.endpoint
-    if live is None:
+    split = pointer.split if pointer else Split(names.endpoint)
+    if split is None:
         raise RolloutRefused(
             f"the live pointer {names.pointer} is not readable: it names no endpoint. Nothing was changed"
         )
+    if split.green:
+        raise RolloutRefused(
+            f"the live pointer {names.pointer} names {split}, and no rollout in progress has written that. Point it at the one that is "
+            "blue. Nothing was changed"
+        )
+    live = split.endpoint_name
     if live != names.endpoint and not traffic.has_pointer:
         raise RolloutRefused(
             f"traffic={traffic.name!r}: {names.endpoint} is a logical name, the live pointer {names.pointer} names endpoint {live}. "

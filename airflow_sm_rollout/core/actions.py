@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_sm_rollout.core.pointer import Split
 from airflow_sm_rollout.core.rollout import Rollout
 
 
@@ -192,18 +193,18 @@ class PutPointer:
     """Write a live pointer. Two writes to the same end are equal, whatever was there before.
 
     :param name: the logical name that clients resolve.
-    :param target: the endpoint that they are to call.
+    :param target: where they are to go.
     :param text: the pointer's JSON.
     :param replaces: the version that was seen; 0: there was none, and none must be there.
     """
 
     name: str
-    target: str
+    target: Split
     text: str = field(compare=False)
     replaces: int = field(compare=False)
 
     def __str__(self) -> str:
-        return f"point {self.name} at endpoint {self.target}"
+        return f"point {self.name} at {self.target}"
 
 
 @dataclass(frozen=True, slots=True)

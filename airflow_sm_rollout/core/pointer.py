@@ -1,4 +1,4 @@
-"""The live pointer: the JSON in the SSM parameter ``/sm-rollout-live/<name>`` that says which endpoint serves under a name."""
+"""The live pointer: the JSON in the SSM parameter ``/sm-rollout-live/<name>`` that says which endpoints serve under a name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.core.rollout import Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Where clients go: to one endpoint, or a share of their requests to a second one, green.
+
+    :param endpoint_name: where all other requests go, and all those of clients that know nothing of shares.
+    :param green: the second endpoint; empty: there is none.
+    :param share: green's, in percent of the requests: above 0 and below 100, and 0 where there is no green.
+    """
+
+    endpoint_name: str
+    green: str = ""
+    share: float = 0.0
+
+    def share_of(self, endpoint_name: str) -> float:
+        """An endpoint's share of the requests, in percent."""
+        if endpoint_name == self.green:
+            return self.share
+        return 100.0 - self.share if endpoint_name == self.endpoint_name else 0.0
+
+    def __str__(self) -> str:
+        rest = f" and, for {self.share:g} % of the requests, endpoint {self.green}" if self.green else ""
+        return f"endpoint {self.endpoint_name}{rest}"
+
+
+def split_between(blue: str, green: str, share: float) -> Split:
+    """Two endpoints, of which green has a share, from 0 to 100 percent."""
+    if share <= 0:
+        return Split(blue)
+    return Split(green) if share >= 100 else Split(blue, green, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +57,17 @@ class Pointer:
     written_at: datetime
 
     @property
+    def split(self) -> Split | None:
+        """Where it sends clients; ``None``: it is not readable."""
+        name, green = self._stored.get("endpoint_name"), self._stored.get("green")
+        if not isinstance(name, str):
+            return None
+        return Split(name) if green is None else _split_with(name, green)
+
+    @property
     def endpoint_name(self) -> str | None:
-        """The endpoint that it names; ``None``: it is not readable."""
-        name = self._stored.get("endpoint_name")
-        return name if isinstance(name, str) else None
+        """The endpoint that it names before all others; ``None``: it is not readable."""
+        return self.split.endpoint_name if self.split else None
 
     @property
     def rollout_id(self) -> str | None:
@@ -50,17 +88,22 @@ class Pointer:
         return stored if isinstance(stored, dict) else {}
 
 
-def render_pointer(endpoint_name: str, rollout_id: str, since: datetime, version: int) -> str:
+def _split_with(name: str, green: object) -> Split | None:
+    second, share = (green.get("endpoint_name"), green.get("share")) if isinstance(green, dict) else (None, None)
+    if not isinstance(second, str) or not isinstance(share, (int, float)) or isinstance(share, bool):
+        return None
+    return Split(name, second, share) if second and 0 < share < 100 else None
+
+
+def render_pointer(split: Split, rollout_id: str, since: datetime, version: int) -> str:
     """A pointer's text.
 
-    :param since: since when it is to name the endpoint.
+    :param since: since when it is to send clients there.
     :param version: the version that it becomes unless somebody else writes first.
     """
-    written = since.isoformat(timespec="seconds")
-    return json.dumps(
-        {"endpoint_name": endpoint_name, "since": written, "rollout_id": rollout_id, "version": version},
-        separators=(",", ":"),
-    )
+    green = {"green": {"endpoint_name": split.green, "share": split.share}} if split.green else {}
+    written = {"since": since.isoformat(timespec="seconds"), "rollout_id": rollout_id, "version": version}
+    return json.dumps({"endpoint_name": split.endpoint_name, **green, **written}, separators=(",", ":"))
 
 
 def is_as_recorded(rollout: Rollout, pointer: Pointer | None) -> bool:
@@ -74,6 +117,12 @@ def is_ours(rollout: Rollout, pointer: Pointer | None) -> bool:
     return pointer is not None and pointer.rollout_id == rollout.rollout_id
 
 
+def green_share(rollout: Rollout, pointer: Pointer | None) -> float:
+    """The share of the requests that this rollout has sent to green, in percent."""
+    split = pointer.split if pointer is not None and is_ours(rollout, pointer) else None
+    return split.share_of(rollout.green_endpoint_name) if split else 0.0
+
+
 def is_on_green(rollout: Rollout, pointer: Pointer | None) -> bool:
-    """Whether this rollout has pointed clients at green."""
-    return is_ours(rollout, pointer) and pointer is not None and pointer.endpoint_name == rollout.green_endpoint_name
+    """Whether this rollout has sent all clients to green."""
+    return green_share(rollout, pointer) == 100

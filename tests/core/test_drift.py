@@ -11,7 +11,7 @@ import pytest
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Variant
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.strategy import canary
-from airflow_sm_rollout.core.pointer import Pointer, render_pointer
+from airflow_sm_rollout.core.pointer import Pointer, Split, render_pointer
 from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
 from airflow_sm_rollout.core.watch.judge import judge
 from airflow_sm_rollout.core.watch.readings import Readings, Scene
@@ -42,7 +42,7 @@ def endpoint(of: Rollout, green: float = 50.0, config: str | None = None, status
 
 
 def pointer(to: str) -> Pointer:
-    return Pointer(render_pointer(to, "0badcafe", NOW, 2), 2, NOW)
+    return Pointer(render_pointer(Split(to), "0badcafe", NOW, 2), 2, NOW)
 
 
 def scene(of: Rollout) -> Scene:

@@ -17,7 +17,7 @@ from airflow_sm_rollout.core.endpoints.shared import (
 )
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenShare, Wait
 from airflow_sm_rollout.core.observation import Observation
-from airflow_sm_rollout.core.pointer import is_on_green
+from airflow_sm_rollout.core.pointer import Split, is_on_green
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
 from airflow_sm_rollout.core.variants.shared import UPDATE_TAKES, endpoint_of, goes_forward, heed_wish, no_harm
 from airflow_sm_rollout.core.way import Needs, Rule
@@ -43,7 +43,7 @@ def _nothing_for_green(goal: GreenShare, rollout: Rollout, seen: Observation) ->
         return None
     if not is_on_green(rollout, seen.pointer):
         return Done(f"green has no traffic: clients call endpoint {rollout.blue_endpoint_name}")
-    return Act(point_at(rollout.blue_endpoint_name, seen.at, rollout, seen))
+    return Act(point_at(Split(rollout.blue_endpoint_name), seen.at, rollout, seen))
 
 
 def _all_for_green(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -69,7 +69,7 @@ def _note_green_traffic(goal: GreenShare, rollout: Rollout, seen: Observation) -
 
 
 def _switch(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    return Act(point_at(rollout.green_endpoint_name, rollout.green_traffic_since or seen.at, rollout, seen))
+    return Act(point_at(Split(rollout.green_endpoint_name), rollout.green_traffic_since or seen.at, rollout, seen))
 
 
 RULES: tuple[Rule, ...] = (

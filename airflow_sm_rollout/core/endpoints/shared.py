@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from airflow_sm_rollout.core.actions import PutPointer
 from airflow_sm_rollout.core.goals import Decision, GiveUp, Goal, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
-from airflow_sm_rollout.core.pointer import is_as_recorded, is_ours, render_pointer
+from airflow_sm_rollout.core.pointer import Split, is_as_recorded, is_ours, render_pointer
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.variants.shared import because
 
@@ -78,9 +78,9 @@ def green_is_in_service(goal: Goal, rollout: Rollout, seen: Observation) -> Deci
     return None if endpoint.is_in_service else GiveUp(f"{endpoint.describe()}{because(endpoint)}")
 
 
-def live(rollout: Rollout, seen: Observation) -> str | None:
-    """The endpoint that clients call; ``None``: the pointer can't be read."""
-    return seen.pointer.endpoint_name if seen.pointer else rollout.endpoint_name
+def live(rollout: Rollout, seen: Observation) -> Split | None:
+    """Where clients go; ``None``: the pointer can't be read."""
+    return seen.pointer.split if seen.pointer else Split(rollout.endpoint_name)
 
 
 def is_promoted_for_good(rollout: Rollout) -> bool:
@@ -88,11 +88,11 @@ def is_promoted_for_good(rollout: Rollout) -> bool:
     return rollout.phase is Phase.PROMOTED and rollout.plan.delete_blue
 
 
-def point_at(endpoint_name: str, since: datetime, rollout: Rollout, seen: Observation) -> PutPointer:
-    """Let clients call that endpoint."""
+def point_at(target: Split, since: datetime, rollout: Rollout, seen: Observation) -> PutPointer:
+    """Send clients there."""
     replaces = seen.pointer.version if seen.pointer else 0
-    text = render_pointer(endpoint_name, rollout.rollout_id, since, replaces + 1)
-    return PutPointer(rollout.endpoint_name, endpoint_name, text, replaces)
+    text = render_pointer(target, rollout.rollout_id, since, replaces + 1)
+    return PutPointer(rollout.endpoint_name, target, text, replaces)
 
 
 def wait_for_clients(left: str, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -109,9 +109,7 @@ def wait_for_clients(left: str, rollout: Rollout, seen: Observation) -> Decision
 def describe_drift(rollout: Rollout, seen: Observation) -> str:
     """What somebody else did to the pointer, and how to go on."""
     pointer, name = seen.pointer, rollout.names.pointer
-    now = (
-        f"names endpoint {pointer.endpoint_name} in version {pointer.version}" if pointer else "does not exist any more"
-    )
+    now = f"names {pointer.split or 'none'} in version {pointer.version}" if pointer else "does not exist any more"
     known = f"{rollout.blue_endpoint_name} (version {rollout.blue.pointer_version} when planned)"
     return (
         f"somebody else wrote the live pointer: SSM parameter {name} {now}; this rollout knows {known} "
