@@ -11,7 +11,6 @@ from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.core.observation import Alarm
 
 _NAMES_PER_CALL = 100  # DescribeAlarms' limit
-ALARM_TYPES = ("MetricAlarm", "CompositeAlarm", "LogAlarm")  # those that are not asked for are left out of the answer
 _STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 
 FlapsSeen = dict[tuple[str, datetime], "tuple[datetime, str] | None"]
@@ -36,15 +35,20 @@ def describe_alarms(cloudwatch: Any, names: Sequence[str]) -> Iterator[Mapping[s
     for start in range(0, len(names), _NAMES_PER_CALL):
         asked: dict[str, Any] = {
             "AlarmNames": list(names[start : start + _NAMES_PER_CALL]),
-            "AlarmTypes": list(ALARM_TYPES),
+            "AlarmTypes": alarm_types(cloudwatch),
         }
         while True:
             answer = cloudwatch.describe_alarms(**asked, MaxRecords=_NAMES_PER_CALL)
-            for kind in ALARM_TYPES:
+            for kind in asked["AlarmTypes"]:
                 yield from answer.get(f"{kind}s", ())
             if not answer.get("NextToken"):
                 break
             asked["NextToken"] = answer["NextToken"]
+
+
+def alarm_types(cloudwatch: Any) -> list[str]:
+    """All types of alarms that the installed botocore can read. CloudWatch leaves those out that are not asked for."""
+    return list(cloudwatch.meta.service_model.shape_for("AlarmType").enum)
 
 
 def _alarm(
@@ -66,7 +70,7 @@ def _alarm(
 
 def _last_flap(cloudwatch: Any, name: str, since: datetime) -> tuple[datetime, str] | None:
     pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
-        AlarmName=name, AlarmTypes=list(ALARM_TYPES), HistoryItemType="StateUpdate", StartDate=since
+        AlarmName=name, AlarmTypes=alarm_types(cloudwatch), HistoryItemType="StateUpdate", StartDate=since
     )
     for page in pages:
         for item in page.get("AlarmHistoryItems", ()):

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.cloudwatch import ALARM_TYPES
+from airflow_sm_rollout.aws.cloudwatch import alarm_types
 from airflow_sm_rollout.aws.metrics import Values, read_values, stat_query
 from airflow_sm_rollout.core.figures import Figures, Point, choose_period, ringing_spans
 from airflow_sm_rollout.core.rollout import Rollout
@@ -75,7 +75,7 @@ def _read_ringing(cloudwatch: Any, name: str, since: datetime) -> tuple[tuple[fl
 
 def _changes(cloudwatch: Any, name: str, since: datetime) -> Iterator[tuple[float, bool]]:
     pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
-        AlarmName=name, AlarmTypes=list(ALARM_TYPES), HistoryItemType="StateUpdate", StartDate=since
+        AlarmName=name, AlarmTypes=alarm_types(cloudwatch), HistoryItemType="StateUpdate", StartDate=since
     )
     for page in pages:
         for item in page.get("AlarmHistoryItems", ()):

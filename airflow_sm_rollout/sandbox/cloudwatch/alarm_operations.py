@@ -27,7 +27,6 @@ MAX_TAGS = 50
 DEFAULT_PAGE = 50
 _STATES = (State.INSUFFICIENT_DATA.value, State.ALARM.value, State.OK.value)
 _ACTIONS = ("OKActions", "AlarmActions", "InsufficientDataActions")
-_ALARM_TYPES = (METRIC_ALARM, COMPOSITE_ALARM, "LogAlarm")
 
 
 class AlarmOperations:
@@ -226,8 +225,6 @@ def _read_alarm_filter(params: Params) -> Callable[[Alarm], bool]:
         _check_names(params)
     check_enumeration(params.get("StateValue"), "stateValue", _STATES)
     types = params.get("AlarmTypes") or (METRIC_ALARM,)
-    for alarm_type in types:
-        check_enumeration(alarm_type, "alarmTypes", _ALARM_TYPES)
     action = params.get("ActionPrefix")
 
     def accepts(alarm: Alarm) -> bool:
