@@ -104,6 +104,12 @@ async def live_endpoint_async(
     return (await asyncio.to_thread(_split, name, client, max_age)).draw(key)
 
 
+def live_shares(name: str, *, client: Any = None, max_age: float = 5.0) -> dict[str, float]:
+    """The endpoints that serve under a name, each with its share of the requests in percent. As :func:`live_endpoint` otherwise."""
+    split = _split(name, client, max_age)
+    return {split.endpoint_name: 100 - split.share, **({split.green: split.share} if split.green else {})}
+
+
 def _place(key: str | int, green: str) -> float:
     """Where a key stands among all keys: evenly spread from 0 to below 1, and for each green endpoint anew, so that not always the same
     users are the first. 48 bits, which a number of JavaScript holds exactly.

@@ -62,11 +62,18 @@ PARAMS: dict[str, Any] = {
         type="string",
         pattern="^s3://",
     ),
+    "drain": Param(
+        "65",
+        title="Drain",
+        description="With two endpoints: how many seconds one is kept after its clients were sent to the other, before it is deleted.",
+        type="string",
+        pattern=r"^\s*[\d.]+\s*$",
+    ),
 }
 
 _SPLITS = {
     "variants": "two production variants of the endpoint",
-    "endpoints": "two endpoints: clients ask live_endpoint() where to go",
+    "endpoints": "two endpoints: clients ask live_endpoint() for each request",
     "guardrails": "SageMaker shifts by itself: no pause, no person",
 }
 
@@ -93,6 +100,7 @@ ROLLOUT: dict[str, Any] = {
     "model_data_url": "{{ ti.xcom_pull('train')['Training']['ModelArtifacts']['S3ModelArtifacts'] }}",
     "alarms": "{{ params.alarms or '' }}",
     "traffic": "{{ params.traffic }}",
+    "drain": "{{ params.drain }}",
     "poke_interval": POKE_INTERVAL,
     "tolerances": TOLERANCES,
 }

@@ -269,7 +269,7 @@ def _shadow(options: dict[str, Any], loop: dict[str, Any], asks: ApprovalGate | 
     if not is_template(shadow["bake"]):
         parse_duration("shadow bake", shadow["bake"])
     traffic = _known_traffic(options)
-    if traffic is not None and not traffic.gives_any_share:
+    if traffic is not None and not traffic.has_shadow:
         raise PlanError("shadow", shadow, f"traffic='variants': with {traffic.name!r} green can't be a shadow of blue")
     watch = BakeSensor(task_id="bake_shadow", duration=shadow.pop("bake"), **_taken_by(BakeSensor, loop))
     asking = [_ask(watch, asks, step=0, **loop)] if asks is not None else []

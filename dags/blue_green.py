@@ -16,16 +16,9 @@ BLUE_GREEN = {
         pattern=r"^\s*[\d.]+\s*$",
     ),
     "traffic": traffic("variants", "endpoints", "guardrails"),
-    "drain": Param(
-        "65",
-        title="Drain",
-        description="With two endpoints: how many seconds one is kept after its clients were sent to the other, before it is deleted.",
-        type="string",
-        pattern=r"^\s*[\d.]+\s*$",
-    ),
 }
 
 with DAG(
     "blue_green", schedule=None, params={**PARAMS, **BLUE_GREEN}, max_active_runs=1, tags=["sagemaker"], doc_md=__doc__
 ):
-    train() >> blue_green_rollout(bake="{{ params.bake }}", drain="{{ params.drain }}", **ROLLOUT)
+    train() >> blue_green_rollout(bake="{{ params.bake }}", **ROLLOUT)

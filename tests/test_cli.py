@@ -197,14 +197,10 @@ def test_a_rollback_that_comes_to_no_end_gives_up_with_the_state(
             "sm-rollout plan: steps='50' is not possible: no option of",
         ),
         (
-            ("plan", "--traffic", "endpoints"),
-            "sm-rollout plan: steps=[10.0, 50.0, 100.0] is not possible: with traffic=",
+            ("plan", "--traffic", "guardrails"),
+            "sm-rollout plan: steps=[10.0, 50.0, 100.0] is not possible: ",
         ),
         (("iam-policy", "fraud", "--clients"), "sm-rollout iam-policy: --clients and --blue-endpoint are for"),
-        (
-            ("demo", "--strategy", "canary", "--traffic", "endpoints"),
-            "sm-rollout demo: strategy canary does not go with traffic endpoints, which can do blue_green",
-        ),
         (("sandbox", "--speed", "0"), None),
         (("rollback", "fraud", "--poke-interval", "nan"), None),
         (("sandboxes",), None),

@@ -16,7 +16,7 @@ def foresee(clients: Clients, rollout: Rollout) -> list[str]:
     """
     strategy, tolerances = rollout.plan.strategy, rollout.plan.evidence.tolerances
     beside = [step for step in strategy.steps if step.share < 100] if strategy and tolerances else []
-    if not beside or not rollout.traffic.serves_side_by_side:
+    if not beside:
         return []
     seconds = figures_every(rollout)
     sources = Sources(

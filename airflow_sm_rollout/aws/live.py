@@ -23,8 +23,12 @@ def read_pointer(ssm: Any, name: str) -> Pointer | None:
 
 
 def read_live_name(ssm: Any, name: str) -> str:
-    """The endpoint that serves under a logical name; the name itself, where no pointer says otherwise."""
-    pointer = read_pointer(ssm, name)
+    """The endpoint that serves under a logical name, and that is blue's where two do; the name itself, where no pointer says otherwise."""
+    return live_name(read_pointer(ssm, name), name)
+
+
+def live_name(pointer: Pointer | None, name: str) -> str:
+    """As :func:`read_live_name`, of a pointer that was read."""
     return (pointer.endpoint_name if pointer else None) or name
 
 

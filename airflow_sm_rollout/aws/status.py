@@ -7,7 +7,7 @@ from datetime import datetime
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import read_alarms
 from airflow_sm_rollout.aws.control import read_control
-from airflow_sm_rollout.aws.live import read_pointer
+from airflow_sm_rollout.aws.live import live_name, read_pointer
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.world import read_endpoint
 from airflow_sm_rollout.core.observation import Observation
@@ -21,8 +21,7 @@ def read_status(clients: Clients, name: str, now: datetime) -> Observation:
     """
     record, pointer = read_record(clients.ssm, name), read_pointer(clients.ssm, name)
     if record is None:
-        live = (pointer.endpoint_name if pointer else None) or name
-        return Observation(now, read_endpoint(clients.sagemaker, live), None, pointer=pointer)
+        return Observation(now, read_endpoint(clients.sagemaker, live_name(pointer, name)), None, pointer=pointer)
     two = record.green_endpoint_name != record.blue_endpoint_name
     return Observation(
         at=now,
@@ -38,6 +37,6 @@ def read_status(clients: Clients, name: str, now: datetime) -> Observation:
 def read_serving(clients: Clients, rollout: Rollout, now: datetime) -> Observation:
     """The endpoint that clients of a rollout's endpoint call, with the record that holds it now."""
     pointer = read_pointer(clients.ssm, rollout.endpoint_name) if rollout.traffic.has_pointer else None
-    live = (pointer.endpoint_name if pointer else None) or rollout.endpoint_name
     record = read_record(clients.ssm, rollout.endpoint_name)
-    return Observation(now, read_endpoint(clients.sagemaker, live), record, pointer=pointer)
+    live = read_endpoint(clients.sagemaker, live_name(pointer, rollout.endpoint_name))
+    return Observation(now, live, record, pointer=pointer)

@@ -18,7 +18,7 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE, Clock, listening
 from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, if_found, meaning_of
-from airflow_sm_rollout.aws.live import read_live_name, read_pointer
+from airflow_sm_rollout.aws.live import live_name, read_pointer
 from airflow_sm_rollout.aws.own_alarms import read_unlike
 from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.record import read_record
@@ -83,8 +83,10 @@ class AwsWorld:
             planned = None if isinstance(goal, GreenShare) else goal.rollout
             rollout = record or planned
             if rollout is None or rollout.rollout_id != self.rollout_id:
-                name = read_live_name(self.clients.ssm, self.endpoint_name)
-                return Observation(self._clock.now(), read_endpoint(self.clients.sagemaker, name), record)
+                pointer = read_pointer(self.clients.ssm, self.endpoint_name)
+                name = live_name(pointer, self.endpoint_name)
+                endpoint = read_endpoint(self.clients.sagemaker, name)
+                return Observation(self._clock.now(), endpoint, record, pointer=pointer)
             pointer = read_pointer(self.clients.ssm, self.endpoint_name) if rollout.traffic.has_pointer else None
             if record is not None and is_decided_by_pointer(goal, rollout, pointer):
                 return Observation(self._clock.now(), None, record, pointer=pointer)

@@ -30,7 +30,13 @@ from airflow_sm_rollout.core.goals import (
     Wait,
 )
 from airflow_sm_rollout.core.guardrails.way import GUARDRAILS
-from airflow_sm_rollout.core.lost import describe_lost, is_lost, is_on_passing_config
+from airflow_sm_rollout.core.lost import (
+    describe_lost,
+    describe_lost_split,
+    is_lost,
+    is_on_passing_config,
+    is_split_by,
+)
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.pointer import Pointer
@@ -94,6 +100,8 @@ def _decide_without_record(goal: Goal, rollout_id: str, seen: Observation) -> De
         return _find_planned(goal, goal.rollout, seen)
     if seen.endpoint is not None and is_on_passing_config(rollout_id, seen.endpoint):
         return GiveUp(describe_lost(Names(seen.endpoint.name, rollout_id), seen))
+    if seen.pointer is not None and is_split_by(rollout_id, seen.pointer):
+        return GiveUp(describe_lost_split(rollout_id, seen.pointer))
     promoted = seen.endpoint is not None and seen.endpoint.config_name.endswith(f"-{rollout_id}")
     state = seen.endpoint.describe() if seen.endpoint else "there is no such endpoint"
     if promoted and isinstance(goal, (AsBefore, OnlyGreen)):

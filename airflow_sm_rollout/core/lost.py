@@ -43,6 +43,19 @@ def is_on_passing_config(rollout_id: str, endpoint: Endpoint) -> bool:
     return endpoint.config_name in _passing_configs(Names(endpoint.name, rollout_id))
 
 
+def is_split_by(rollout_id: str, pointer: Pointer | None) -> bool:
+    """Whether a rollout gives green a share by the live pointer, as none does that has ended."""
+    split = pointer.split if pointer is not None and pointer.rollout_id == rollout_id else None
+    return split is not None and bool(split.green)
+
+
+def describe_lost_split(rollout_id: str, pointer: Pointer) -> str:
+    """As :func:`describe_lost`, where the rollout's endpoint is not known."""
+    record = f"the record of rollout {rollout_id} is gone (its SSM parameter was deleted?)"
+    how = _HOW_TO_END.format(endpoint="ENDPOINT")
+    return f"{record}, but the rollout has not ended: the live pointer names {pointer.split}. {how}"
+
+
 def describe_lost(names: Names, seen: Observation) -> str:
     """What stands, and how a person ends it."""
     record = f"the record of rollout {names.rollout_id} is gone (SSM parameter {names.record} was deleted?)"

@@ -117,7 +117,7 @@ def is_ours(rollout: Rollout, pointer: Pointer | None) -> bool:
     return pointer is not None and pointer.rollout_id == rollout.rollout_id
 
 
-def green_share(rollout: Rollout, pointer: Pointer | None) -> float:
+def share_on_green(rollout: Rollout, pointer: Pointer | None) -> float:
     """The share of the requests that this rollout has sent to green, in percent."""
     split = pointer.split if pointer is not None and is_ours(rollout, pointer) else None
     return split.share_of(rollout.green_endpoint_name) if split else 0.0
@@ -125,4 +125,4 @@ def green_share(rollout: Rollout, pointer: Pointer | None) -> float:
 
 def is_on_green(rollout: Rollout, pointer: Pointer | None) -> bool:
     """Whether this rollout has sent all clients to green."""
-    return green_share(rollout, pointer) == 100
+    return share_on_green(rollout, pointer) == 100

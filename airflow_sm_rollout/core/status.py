@@ -39,6 +39,8 @@ def find_aftermath(rollout: Rollout, seen: Observation) -> Aftermath:
     serving = (seen.endpoint.name, seen.endpoint.config_name) if seen.endpoint else None
     if serving == (rollout.green_endpoint_name, rollout.names.final_config):
         return Aftermath.PROMOTED
+    if seen.pointer is not None and (seen.pointer.split is None or seen.pointer.split.green):
+        return Aftermath.CHANGED
     is_blue = serving == (rollout.blue_endpoint_name, rollout.blue.config_name)
     return Aftermath.AS_BEFORE if is_blue else Aftermath.CHANGED
 
@@ -56,7 +58,7 @@ def _lines(seen: Observation) -> Iterator[str]:
         if endpoint is not None:
             yield endpoint.describe()
     if seen.pointer is not None:
-        yield f"the live pointer names endpoint {seen.pointer.endpoint_name}"
+        yield f"the live pointer names {seen.pointer.split or 'no endpoint'}"
     if seen.record is None:
         yield "no rollout is in progress"
         return

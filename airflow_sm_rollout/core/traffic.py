@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from airflow_sm_rollout.core import deployment_config
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.pointer import is_on_green
+from airflow_sm_rollout.core.pointer import share_on_green
 from airflow_sm_rollout.core.scaling import why_not_carried
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class Traffic:
     is_shifted_by_aws: ClassVar[bool] = False
     """Whether AWS takes the plan's steps itself, inside the promotion. It launches green then, looks at alarms only and asks nobody."""
     gives_any_share: ClassVar[bool] = False
-    """Whether green can have any share at any time, and copies of requests before it has one."""
-    serves_side_by_side: ClassVar[bool] = True
-    """Whether blue and green both serve while green has some of the requests, so that they can be compared."""
+    """Whether green can have any share at any time."""
+    has_shadow: ClassVar[bool] = False
+    """Whether green can have copies of requests before it has a share."""
     has_one_config: ClassVar[bool] = False
     """Whether both are variants of one endpoint config, which says how often both publish their metrics."""
     takes_serverless: ClassVar[bool] = False
@@ -73,7 +73,7 @@ class Variants(Traffic):
     """Two production variants of one endpoint; weights split the requests."""
 
     name = "variants"
-    gives_any_share = has_one_config = shows_promotion = True
+    gives_any_share = has_shadow = has_one_config = shows_promotion = True
 
     def green_variant(self, rollout: Rollout) -> str:
         return rollout.names.variant
@@ -90,23 +90,18 @@ class Variants(Traffic):
 
 
 class Endpoints(Traffic):
-    """Two endpoints, and a live pointer that clients follow. Green's variant has blue's name, as all there is like blue's."""
+    """Two endpoints, and a live pointer by which clients split their requests. Green's variant has blue's name, as all there is like
+    blue's.
+    """
 
     name = "endpoints"
-    has_pointer = takes_serverless = True
-    serves_side_by_side = False
+    has_pointer = gives_any_share = takes_serverless = True
 
     def green_endpoint(self, rollout: Rollout) -> str:
         return rollout.names.green_endpoint
 
     def share(self, rollout: Rollout, seen: Observation) -> float | None:
-        return 100.0 if is_on_green(rollout, seen.pointer) else 0.0
-
-    def validate(self, plan: Plan) -> None:
-        shares = [step.share for step in plan.strategy.steps] if plan.strategy else [100.0]
-        if shares != [100.0]:
-            allowed = "with traffic='endpoints' one step of 100 % only; traffic='variants' can split the requests"
-            raise PlanError("steps", shares, allowed)
+        return share_on_green(rollout, seen.pointer)
 
     def alarm_instead(self, rollout: Rollout) -> str:
         return (

@@ -24,7 +24,7 @@ from airflow_sm_rollout.demo.scripts import Script
 from airflow_sm_rollout.demo.shares import ShareWatch
 from airflow_sm_rollout.demo.trials import GOOD_AND_BAD, Model, Trial
 from airflow_sm_rollout.demo.watched_run import Stage, WatchedRun
-from airflow_sm_rollout.live import live_endpoint
+from airflow_sm_rollout.live import live_shares
 from airflow_sm_rollout.sandbox.traffic import TrafficProcess
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def set_up(directory: Path, stack: ExitStack, progress: Progress, instances: int
     put_into_production(sandbox, instances, trial.production)
     traffic = stack.enter_context(_clients(sandbox, directory, trial.requests_per_second))
     # It asks as often as the clients do, so that it sees them leave an endpoint as late as they do.
-    live = partial(live_endpoint, ENDPOINT, client=sandbox.client("ssm"), max_age=clients.HOLD_SECONDS)
+    live = partial(live_shares, ENDPOINT, client=sandbox.client("ssm"), max_age=clients.HOLD_SECONDS)
     watch = stack.enter_context(ShareWatch(sandbox.url, live))
     progress.say(f"Endpoint {ENDPOINT} answers {trial.requests_per_second:g} requests a second. Starting Airflow ...")
     stack.enter_context(airflow)

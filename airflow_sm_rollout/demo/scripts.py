@@ -60,6 +60,19 @@ _SCRIPTS = (
     # With all traffic on green only an alarm tells, and it wants three periods in a row.
     Script("blue_green", "variants", {"bake": "60"}, {"shift_100": 100.0}),
     Script("blue_green", "endpoints", {"bake": "60", "drain": str(DRAIN_SECONDS)}, {"shift_100": 100.0}),
+    # A step beyond the first takes one write; there is no endpoint to wait for.
+    Script(
+        "canary",
+        "endpoints",
+        {"steps": "10,50,100", "bake": "35,15,12", "drain": str(DRAIN_SECONDS)},
+        {"shift_1": 10.0, "shift_2": 50.0, "shift_3": 100.0},
+    ),
+    Script(
+        "linear",
+        "endpoints",
+        {"step": "25", "interval": "40", "drain": str(DRAIN_SECONDS)},
+        {"shift_1": 25.0, "shift_2": 50.0, "shift_3": 75.0, "shift_4": 100.0},
+    ),
     # SageMaker shifts whole instances, and its own canary has two steps.
     Script("canary", "guardrails", {"steps": "50,100", "bake": "60,15"}, _BY_SAGEMAKER),
     Script("linear", "guardrails", {"step": "34", "interval": "60"}, _BY_SAGEMAKER, instances=3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -30,10 +31,10 @@ class ShareWatch:
     """Looks ten times a second, in a thread, for the length of a ``with`` block.
 
     :param url: the sandbox's.
-    :param resolve: says which endpoint serves at a moment.
+    :param resolve: says which endpoints serve at a moment, and which percentage of the requests each.
     """
 
-    def __init__(self, url: str, resolve: Callable[[], str]) -> None:
+    def __init__(self, url: str, resolve: Callable[[], Mapping[str, float]]) -> None:
         self._pool = urllib3.PoolManager(retries=False, timeout=5.0)
         self._url = f"{url}/_sandbox/endpoints"
         self._resolve = resolve
@@ -58,17 +59,23 @@ class ShareWatch:
 
     def _watch(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
-            try:
-                answer = self._pool.request("GET", f"{self._url}/{self._resolve()}")
-            except urllib3.exceptions.HTTPError:
-                continue  # nobody could look at that moment; the next look tells
-            if answer.status == 200:
-                self._samples.append(ShareSample(time.time(), _shares(answer.json()["fleets"])))
+            with suppress(urllib3.exceptions.HTTPError):  # nobody could look at that moment; the next look tells
+                self._look()
+
+    def _look(self) -> None:
+        sent = self._resolve()
+        told = {name: self._pool.request("GET", f"{self._url}/{name}") for name in sent}
+        if any(answer.status != 200 for answer in told.values()):
+            return
+        shares: dict[tuple[str, str], float] = {}
+        for name, answer in told.items():
+            shares |= _shares(answer.json()["fleets"], sent[name])
+        self._samples.append(ShareSample(time.time(), shares))
 
 
-def _shares(fleets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[tuple[str, str], float]:
+def _shares(fleets: Mapping[str, Mapping[str, Mapping[str, float]]], sent: float) -> dict[tuple[str, str], float]:
     return {
-        (config, name): 100.0 * variant["share"]
+        (config, name): sent * variant["share"]
         for config, variants in fleets.items()
         for name, variant in variants.items()
     }

@@ -53,7 +53,9 @@ class Trial:
             return script
         if script.dag_id != "canary" or not parse_traffic(script.traffic).gives_any_share:
             shown = ", ".join(self.models)
-            raise NoSuchDemo(f"the {shown} model is shown by a canary with traffic variants, not by {script.dag_id}")
+            raise NoSuchDemo(
+                f"the {shown} model is shown by a canary of any share, not by {script.dag_id} with traffic {script.traffic}"
+            )
         return replace(
             script,
             plan={**script.plan, **self.plan},

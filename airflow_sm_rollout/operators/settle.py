@@ -93,7 +93,7 @@ class SettleOperator(ConvergeOperator):
 
         try:
             # Only the record has said whether green was a shadow.
-            may_be_shadow = rollout.traffic.gives_any_share
+            may_be_shadow = rollout.traffic.has_shadow
             figures = read_figures(self.clients(), rollout, utc_now(), is_shadow_read=may_be_shadow)
             context["ti"].xcom_push(key=FIGURES, value=figures_to_dict(figures))
         except Exception as error:  # noqa: BLE001 - a picture that can't be drawn must not make a settled rollout look unsettled

@@ -42,6 +42,6 @@ class ShadowGreenOperator(DeployGreenOperator):
         return handle
 
     def goal(self, rollout: Rollout) -> Goal:
-        if not rollout.traffic.gives_any_share:
+        if not rollout.traffic.has_shadow:
             raise RolloutGaveUp(f"traffic={rollout.plan.traffic!r}: only with variants green can be a shadow of blue")
         return GreenShadowed(rollout, self.percent)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ShiftWeightOperator(ConvergeOperator):
-    """Gives green a share of the traffic, once it has the instances for it; with ``traffic="endpoints"`` all of it, or none.
+    """Gives green a share of the traffic, once it has the instances for it.
 
     A share is never raised while a watched alarm rings, or has rung since green had traffic.
 

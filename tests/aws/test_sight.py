@@ -80,8 +80,6 @@ def refused(lab: Lab, *alarms: str, **options: Any) -> str:
 def test_an_alarm_on_blue_alone_is_refused_as_all_that_watches(traffic: str) -> None:
     lab = LABS[traffic]()
     put(lab, "mine", **BLUES)
-    if traffic == "endpoints":
-        lab.strategy = lab.strategy  # the lab's own: two endpoints know no other
     reason = refused(lab, "mine", **ALONE)
     assert "nothing would watch green: alarm mine reads " in reason
     assert "after a promotion nothing of this endpoint any more" in reason

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,7 +16,7 @@ from airflow_sm_rollout.core.advance import Passing, advance
 from airflow_sm_rollout.core.goals import Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.names import Names, derive_rollout_id, pointer_name
 from airflow_sm_rollout.core.observation import Observation
-from airflow_sm_rollout.core.plan.strategy import Step, Strategy
+from airflow_sm_rollout.core.plan.strategy import Step, Strategy, canary
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from convergence.lab import BLUE_CONFIG, BLUE_INSTANCES, ENDPOINT, USER_ALARM, Killed, Lab
 
@@ -34,6 +33,8 @@ class LiveLab(Lab):
     :param held: when each endpoint was last the one that clients are sent to.
     """
 
+    traffic: ClassVar[str] = "endpoints"
+    strategy: ClassVar[Strategy] = BLUE_GREEN
     delete_blue: bool = False
     held: dict[str, float] = field(default_factory=dict)
 
@@ -48,6 +49,13 @@ class LiveLab(Lab):
         pointer = self.pointer()
         return json.loads(pointer["text"]).get("endpoint_name", "") if pointer else ENDPOINT
 
+    def shares_now(self) -> dict[str, float]:
+        """By endpoint, what percentage of the requests clients send there now."""
+        pointer = self.pointer()
+        green = json.loads(pointer["text"]).get("green") if pointer else None
+        second = {green["endpoint_name"]: green["share"]} if green else {}
+        return {self.live(): 100.0 - sum(second.values()), **second}
+
     def put_pointer(self, **members: Any) -> None:
         """Somebody else writes the pointer."""
         self.clients.ssm.put_parameter(Name=POINTER, Value=json.dumps(members), Type="String", Overwrite=True)
@@ -56,15 +64,17 @@ class LiveLab(Lab):
         """Note where clients are sent, whether it has the instances, and whether all that clients may still call serve."""
         if not hasattr(self, "names"):
             return
-        now, live = self.sandbox.clock.now(), self.live()
-        self.held[live] = now
-        self.shares.append(100.0 if live == self.names.green_endpoint else 0.0)
+        now, sent = self.sandbox.clock.now(), self.shares_now()
+        self.held.update(dict.fromkeys(sent, now))
+        self.shares.append(sent.get(self.names.green_endpoint, 0.0))
         for name, left_at in self.held.items():
             endpoint = self.sandbox.endpoints.serving(name)
             if endpoint is None and now - left_at < CLIENTS_HOLD_SECONDS:
                 self.under_capacity.append(f"{name}: nobody answers")
-            elif endpoint is not None and name == live and len(endpoint.variants[0].containers) < BLUE_INSTANCES:
-                self.under_capacity.append(f"{name}: all traffic on {len(endpoint.variants[0].containers)}")
+            elif endpoint is not None and name in sent:
+                count = len(endpoint.variants[0].containers)
+                if count < BLUE_INSTANCES * sent[name] / 100:
+                    self.under_capacity.append(f"{name}: {sent[name]:g} % of the traffic on {count}")
 
     def read_world(self) -> dict[str, Any]:
         sagemaker, ssm = self.clients.sagemaker, self.clients.ssm
@@ -87,10 +97,6 @@ class LiveLab(Lab):
     def tags(self, kind: str, name: str) -> list[dict[str, str]]:
         arn = f"arn:aws:sagemaker:us-east-1:123456789012:{kind}/{name}"
         return self.clients.sagemaker.list_tags(ResourceArn=arn)["Tags"]
-
-    @property
-    def planned_shares(self) -> set[float]:
-        return {0.0, 100.0}
 
     def is_promoted(self, after: dict[str, Any]) -> bool:
         if self.live() != self.names.green_endpoint or after["records"]:
@@ -121,7 +127,11 @@ class LiveLab(Lab):
     def plan(self) -> Rollout:
         green = Green(image="green:2", model_data_url="s3://models/green.tar.gz")
         plan = Plan(
-            BLUE_GREEN, alarms=(USER_ALARM,), delete_blue=self.delete_blue, traffic="endpoints", on_drift=self.on_drift
+            self.strategy,
+            alarms=(USER_ALARM,),
+            delete_blue=self.delete_blue,
+            traffic=self.traffic,
+            on_drift=self.on_drift,
         )
         while True:
             try:
@@ -131,19 +141,19 @@ class LiveLab(Lab):
             except Passing:
                 self.pass_time(5)
 
-    def tasks(self) -> list[Callable[[], object]]:
-        return [
-            lambda: self.reach(GreenDeployed(self.plan())),
-            lambda: self.reach(GreenShare(100)),
-            lambda: self.pass_time(60),
-            lambda: self.reach(OnlyGreen()),
-        ]
-
     def next_rollout(self, run: str) -> None:
         """Get ready for another rollout of the same name."""
         self.names = Names(ENDPOINT, derive_rollout_id(ENDPOINT, "dag", run))
         self.before = self.describe()
         self.calls.clear()
+
+
+@dataclass
+class SharedLab(LiveLab):
+    """Green gets its clients share by share, and blue goes at the end."""
+
+    strategy: ClassVar[Strategy] = canary([10, 100], bake=timedelta(minutes=1))
+    delete_blue: bool = True
 
 
 def deleting_blue() -> LiveLab:
@@ -159,8 +169,8 @@ def second_rollout() -> LiveLab:
 
 
 def with_pointer() -> LiveLab:
-    """A rollout whose pointer is there from the beginning, and whose blue is not kept."""
-    lab = deleting_blue()
+    """A rollout by shares, whose pointer is there from the beginning, and whose blue is not kept."""
+    lab = SharedLab()
     lab.put_pointer(endpoint_name=ENDPOINT)
     lab.next_rollout("run")
     return lab

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.core.converge import decide
-from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp, RolloutRefused
-from airflow_sm_rollout.core.goals import AsBefore, GiveUp, GreenDeployed, GreenShare, Wait
+from airflow_sm_rollout.core.errors import PlanError, RolloutRefused
+from airflow_sm_rollout.core.goals import AsBefore, GiveUp, GreenDeployed, Wait
 from airflow_sm_rollout.core.names import Names
-from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.rollout import Green, Plan
 from convergence.lab import ENDPOINT, USER_ALARM
 from convergence.live_lab import (
@@ -25,19 +25,6 @@ from convergence.live_lab import (
     update_by_hand,
 )
 from convergence.test_exits import ring
-
-
-@pytest.mark.parametrize("share", [1, 50, 99.5])
-def test_a_share_between_is_refused_when_planned_and_when_asked_for(share: float) -> None:
-    lab = LiveLab()
-    green = Green(image="green:2", model_data_url="s3://models/green.tar.gz")
-    plan = Plan(canary([share, 100]), traffic="endpoints")
-    with pytest.raises(PlanError, match="traffic='endpoints'"):
-        plan_rollout(lab.clients, lab.names, {}, green, plan, lab.now())
-    lab.run(until=1)
-    with pytest.raises(RolloutGaveUp, match=f"share={share:g} is not possible"):
-        lab.reach(GreenShare(share))
-    assert lab.live() == ENDPOINT
 
 
 def test_a_way_that_nobody_knows_is_refused() -> None:
@@ -118,9 +105,13 @@ def test_a_blue_that_is_gone_before_the_start_is_refused() -> None:
     [
         ({"endpoint_name": "gone"}, "endpoint_name='gone': there is no such endpoint"),
         ({"endpoint": ENDPOINT}, "is not readable"),
+        (
+            {"endpoint_name": ENDPOINT, "green": {"endpoint_name": "theirs", "share": 5}},
+            "names endpoint fraud and, for 5 % of the requests, endpoint theirs, and no rollout",
+        ),
     ],
 )
-def test_a_pointer_that_leads_nowhere_is_refused(pointer: dict[str, str], words: str) -> None:
+def test_a_pointer_that_leads_nowhere_is_refused(pointer: dict[str, Any], words: str) -> None:
     lab = LiveLab()
     lab.put_pointer(**pointer)
     with pytest.raises(RolloutRefused, match=words):

@@ -31,6 +31,7 @@ from convergence import (
     test_live_refusals,
     test_live_rollback,
     test_live_rollout,
+    test_live_shares,
     test_lost_record,
     test_scaling,
     test_shadow,
@@ -40,7 +41,15 @@ from convergence.lab import Lab
 
 SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
     "variants": (test_canary, test_shadow, test_exits, test_scaling, test_drift, test_way_back, test_lost_record),
-    "endpoints": (test_live_rollout, test_live_rollback, test_live_drift, test_live_refusals, test_scaling, test_drift),
+    "endpoints": (
+        test_live_rollout,
+        test_live_shares,
+        test_live_rollback,
+        test_live_drift,
+        test_live_refusals,
+        test_scaling,
+        test_drift,
+    ),
     "guardrails": (test_guardrails, test_scaling, test_drift, test_way_back),
 }
 Mutant = tuple[str, type, int]  # a way to split traffic, a goal, the index of a rule

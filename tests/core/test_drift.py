@@ -11,7 +11,7 @@ import pytest
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Variant
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.strategy import canary
-from airflow_sm_rollout.core.pointer import Pointer, Split, render_pointer
+from airflow_sm_rollout.core.pointer import Pointer, Split, render_pointer, split_between
 from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
 from airflow_sm_rollout.core.watch.judge import judge
 from airflow_sm_rollout.core.watch.readings import Readings, Scene
@@ -19,6 +19,7 @@ from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import Watch, watch_question
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=timezone.utc)
+GREEN = "fraud-0badcafe"
 RINGING = (Alarm("errors", "ALARM", "37 of 5", NOW),)
 
 
@@ -120,11 +121,37 @@ def test_a_variant_that_has_lost_all_its_instances_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("named", "told"),
-    [(None, "was deleted, so clients have left green"), ("legacy", "names legacy since 09:00:00 UTC")],
+    [
+        (None, "was deleted, so clients have left green"),
+        (
+            "legacy",
+            "clients have left green: the live pointer /sm-rollout-live/fraud names endpoint legacy since 09:00:00 UTC",
+        ),
+    ],
 )
 def test_clients_that_were_sent_away_by_the_pointer_are_told(named: str | None, told: str) -> None:
     of = rollout("endpoints")
     assert told in looked(of, replace(scene(of), pointer=pointer(named) if named else None)).reason
+
+
+@pytest.mark.parametrize(
+    ("named", "is_drift"),
+    [
+        (split_between("fraud", GREEN, 50), False),
+        (split_between("fraud", GREEN, 49), True),
+        (split_between("fraud", GREEN, 100), True),
+        (split_between("fraud", GREEN, 0), True),
+        (split_between("fraud", "theirs", 50), True),
+        (None, True),
+    ],
+)
+def test_a_share_that_the_pointer_does_not_give_any_more_is_told(named: Split | None, is_drift: bool) -> None:
+    of = rollout("endpoints")
+    text = render_pointer(named, "0badcafe", NOW, 2) if named else "{}"
+    said = looked(of, replace(scene(of), pointer=Pointer(text, 2, NOW)), share=50.0)
+    assert (said.verdict is Verdict.DRIFTED) is is_drift
+    assert "/sm-rollout-live/fraud names" in said.reason or not is_drift
+    assert looked(of, replace(scene(of), pointer=pointer(GREEN))).verdict is Verdict.HARMFUL
 
 
 @pytest.mark.parametrize(

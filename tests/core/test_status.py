@@ -150,3 +150,16 @@ def test_with_two_endpoints_it_shows_in_the_one_that_clients_call() -> None:
     assert aftermath(begun, begun.names.final_config, name=green) is Aftermath.PROMOTED
     assert aftermath(begun, "fraud-v1", name="theirs") is Aftermath.CHANGED
     assert aftermath(begun, "theirs", name=green) is Aftermath.CHANGED
+
+
+def test_a_blue_that_has_only_a_share_of_its_clients_is_not_as_before() -> None:
+    begun = rollout("endpoints")
+    serving = replace(endpoint(0, config="fraud-v1"), name="fraud")
+    for green, became in (
+        (None, Aftermath.AS_BEFORE),
+        ({"endpoint_name": "fraud-0badcafe", "share": 5}, Aftermath.CHANGED),
+    ):
+        text = json.dumps({"endpoint_name": "fraud", "green": green})
+        assert find_aftermath(begun, Observation(NOW, serving, None, pointer=Pointer(text, 2, NOW))) is became
+    lines = describe_status(Observation(NOW, serving, None, pointer=Pointer(text, 2, NOW)))
+    assert "the live pointer names endpoint fraud and, for 5 % of the requests, endpoint fraud-0badcafe" in lines

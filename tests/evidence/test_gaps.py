@@ -23,7 +23,7 @@ from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
 from convergence.guardrails_lab import CANARY_BAKES_AT, GuardrailsLab
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
-from convergence.live_lab import LiveLab
+from convergence.live_lab import LiveLab, SharedLab
 from evidence.published import publish
 
 MINUTES = 60
@@ -66,10 +66,10 @@ def variants(share: float | None, **options: Any) -> Baking:
     return Baking(lab, share, **options)
 
 
-def endpoints(share: float | None = 100.0, **options: Any) -> Baking:
-    lab = LiveLab()
-    lab.run(until=2)
-    return Baking(lab, share, **options)
+def endpoints(share: float | None = 100.0, lab: type[LiveLab] = LiveLab, **options: Any) -> Baking:
+    begun = lab()
+    begun.run(until=2)
+    return Baking(begun, share, **options)
 
 
 def shadow(share: float | None = None, **options: Any) -> Baking:
@@ -96,7 +96,9 @@ def dimensions_of(watch: Baking, whose: str) -> Mapping[str, str]:
         (lambda: variants(10, tolerances=None), "green", ""),
         (endpoints, "green", "green"),
         (endpoints, "blue", ""),
-        (lambda: endpoints(None), "blue", ""),
+        (lambda: endpoints(None), "blue", "blue"),
+        (lambda: endpoints(10, lab=SharedLab), "green", "green"),
+        (lambda: endpoints(10, lab=SharedLab), "blue", "blue"),
         (shadow, "shadow", "green"),
         (shadow, "blue", "blue"),
     ],
@@ -126,14 +128,21 @@ def test_a_bake_whose_figures_have_stopped_is_not_healthy(
 def call(lab: Lab, minutes: float) -> None:
     """Users who call the endpoint every five seconds."""
     [runtime] = lab.sandbox.services["sagemaker-runtime"]
-    for _ in range(int(minutes * 12)):
-        lab.pass_time(5)
-        live = lab.live() if isinstance(lab, LiveLab) else ENDPOINT
-        for _ in range(2):
-            runtime.invoke_endpoint({"EndpointName": live, "Body": b"{}"})  # type: ignore[attr-defined]
+    for number in range(int(minutes * 24)):
+        lab.pass_time(5 * (number % 2))
+        called = sent_to(lab, number) if isinstance(lab, LiveLab) else ENDPOINT
+        runtime.invoke_endpoint({"EndpointName": called, "Body": b"{}"})  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("lab_type", "shares"), [(Lab, (10, 50, 100)), (LiveLab, (100,))])
+def sent_to(lab: LiveLab, number: int) -> str:
+    """The endpoint that request ``number`` goes to: of each hundred requests as many to green as its share is."""
+    sent = lab.shares_now()
+    green = lab.names.green_endpoint
+    share = sent.get(green, 0.0)
+    return green if int((number + 1) * share / 100) > int(number * share / 100) else lab.blue_endpoint
+
+
+@pytest.mark.parametrize(("lab_type", "shares"), [(Lab, (10, 50, 100)), (LiveLab, (100,)), (SharedLab, (10, 100))])
 def test_a_rollout_under_traffic_is_healthy_at_each_step_by_all_that_may_be_watched(
     lab_type: type[Lab], shares: tuple[float, ...]
 ) -> None:

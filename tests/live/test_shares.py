@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import math
 import random
+import re
+import subprocess
+import sys
 from collections import Counter
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sm_rollout.core.pointer import Pointer, Split, render_pointer, split_between
-from airflow_sm_rollout.live import live_endpoint, live_endpoint_async
+from airflow_sm_rollout.live import live_endpoint, live_endpoint_async, live_shares
 
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA = json.loads((DOCS / "live-pointer.schema.json").read_text())
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=timezone.utc)
 BLUE, GREEN = "fraud", "fraud-0badcafe"
 SHARES = st.floats(0, 100, allow_nan=False)
@@ -95,6 +103,20 @@ def test_each_rollout_begins_with_other_keys() -> None:
     assert len(first & second) < 40  # 10 are to be expected
 
 
+def documented_places() -> list[tuple[str, float]]:
+    """What docs/clients.md gives to whoever writes a client in another language."""
+    rows = re.findall(r"^\| `(.+)` \| ([0-9.]+) \|$", (DOCS / "clients.md").read_text(), re.MULTILINE)
+    return [(key, float(place)) for key, place in rows]
+
+
+@pytest.mark.parametrize(("key", "place"), documented_places())
+def test_the_places_of_the_documented_keys_are_right(key: str, place: float) -> None:
+    green = "wine-0badcafe"
+    assert target(place, key, green) == BLUE
+    assert target(math.nextafter(place, 100), key, green) == green
+    assert len(documented_places()) == 3
+
+
 @pytest.mark.parametrize(
     ("key", "place"),
     [
@@ -106,7 +128,6 @@ def test_each_rollout_begins_with_other_keys() -> None:
     ],
 )
 def test_a_keys_place_is_the_same_in_every_version_and_language(key: str, place: float) -> None:
-    """docs/clients.md gives these to whoever writes a client."""
     assert target(place, key) == BLUE
     assert target(math.nextafter(place, 100), key) == GREEN
 
@@ -139,6 +160,43 @@ def test_what_a_rollout_writes_is_what_it_reads(share: float) -> None:
     assert Pointer(text_of(share), 2, NOW).split == written
     assert written.share_of(BLUE) + written.share_of(GREEN) == 100
     assert written.share_of("orders") == 0
+    told = live_shares("fraud", client=Ssm(text_of(share)))
+    assert told == {name: written.share_of(name) for name in (BLUE, GREEN) if written.share_of(name)}
+
+
+def test_the_documented_client_calls_the_endpoint_of_its_users_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Runtime:
+        def invoke_endpoint(self, EndpointName: str, **_: str) -> dict[str, Any]:  # noqa: N803 - boto3's
+            return {"Body": io.StringIO(EndpointName)}
+
+    [program] = re.findall(r"```python\n(.*?)```", (DOCS / "clients.md").read_text(), re.DOTALL)
+    [pointer] = re.findall(r"```json\n(.*?)```", (DOCS / "clients.md").read_text(), re.DOTALL)
+    jsonschema.validate(json.loads(pointer), SCHEMA)
+    ssm = {"get_parameter": staticmethod(lambda Name: {"Parameter": {"Value": pointer}})}  # noqa: N803
+    monkeypatch.setattr("airflow_sm_rollout.live._default_client", lambda process: type("Wine", (), ssm)())
+    monkeypatch.setattr("boto3.client", lambda service: Runtime())
+    names: dict[str, Any] = {}
+    exec(program, names)
+    called = {key: names["predict"]("{}", key) for key in map(str, range(200))}
+    assert set(called.values()) == {"wine", "wine-0badcafe"}
+    assert called == {key: names["predict"]("{}", key) for key in called}
+
+
+def test_the_module_is_imported_where_airflow_is_not_installed() -> None:
+    program = "import sys; sys.modules['airflow'] = None; import airflow_sm_rollout.live; print(sorted(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "airflow_sm_rollout.core" not in ran.stdout
+
+
+@given(SHARES)
+def test_what_a_rollout_writes_is_what_the_schema_describes(share: float) -> None:
+    jsonschema.validate(json.loads(text_of(share)), SCHEMA)
+
+
+@pytest.mark.parametrize("stored", [each for each in UNREADABLE if "nan" not in str(each)], ids=str)
+def test_what_the_schema_refuses_is_what_is_not_readable(stored: Any) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(stored, SCHEMA)
 
 
 @pytest.mark.parametrize("stored", UNREADABLE, ids=str)

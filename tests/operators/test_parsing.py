@@ -103,7 +103,7 @@ def deploying(**options: Any) -> DeployGreenOperator:
         ("require_proof", lambda: group(steps=[100], require_proof=True)),
         ("require_proof", lambda: linear_rollout(step=100, require_proof=True, **GREEN)),
         ("require_proof", lambda: deploying(strategy={"name": "blue_green"})),
-        ("require_proof", lambda: deploying(traffic="endpoints")),
+        ("require_proof", lambda: deploying(traffic="endpoints", strategy={"name": "blue_green"})),
         ("approval on_timeout", lambda: asking(gate={"on_timeout": "approve"})),
         ("extend_by", lambda: group(when_inconclusive="extend", extend_by=-1)),
         ("end_early", lambda: group(tolerances=None, end_early=True)),

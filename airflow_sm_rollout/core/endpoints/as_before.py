@@ -18,7 +18,7 @@ from airflow_sm_rollout.core.endpoints.shared import (
 )
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, OnlyGreen, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
-from airflow_sm_rollout.core.pointer import Split, green_share, is_ours
+from airflow_sm_rollout.core.pointer import Split, is_ours, share_on_green
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.variants.as_before import turn_around
 from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, has_blues_count, targets
@@ -56,9 +56,9 @@ def _finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> De
 
 
 def _pointer_back_first(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
-    if not green_share(rollout, seen.pointer):
+    if not share_on_green(rollout, seen.pointer):
         return None
-    return Act(point_at(Split(rollout.blue_endpoint_name), seen.at, rollout, seen))
+    return Act(point_at(Split(rollout.blue_endpoint_name), rollout, seen))
 
 
 def _pointer_names_blue(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -66,7 +66,7 @@ def _pointer_names_blue(goal: AsBefore, rollout: Rollout, seen: Observation) -> 
     if live(rollout, seen) == Split(rollout.blue_endpoint_name):
         return None
     if rollout.plan.on_drift == "restore":
-        return Act(point_at(Split(rollout.blue_endpoint_name), seen.at, rollout, seen))
+        return Act(point_at(Split(rollout.blue_endpoint_name), rollout, seen))
     return GiveUp(describe_drift(rollout, seen))
 
 

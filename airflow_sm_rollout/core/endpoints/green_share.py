@@ -1,6 +1,9 @@
-"""Green's share: none or all of it, by one write of the live pointer."""
+"""Green's share, by one write of the live pointer: capacity first, then traffic."""
 
 from __future__ import annotations
+
+import math
+from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.endpoints.shared import (
@@ -15,9 +18,9 @@ from airflow_sm_rollout.core.endpoints.shared import (
     pointer_is_known,
     wait_for_green,
 )
-from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenShare, Wait
+from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShare, Wait
 from airflow_sm_rollout.core.observation import Observation
-from airflow_sm_rollout.core.pointer import Split, is_on_green
+from airflow_sm_rollout.core.pointer import share_on_green, split_between
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
 from airflow_sm_rollout.core.variants.shared import UPDATE_TAKES, endpoint_of, goes_forward, heed_wish, no_harm
 from airflow_sm_rollout.core.way import Needs, Rule
@@ -28,66 +31,66 @@ def needs(rollout: Rollout) -> Needs:
     return Needs(alarms=rollout.watched_alarms, control=True)
 
 
-def _all_or_nothing(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    if goal.share in (0, 100):
+def _less_at_once(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Whatever the two endpoints are doing: blue had all of it before, and has its instances still."""
+    if goal.share >= share_on_green(rollout, seen.pointer):
         return None
-    return GiveUp(
-        f"share={goal.share:g} is not possible: a live pointer sends all clients to one endpoint, so 0 or 100; "
-        "traffic='variants' can split them"
-    )
+    return _shift(goal, rollout, seen)
 
 
 def _nothing_for_green(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    """The way back, whatever the two endpoints are doing."""
     if goal.share != 0:
         return None
-    if not is_on_green(rollout, seen.pointer):
-        return Done(f"green has no traffic: clients call endpoint {rollout.blue_endpoint_name}")
-    return Act(point_at(Split(rollout.blue_endpoint_name), seen.at, rollout, seen))
+    return Done(f"green has no traffic: clients call endpoint {rollout.blue_endpoint_name}")
 
 
-def _all_for_green(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    if not is_on_green(rollout, seen.pointer):
+def _share_reached(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    if goal.share != share_on_green(rollout, seen.pointer):
         return None
-    return Done(f"green has 100 % of the traffic: clients call it, {green_of(seen).describe()}")
+    return Done(f"green has {goal.share:g} % of the traffic: {green_of(seen).describe()}")
 
 
 def _capacity_first(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
     """Blue may have been scaled up since green was made; green needs as much for the same traffic."""
     blue, green = endpoint_of(seen).variant(rollout.blue.variant), green_of(seen).variant(rollout.green_variant)
-    if blue is None or green is None or green.current_count >= blue.desired_count:
+    if blue is None or green is None:
         return None
-    if green.desired_count >= blue.desired_count:
+    needed = math.ceil(blue.desired_count * goal.share / 100)
+    if green.current_count >= needed:
+        return None
+    if green.desired_count >= needed:
         return Wait(f"green has {green.current_count} of {green.desired_count} instances", UPDATE_TAKES)
-    return Act(actions.SetCapacity(rollout.green_endpoint_name, green.name, blue.desired_count))
+    return Act(actions.SetCapacity(rollout.green_endpoint_name, green.name, needed))
 
 
 def _note_green_traffic(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
     if rollout.green_traffic_since is not None:
         return None
-    return Act(actions.UpdateRecord(with_green_traffic(rollout, seen.at), "green is about to get traffic"))
+    paused = seen.control.paused(seen.at) if seen.control else timedelta()
+    return Act(actions.UpdateRecord(with_green_traffic(rollout, seen.at, paused), "green is about to get traffic"))
 
 
-def _switch(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    return Act(point_at(Split(rollout.green_endpoint_name), rollout.green_traffic_since or seen.at, rollout, seen))
+def _shift(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    split = split_between(rollout.blue_endpoint_name, rollout.green_endpoint_name, goal.share)
+    return Act(point_at(split, rollout, seen))
 
 
 RULES: tuple[Rule, ...] = (
     goes_forward,
     not_promoted_yet,
-    _all_or_nothing,
     pointer_is_known,
+    _less_at_once,
     _nothing_for_green,
     green_stands,
     green_is_unchanged,
     wait_for_green,
     green_is_in_service,
-    _all_for_green,
+    _share_reached,
     blue_stands,
     blue_is_unchanged,
     no_harm,
     heed_wish,
     _capacity_first,
     _note_green_traffic,
-    _switch,
+    _shift,
 )

@@ -14,7 +14,7 @@ from airflow_sm_rollout.core.endpoints.shared import (
 )
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
 from airflow_sm_rollout.core.observation import Observation
-from airflow_sm_rollout.core.pointer import is_on_green
+from airflow_sm_rollout.core.pointer import share_on_green
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
 from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, green_scales_as_blue_did, targets
 from airflow_sm_rollout.core.variants.shared import goes_forward, heed_wish, no_harm, old_of_blue, tidy, wait_while_busy
@@ -28,9 +28,10 @@ def needs(rollout: Rollout) -> Needs:
 
 
 def _pointer_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
-    if is_on_green(rollout, seen.pointer):
+    share = share_on_green(rollout, seen.pointer)
+    if share == 100:
         return None
-    return GiveUp("green has 0 % of the traffic, promotion needs 100 %: shift it there and watch it first")
+    return GiveUp(f"green has {share:g} % of the traffic, promotion needs 100 %: shift it there and watch it first")
 
 
 def _before_promotion(rule: Rule) -> Rule:

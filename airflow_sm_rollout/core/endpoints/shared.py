@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from airflow_sm_rollout.core.actions import PutPointer
 from airflow_sm_rollout.core.goals import Decision, GiveUp, Goal, Wait
@@ -88,10 +88,10 @@ def is_promoted_for_good(rollout: Rollout) -> bool:
     return rollout.phase is Phase.PROMOTED and rollout.plan.delete_blue
 
 
-def point_at(target: Split, since: datetime, rollout: Rollout, seen: Observation) -> PutPointer:
+def point_at(target: Split, rollout: Rollout, seen: Observation) -> PutPointer:
     """Send clients there."""
     replaces = seen.pointer.version if seen.pointer else 0
-    text = render_pointer(target, rollout.rollout_id, since, replaces + 1)
+    text = render_pointer(target, rollout.rollout_id, seen.at, replaces + 1)
     return PutPointer(rollout.endpoint_name, target, text, replaces)
 
 

@@ -6,7 +6,7 @@ from airflow_sm_rollout.core.endpoints import as_before, green_deployed, green_s
 from airflow_sm_rollout.core.endpoints.shared import is_promoted_for_good
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
-from airflow_sm_rollout.core.pointer import Pointer, is_on_green
+from airflow_sm_rollout.core.pointer import Pointer, share_on_green
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.way import Needs, Way
 
@@ -28,7 +28,7 @@ def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None)
     """Whether the way back can be taken by the pointer alone: no throttled or denied read may come before that."""
     if isinstance(goal, GreenShare):
         return goal.share == 0
-    return isinstance(goal, AsBefore) and is_on_green(rollout, pointer) and not is_promoted_for_good(rollout)
+    return isinstance(goal, AsBefore) and share_on_green(rollout, pointer) > 0 and not is_promoted_for_good(rollout)
 
 
 ENDPOINTS = Way(

@@ -44,8 +44,13 @@ def _of_pointer(rollout: Rollout, share: float | None, scene: Scene) -> Iterator
     name, pointer = rollout.names.pointer, scene.pointer
     if pointer is None:
         yield f"the live pointer {name} was deleted, so clients have left green"
-    elif pointer.endpoint_name != rollout.green_endpoint_name:
-        yield f"clients have left green: the live pointer {name} names {pointer.endpoint_name} since {_time(pointer.written_at)}"
+        return
+    given = pointer.split.share_of(rollout.green_endpoint_name) if pointer.split else 0.0
+    now = f"the live pointer {name} names {pointer.split or 'none'} since {_time(pointer.written_at)}"
+    if not given:
+        yield f"clients have left green: {now}"
+    elif share not in (None, given):
+        yield f"somebody else moved traffic in this bake: green is to have {share:g} %, and {now}"
 
 
 def _of_endpoint(rollout: Rollout, share: float | None, endpoint: Endpoint | None) -> Iterator[str]:

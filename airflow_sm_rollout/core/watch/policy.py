@@ -25,13 +25,11 @@ def validate_proof(plan: Plan, *, is_shadowed: bool | None) -> None:
     """
     if not plan.evidence.require_proof:
         return
-    if not parse_traffic(plan.traffic).serves_side_by_side:
-        allowed = f"False with traffic={plan.traffic!r}: blue and green never serve beside each other, so nothing can prove green healthy"
-        raise PlanError("require_proof", True, allowed)
-    if plan.strategy is not None and is_shadowed is False and not _has_steps_beside(plan):
+    has_shadow = parse_traffic(plan.traffic).has_shadow and is_shadowed is not False
+    if plan.strategy is not None and not has_shadow and not _has_steps_beside(plan):
         allowed = (
-            "False, or a step below 100 %, or a shadow first (shadow=... of a task group, or a ShadowGreenOperator): by this plan "
-            "blue never serves beside green, so nothing can prove green healthy"
+            "False, or a step below 100 %, or with traffic='variants' a shadow first (shadow=... of a task group, or a "
+            "ShadowGreenOperator): by this plan blue never serves beside green, so nothing can prove green healthy"
         )
         raise PlanError("require_proof", True, allowed)
 

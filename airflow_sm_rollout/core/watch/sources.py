@@ -81,7 +81,7 @@ def needs_blues_figures(rollout: Rollout, share: float | None) -> bool:
 
     :param share: green's share as planned, in percent; ``None``: not known.
     """
-    is_beside = rollout.traffic.serves_side_by_side and (share is None or share < 100)
+    is_beside = share is None or share < 100
     return rollout.plan.evidence.tolerances is not None and (is_shadow(rollout) or is_beside)
 
 
