@@ -35,6 +35,8 @@ class Traffic:
     """Whether both are variants of one endpoint config, which says how often both publish their metrics."""
     takes_serverless: ClassVar[bool] = False
     """Whether blue may be serverless: AWS allows such an endpoint one variant only."""
+    split_tolerance: ClassVar[float | None] = None
+    """By what factor the odds of green's calls may differ from those of its share; ``None``: nobody knows its share of the calls."""
     shows_promotion: ClassVar[bool] = False
     """Whether the endpoint's config says that green was promoted; otherwise only the record does."""
 
@@ -74,6 +76,7 @@ class Variants(Traffic):
 
     name = "variants"
     gives_any_share = has_shadow = has_one_config = shows_promotion = True
+    split_tolerance = 1.05  # SageMaker draws for each call
 
     def green_variant(self, rollout: Rollout) -> str:
         return rollout.names.variant
@@ -96,6 +99,7 @@ class Endpoints(Traffic):
 
     name = "endpoints"
     has_pointer = gives_any_share = takes_serverless = True
+    split_tolerance = 2.0  # clients draw, some of them for each of their users, who don't call equally often
 
     def green_endpoint(self, rollout: Rollout) -> str:
         return rollout.names.green_endpoint

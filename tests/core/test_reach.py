@@ -101,9 +101,10 @@ def rollout() -> Rollout:
 
 
 def calm(begin: datetime, count: int, seconds: int, calls: int, *, is_alone: bool = False) -> Sequence[Period]:
-    sample = Sample(calls, 0, 0, calls // 2, calls // 20, calls // 100)
+    green = Sample(calls, 0, 0, calls // 2, calls // 20, calls // 100)
+    blue = green if is_alone else Sample(9 * calls, 0, 0, 9 * calls // 2, 9 * calls // 20, 9 * calls // 100)
     starts = (begin + number * timedelta(seconds=seconds) for number in range(count))
-    return [Period(start, seconds, sample, None if is_alone else sample) for start in starts]
+    return [Period(start, seconds, blue, None if is_alone else green) for start in starts]
 
 
 def ended(minutes: int, *alarms: Alarm) -> Judgement:

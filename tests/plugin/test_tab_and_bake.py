@@ -53,7 +53,7 @@ def seen_by_both(
         alarms=(USER_ALARM,),
         rollout=rollout,
         judges_evidence=True,
-        share=10.0,
+        share=25.0,
     )
     baked = TaskTrace("bake_10", "deferred", lab.now(), None, {WATCH: watch_to_dict(bake)})
     found = Found("canary", rollout, (baked,), Connection(None, None))

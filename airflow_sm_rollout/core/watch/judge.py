@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding
+from airflow_sm_rollout.core.comparison.routing import set_aside
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.observation import Alarm
 from airflow_sm_rollout.core.watch.drift import describe_drift, describe_end
@@ -46,6 +47,8 @@ class Signs:
     :param control: what a person last wished of the rollout.
     :param judgements: of the comparison, the limits and what else watches.
     :param is_proven: whether the comparison has proven green healthy.
+    :param misrouted: that clients don't follow the split, with what the comparison says all the same; empty: they do.
+    :param is_suspect: whether it is harm that it says.
     :param ended: why the rollout goes forward no more; empty: it does, as far as is known.
     :param drift: what somebody else has changed under the watch.
     :param unread: what could not be read that the watch does without.
@@ -58,6 +61,8 @@ class Signs:
     control: Control | None = None
     judgements: Sequence[Judgement] = ()
     is_proven: bool = False
+    misrouted: str = ""
+    is_suspect: bool = False
     gap: str = ""
     ended: str = ""
     drift: str = ""
@@ -71,7 +76,10 @@ def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime
     :param readings: the last look.
     :param ledger: what all looks together have seen of figures; ``None``: none are asked for, or green has had no traffic yet.
     """
-    comparison = ledger.course.conclude() if ledger and ledger.course else None
+    concluded = comparison = ledger.course.conclude() if ledger and ledger.course else None
+    misrouted = ledger.routing.describe() if ledger and ledger.routing else ""
+    if comparison is not None and misrouted:
+        comparison = set_aside(comparison, misrouted)
     is_over = now >= watch.end(readings.control, now)
     requests = readings.requests
     if requests is not None and ledger is not None:
@@ -82,6 +90,8 @@ def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime
         control=readings.control,
         judgements=tuple(_judge_evidence(watch, readings, ledger, comparison, is_over)),
         is_proven=_is_proven(watch, comparison, now),
+        misrouted=comparison.sentence if comparison and misrouted else misrouted,
+        is_suspect=bool(misrouted and concluded and concluded.verdict is Finding.HARM),
         gap=_describe_gap(watch, ledger) if watch.judges_evidence else "",
         ended=describe_end(watch.rollout, readings.scene) if watch.rollout and readings.scene else "",
         drift=describe_drift(watch, readings.scene) if readings.scene else "",
@@ -142,7 +152,7 @@ def conclude(watch: Watch, signs: Signs, now: datetime) -> Judgement:
         return Judgement(Verdict.HARMFUL, harm)
     harmful = next((each for each in signs.judgements if each.verdict is Verdict.HARMFUL), None)
     wished = _judge_wish(signs) if signs.control else None
-    return harmful or wished or _judge_quiet(watch, signs, now)
+    return harmful or wished or _judge_suspect(watch, signs) or _judge_quiet(watch, signs, now)
 
 
 def _judge_wish(signs: Signs) -> Judgement | None:
@@ -156,6 +166,13 @@ def _judge_wish(signs: Signs) -> Judgement | None:
     if control.is_paused:
         return Judgement(Verdict.WATCHING, f"{_quiet(signs)}; the rollout was {control.describe()}, the share is held")
     return None
+
+
+def _judge_suspect(watch: Watch, signs: Signs) -> Judgement | None:
+    """Harm in calls that are other ones than blue's is not waited with, unless the plan goes on where nobody can tell."""
+    if not signs.is_suspect or watch.when_inconclusive == "go_on":
+        return None
+    return _judge_doubt(watch, f"nobody can tell whether green is healthy: {signs.misrouted.rstrip('.')}")
 
 
 def _judge_quiet(watch: Watch, signs: Signs, now: datetime) -> Judgement:
@@ -214,8 +231,8 @@ def _describe_doubt(watch: Watch, signs: Signs) -> str:
     blind = [alarm for alarm in signs.alarms if _had_too_little(alarm) and alarm.name not in early]
     if blind:
         return f"{_names(blind)} had too little data to tell: {blind[0].reason}"
-    if signs.gap:
-        return signs.gap
+    if signs.gap or signs.misrouted:
+        return signs.gap or signs.misrouted.rstrip(".")
     if signs.requests is not None and signs.requests < watch.min_requests:
         few = f"green had {signs.requests:,.0f} requests in this bake, at least {watch.min_requests:,} were needed (min_requests)"
         return few + ("" if signs.requests else _why_none(watch))

@@ -19,16 +19,19 @@ from typing import TypeVar
 
 from airflow_sm_rollout.core.comparison.comparison import Course
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.comparison.routing import RoutingTest
 from airflow_sm_rollout.core.plan.limits import Kpi
 from airflow_sm_rollout.core.watch.breaches import KpiLimit, ShareLimit, limit_errors, limit_slow_calls
 from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage
 from airflow_sm_rollout.core.watch.policy import judged_limits, planned_comparison, tolerances_in
 from airflow_sm_rollout.core.watch.reach import Reach, load_of, reach_in
 from airflow_sm_rollout.core.watch.readings import KpiPeriod, NewFigures
-from airflow_sm_rollout.core.watch.sources import Sources, needs_blues_figures
+from airflow_sm_rollout.core.watch.sources import Sources, is_shadow, needs_blues_figures
 from airflow_sm_rollout.core.watch.watch import Watch
 
 PATIENCE = timedelta(minutes=3)
+_SHARE_SETTLES = timedelta(minutes=1)
+"""After a share was changed: clients may hold on to the last one, and calls that are answered late are counted late."""
 _T = TypeVar("_T")
 
 
@@ -37,6 +40,7 @@ class Ledger:
 
     :ivar sources: where its figures come from; ``None``: there are none yet.
     :ivar course: the comparison with blue; ``None``: they are not compared.
+    :ivar routing: whether green gets its share of the calls; ``None``: they are not compared, or nobody knows its share.
     :ivar green: whether green's figures cover the watch, and so ``blue``.
     :ivar requests: green's requests in the watch.
     :ivar reach: what the watch can prove; ``None``: nothing is compared in it, or nobody knows blue's traffic.
@@ -62,6 +66,7 @@ class Ledger:
         self.kpis = [KpiLimit(kpi) for kpi in limits.kpis]
         self.kpis_until: list[KpiPeriod | None] = [None] * len(self.kpis)
         self.course = self._begin_comparison(baseline)
+        self.routing = self._begin_routing()
         self.reach = self._find_reach(baseline)
 
     def _begin_comparison(self, baseline: Sequence[Period]) -> Course | None:
@@ -77,6 +82,20 @@ class Ledger:
             since=watch.started_at,
             renewed=tuple(rollout.instances_since.values()),
         )
+
+    def _begin_routing(self) -> RoutingTest | None:
+        watch, rollout = self._watch, self._watch.rollout
+        if (
+            rollout is None
+            or watch.share is None
+            or is_shadow(rollout)
+            or not needs_blues_figures(rollout, watch.share)
+        ):
+            return None
+        share, tolerance = watch.share / 100, rollout.traffic.split_tolerance
+        if tolerance is None or not 0 < share < 1:
+            return None
+        return RoutingTest(share, tolerance, (watch.ends_at - watch.started_at) / timedelta(minutes=1))
 
     def _find_reach(self, baseline: Sequence[Period]) -> Reach | None:
         watch, rollout, load = self._watch, self._watch.rollout, load_of(baseline)
@@ -131,8 +150,15 @@ class Ledger:
         if period.start >= self._watch.started_at:
             self.green.take(period.start, period.green)
             self.blue.take(period.start, period.blue)
+        if self.routing is not None and period.start >= self._watch.started_at + _SHARE_SETTLES:
+            self._take_routed(self.routing, period)
         if period.end > self._watch.started_at:
             self._count(period, figures)
+
+    @staticmethod
+    def _take_routed(routing: RoutingTest, period: Period) -> None:
+        if period.green is not None and period.blue is not None:
+            routing.take(period.green.requests, period.blue.requests, period.seconds / 60)
 
     def _take_kpi(self, number: int, period: KpiPeriod) -> None:
         before, kpi = self.kpis_until[number], self._limits.kpis[number]
