@@ -26,6 +26,8 @@ from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import Any
 
+import boto3
+
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.watch import Memory, look
 from airflow_sm_rollout.core.control import Control, Wish, control_to_json
@@ -61,6 +63,7 @@ class Made:
     """An answer of CloudWatch or SSM, made up."""
 
     def __init__(self, missing: str) -> None:
+        self.meta = boto3.client("cloudwatch", region_name="us-east-1").meta
         self.now = BEGIN
         self.datapoints = 0
         self._missing = missing
