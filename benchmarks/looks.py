@@ -26,7 +26,7 @@ from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import Any
 
-import boto3
+from botocore.session import get_session
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.watch import Memory, look
@@ -63,7 +63,7 @@ class Made:
     """An answer of CloudWatch or SSM, made up."""
 
     def __init__(self, missing: str) -> None:
-        self.meta = boto3.client("cloudwatch", region_name="us-east-1").meta
+        self.meta = get_session().create_client("cloudwatch", region_name="us-east-1").meta
         self.now = BEGIN
         self.datapoints = 0
         self._missing = missing
