@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_rollback(commands)
     _add_wishes(commands)
     _add_answers(commands)
+    _add_guardian(commands)
     _add_iam_policy(commands)
     _add_sandbox(commands)
     _add_demo(commands)
@@ -189,6 +190,13 @@ def _add_wishes(commands: Any) -> None:
         _add_timeout(parser)
         parser.add_argument("--note", default="", help="why, for whoever reads the run")
         parser.set_defaults(wish=wish)
+
+
+def _add_guardian(commands: Any) -> None:
+    from airflow_sm_rollout.cli_guardian import add_options, guard
+
+    text = "Watch the rollouts in progress without Airflow, and take back what harms or what nobody drives any more."
+    add_options(_add_command(commands, "guardian", guard, text), _positive)
 
 
 def _add_endpoint(parser: Any, nargs: str | None = None) -> None:

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_sm_rollout.core.names import Names, control_name, pointer_name, record_name, validate_endpoint_name
+from airflow_sm_rollout.core.names import (
+    LOOKS_PREFIX,
+    RECORD_PREFIX,
+    Names,
+    control_name,
+    pointer_name,
+    record_name,
+    taken_back_name,
+    validate_endpoint_name,
+)
 
 ANY = "*"
 
@@ -96,6 +105,10 @@ _MAKE = (
         ("ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameters"),
         (f"parameter{record_name('{endpoint}')}", f"parameter{control_name('{endpoint}')}"),
     ),
+    # Whether AWS asks for a version by the parameter's name alone is not documented.
+    Grant("ReadOverwrittenRecord", ("ssm:GetParameter",), (f"parameter{record_name('{endpoint}')}:*",)),
+    Grant("SignOfLife", ("ssm:AddTagsToResource",), (f"parameter{record_name('{endpoint}')}",)),
+    Grant("ReadGuardiansNote", ("ssm:GetParameter",), (f"parameter{taken_back_name('{endpoint}')}",)),
 )
 # A scalable target's ARN holds an id of AWS's, so what narrows these is what they are about.
 _SCALABLE = {
@@ -170,6 +183,58 @@ EXTRAS = {
     # Past rollouts are found by the variants that CloudWatch has figures of.
     "replay": Grant("FindPastVariants", ("cloudwatch:ListMetrics",), (ANY,)),
 }
+_GUARDIAN = (
+    Grant("FindRollouts", ("ssm:GetParametersByPath",), (f"parameter{RECORD_PREFIX}",)),
+    Grant("ReadRollouts", ("ssm:GetParameter", "ssm:ListTagsForResource"), (f"parameter{record_name('{endpoint}')}",)),
+    Grant("ReadOverwrittenRecord", ("ssm:GetParameter",), (f"parameter{record_name('{endpoint}')}:*",)),
+    Grant("ReadTheirAlarmsAndMetrics", _READ[1].actions, (ANY,)),
+    Grant(
+        "ReadEndpoints",
+        ("sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"),
+        ("endpoint/*", "endpoint-config/*", "model/*"),
+    ),
+    Grant(
+        "ReadScaling",
+        ("application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingPolicies"),
+        (ANY,),
+    ),
+    Grant(
+        "TurnAround",
+        ("ssm:PutParameter", "ssm:DeleteParameters", "ssm:AddTagsToResource"),
+        (f"parameter{record_name('{endpoint}')}", f"parameter{pointer_name('{endpoint}')}"),
+    ),
+    Grant("ReadLivePointer", ("ssm:GetParameter",), (f"parameter{pointer_name('{endpoint}')}",)),
+    Grant(
+        "SayWhatItDoes",
+        ("ssm:GetParameter", "ssm:PutParameter"),
+        (f"parameter{taken_back_name('{endpoint}')}", f"parameter{LOOKS_PREFIX}/*"),
+    ),
+    Grant(
+        "TakeTrafficBack",
+        ("sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:UpdateEndpoint"),
+        ("endpoint/{endpoint}", "endpoint-config/*"),
+    ),
+    # Blue's config has a name of your own; both are made again where somebody has deleted them.
+    Grant(
+        "RestoreBlue",
+        ("sagemaker:CreateEndpointConfig", "sagemaker:CreateEndpoint", "sagemaker:AddTags"),
+        ("endpoint-config/*", "endpoint/{endpoint}"),
+    ),
+    Grant(
+        "RemoveGreen",
+        ("sagemaker:DeleteModel", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteEndpoint"),
+        ("endpoint-config/{made}*", "model/{made}*", "endpoint/{made}*"),
+    ),
+    Grant("RemoveItsAlarms", ("cloudwatch:DeleteAlarms",), ("alarm:sm-rollout-{endpoint}-*",)),
+    _SUSPEND_AND_RESTORE_SCALING,
+    _ALARMS_OF_SCALING,
+    Grant(
+        "EndGreensScaling",
+        ("application-autoscaling:DeregisterScalableTarget", "application-autoscaling:DeleteScalingPolicy"),
+        (ANY,),
+        condition=_SCALABLE,
+    ),
+)
 GRANTS = {"variants": (*_ONE_ENDPOINT, _END_SCALING), "endpoints": _TWO_ENDPOINTS, "guardrails": _ONE_ENDPOINT}
 
 
@@ -217,6 +282,17 @@ def client_policy(
     return _document(
         _statements((_RESOLVE, _INVOKE), _INVOKE_OTHER_BLUE, endpoint_name, blue_endpoint, region, account)
     )
+
+
+def guardian_policy(prefix: str = "", *, region: str = ANY, account: str = ANY) -> dict[str, Any]:
+    """What a guardian needs, whatever the way to split traffic is: to watch, and to take back.
+
+    :param prefix: what the endpoints' names begin with; empty: any endpoint of the account.
+    :raises PlanError: for what no endpoint's name begins with.
+    """
+    if prefix:
+        validate_endpoint_name(prefix.rstrip("-"))
+    return _document([grant.statement(f"{prefix}*", region, account) for grant in _GUARDIAN])
 
 
 def _statements(

@@ -35,12 +35,18 @@ def live_name(pointer: Pointer | None, name: str) -> str:
 def write_pointer(ssm: Any, action: PutPointer) -> None:
     """Point clients at an endpoint.
 
-    :raises Passing: if somebody else wrote in between; it is written all the same, and the next look decides what that means.
+    :raises Passing: if somebody else wrote in between; it is written all the same, and the next look decides what that means. What was
+        deleted in between stays so: the rollout may be over.
     """
     answer = ssm.put_parameter(
         Name=pointer_name(action.name), Value=action.text, Type="String", Overwrite=action.replaces > 0
     )
     version = told(answer, "Version", f"SSM parameter {pointer_name(action.name)}")
+    if version == 1 and action.replaces:
+        delete_pointer(ssm, action.name)
+        raise Passing(
+            f"somebody else deleted the live pointer {pointer_name(action.name)} at the same moment: it stays deleted"
+        )
     if version != action.replaces + 1:
         raise Passing(
             f"somebody else wrote the live pointer {pointer_name(action.name)} at the same moment: it is in version {version}, "

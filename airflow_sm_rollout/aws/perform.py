@@ -14,7 +14,7 @@ from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.aws.models import model_request, read_model, tag_list
-from airflow_sm_rollout.aws.record import delete_record, write_record
+from airflow_sm_rollout.aws.record import delete_record, update_record, write_record
 from airflow_sm_rollout.aws.whole import send
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.actions import Action
@@ -38,7 +38,7 @@ def _(action: actions.CreateRecord, clients: Clients) -> None:
 
 @perform.register
 def _(action: actions.UpdateRecord, clients: Clients) -> None:
-    write_record(clients.ssm, action.rollout, overwrite=True)
+    update_record(clients.ssm, action.rollout)
 
 
 @perform.register

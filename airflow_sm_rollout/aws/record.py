@@ -1,7 +1,7 @@
 """The rollout's record: an SSM parameter beside the endpoint, which is its lock too.
 
 ``PutParameter`` with ``Overwrite=False`` is atomic, so of two rollouts that start at the same moment one wins; a tag can't do that, nor
-hold JSON. Versions have no compare-and-set, so only the owner updates it.
+hold JSON. Versions have no compare-and-set, so who updates it looks afterwards whether somebody else has done so meanwhile.
 """
 
 from __future__ import annotations
@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from airflow_sm_rollout.aws.answers import told
+from airflow_sm_rollout.aws.causes import Meaning
+from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.aws.parameters import read_parameters, text_of
+from airflow_sm_rollout.core.endpoints.shared import is_promoted_for_good
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
-from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
+from airflow_sm_rollout.core.rollout import Phase, Rollout, from_json, to_json
 
 _SSM_HOLDS = 8192  # bytes of an advanced parameter (SSM, PutParameter)
 
@@ -70,10 +75,13 @@ def read_record_texts(ssm: Any) -> dict[str, str]:
     return {name.removeprefix(f"{RECORD_PREFIX}/"): text for name, text in texts.items()}
 
 
-def write_record(ssm: Any, rollout: Rollout, *, overwrite: bool) -> None:
-    """Write it; with ``overwrite=False`` it must not exist (``ParameterAlreadyExists``)."""
+def write_record(ssm: Any, rollout: Rollout, *, overwrite: bool) -> int:
+    """Write it; with ``overwrite=False`` it must not exist (``ParameterAlreadyExists``).
+
+    :return: SSM's version of it.
+    """
     # Intelligent-Tiering: a config of more than 4 KB becomes an advanced parameter instead of an error.
-    ssm.put_parameter(
+    answer = ssm.put_parameter(
         Name=rollout.names.record,
         Value=to_json(rollout),
         Type="String",
@@ -83,6 +91,43 @@ def write_record(ssm: Any, rollout: Rollout, *, overwrite: bool) -> None:
             :1024
         ],
     )
+    return int(told(answer, "Version", f"SSM parameter {rollout.names.record}"))
+
+
+def update_record(ssm: Any, rollout: Rollout) -> None:
+    """Write it anew, where somebody else may do so at the same moment: whoever has turned the rollout first has turned it for good.
+
+    SSM has no compare-and-set, but tells the version that it has written, and keeps those before it. So who writes second sees what was
+    written first, and puts that back.
+    """
+    version = write_record(ssm, rollout, overwrite=True)
+    if version == 1:
+        delete_record(ssm, rollout)  # it was over: what was just written holds nothing
+        return
+    before = _read_version(ssm, rollout.names.record, version - 1)
+    if before is not None and _outlasts(before, rollout):
+        write_record(ssm, before, overwrite=True)
+
+
+def _outlasts(before: Rollout, written: Rollout) -> bool:
+    """Whether a record must not be followed by this one: it is another rollout's, or has been turned for good."""
+    if before.rollout_id != written.rollout_id:
+        return True
+    is_for_good = before.phase is Phase.ROLLING_BACK or is_promoted_for_good(before)
+    return is_for_good and before.phase is not written.phase
+
+
+def _read_version(ssm: Any, name: str, version: int) -> Rollout | None:
+    try:
+        return from_json(
+            told(ssm.get_parameter(Name=f"{name}:{version}")["Parameter"], "Value", f"SSM parameter {name}")
+        )
+    except RolloutError:
+        return None  # somebody had spoilt it
+    except ClientError as error:
+        if meaning_of(error) in (Meaning.GONE, Meaning.DENIED):
+            return None  # who may not look back keeps what is written
+        raise
 
 
 def delete_record(ssm: Any, rollout: Rollout) -> None:

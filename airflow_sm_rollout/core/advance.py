@@ -17,6 +17,8 @@ SOON = timedelta(seconds=5)  # after an error that passes by itself, or when AWS
 # AWS may not show yet what was just made. What is not there after so many tries, a minute and more, was deleted.
 _LATEST = timedelta(minutes=10)
 _TRIES_WITHOUT = 5
+# A process may be stopped for a while between looking and acting, and its rollout be taken back meanwhile by somebody else.
+_FRESH = timedelta(minutes=1)
 
 
 class Passing(Exception):
@@ -105,9 +107,12 @@ def _go_on(
     last: Action | None = None
     refused: list[tuple[Action, RefusedByAws]] = []
     while True:
-        decision = _decide_in_time(goal, rollout_id, world.observe(goal), deadline)
+        seen = world.observe(goal)
+        decision = _decide_in_time(goal, rollout_id, seen, deadline)
         if not isinstance(decision, Act):
             return decision
+        if not isinstance(goal, AsBefore) and world.is_past(seen.at + _FRESH):
+            return Wait(f"what was seen at {seen.at:%H:%M:%S UTC} is too old to act on", SOON)
         if decision.action == last:
             return Wait(f"done, but not to be seen yet: {decision.action}", SOON)
         for error in (error for action, error in refused if action == decision.action):

@@ -139,3 +139,17 @@ LIVE_PREFIX = "/sm-rollout-live"
 def pointer_name(name: str) -> str:
     """The SSM parameter that is a logical name's live pointer."""
     return f"{LIVE_PREFIX}/{name}"
+
+
+GUARDIAN_PREFIX = "/sm-rollout-guardian"
+LOOKS_PREFIX = f"{GUARDIAN_PREFIX}/looks"
+
+
+def look_name(prefix: str) -> str:
+    """The SSM parameter in which the guardians of all endpoints whose names begin so leave when they have looked."""
+    return f"{LOOKS_PREFIX}/{prefix or '_all'}"  # no endpoint's name has an underscore
+
+
+def taken_back_name(endpoint_name: str) -> str:
+    """The SSM parameter that says why a guardian has last taken a rollout of an endpoint back."""
+    return f"{GUARDIAN_PREFIX}/taken-back/{endpoint_name}"

@@ -265,6 +265,7 @@ class ConvergeOperator(WaitingTask):
                 self._wait_for(refused, names_of(asking, self.endpoint_name), goal, deadline)
 
     def _go_on(self, goal: Goal, world: AwsWorld, deadline: datetime, note: Callable[[str], None]) -> Done:
+        from airflow_sm_rollout.aws.guardian import SIGNS
         from airflow_sm_rollout.aws.watch import Lookout
 
         names, lookout = Names(world.endpoint_name, world.rollout_id), Lookout(world)
@@ -274,6 +275,7 @@ class ConvergeOperator(WaitingTask):
             note(line)
 
         while True:
+            SIGNS.leave(world.clients, names.endpoint)
             step = advance(goal, names.rollout_id, world, deadline, tell, refusals=self.refusals)
             if isinstance(step, Done):
                 self.log.info("Reached: %s", step.reason)

@@ -23,6 +23,7 @@ from airflow_sm_rollout.operators.options import refuse_what_is_not_taken
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sm_rollout.core.goals import Done
     from airflow_sm_rollout.core.rollout import Rollout
 
 
@@ -76,7 +77,20 @@ class SettleOperator(ConvergeOperator):
             self.link(context, handle_of(rollout), to=serves)
             self._note_figures(context, rollout)
         context["ti"].xcom_push(key=NOTE, value={"kind": "settled", "outcome": done.outcome})
-        return {"outcome": done.outcome, "state": done.reason}
+        return {"outcome": done.outcome, "state": done.reason, **self._taken_back(rollout, done)}
+
+    def _taken_back(self, rollout: Rollout | None, done: Done) -> dict[str, str]:
+        """Whose decision it was, where a guardian has taken the rollout back: all other tasks have only met its end."""
+        if rollout is None or done.outcome != "as_before":
+            return {}
+        from airflow_sm_rollout.aws.guardian import read_taken_back
+
+        try:
+            note = read_taken_back(self.clients().ssm, rollout.endpoint_name, rollout.rollout_id)
+        except Exception as error:  # noqa: BLE001 - it is for people, as figures are
+            self.log.warning("Whether a guardian took the rollout back can't be read: %s", error)
+            return {}
+        return {"because": note.describe()} if note else {}
 
     def _begun(self, context: Context) -> Rollout | None:
         """The rollout as it is recorded, or was planned; ``None``: nobody knows, or nobody can tell just now."""
@@ -142,7 +156,7 @@ class VerdictOperator(BaseOperator):
         if not settled:
             self._skip_where_none_was_wanted(context)
         event, end = self._end(context, settled)
-        sentence = self._note(context, f"{end} because {self._reason(context)}")
+        sentence = self._note(context, f"{end} because {settled.get('because') or self._reason(context)}")
         self.log.error("%s", sentence)
         context["ti"].xcom_push(key="reason", value=sentence)
         self._tell(context, event, sentence)

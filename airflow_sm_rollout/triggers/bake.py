@@ -10,6 +10,7 @@ from typing import Any
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.guardian import SIGNS
 from airflow_sm_rollout.aws.watch import Memory, look_now
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.traces import EVIDENCE
@@ -71,6 +72,8 @@ def look_by(clients: Clients, stored: Mapping[str, Any] | None, memory: Memory) 
         watch = watch_from_dict(stored or {})
     except (RolloutError, KeyError, TypeError, ValueError, AttributeError) as error:
         return _unreadable(repr(error))
+    if watch.rollout is not None:
+        SIGNS.leave(clients, watch.rollout.endpoint_name)
     return look_now(clients, watch, memory)
 
 

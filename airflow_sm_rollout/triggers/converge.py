@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.triggers.base import TaskFailedEvent, TriggerEvent
 
+from airflow_sm_rollout.aws.guardian import SIGNS
 from airflow_sm_rollout.aws.watch import Lookout
 from airflow_sm_rollout.aws.world import AwsWorld, utc_now
 from airflow_sm_rollout.core.advance import SOON, Passing
@@ -92,6 +93,7 @@ class ConvergeTrigger(RolloutTrigger):
 
     def _look(self, goal: Goal, deadline: datetime, lookout: Lookout) -> tuple[bool, str]:
         """Whether to go on waiting, and why to turn around. An error that does not pass is the task's to meet, and to say."""
+        SIGNS.leave(world.clients, self.endpoint_name)
         try:
             seen = lookout.world.observe(goal)
             decision = decide(goal, self.rollout_id, seen)

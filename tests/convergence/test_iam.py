@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_sm_rollout.aws.guardian import leave_sign, read_taken_back
 from airflow_sm_rollout.aws.iam import client_policy, policy
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.core.control import Wish
@@ -101,7 +102,17 @@ LABS: dict[str, tuple[Callable[[], Lab], ...]] = {
 
 def calls_of_rollouts(traffic: str) -> set[str]:
     """Every call of rollouts, of rollbacks, and of a person's wishes."""
-    return {call for make in LABS[traffic] for walk in WALKS for call in walk(make).calls}
+    told = {call for make in LABS[traffic] for call in what_tasks_say_and_read_beside(make())}
+    return told | {call for make in LABS[traffic] for walk in WALKS for call in walk(make).calls}
+
+
+def what_tasks_say_and_read_beside(lab: Lab) -> list[str]:
+    """Signs of life, and at the end whether a guardian has taken the rollout back."""
+    lab.run(until=1)
+    lab.calls.clear()
+    leave_sign(lab.clients.ssm, ENDPOINT, lab.now())
+    read_taken_back(lab.clients.ssm, ENDPOINT, lab.names.rollout_id)
+    return lab.calls
 
 
 # Blue's config has a name of the user's own.

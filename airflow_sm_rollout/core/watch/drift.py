@@ -17,7 +17,7 @@ from airflow_sm_rollout.core.watch.watch import Watch
 
 def describe_end(rollout: Rollout, scene: Scene) -> str:
     """Why a rollout goes forward no more, by its record; empty: it does. Its alarms go with it, so that one is gone is not the cause."""
-    ended, record = "by `sm-rollout rollback`, the janitor or another task of it", scene.record
+    ended, record = "by `sm-rollout rollback`, a guardian, the janitor or another task of it", scene.record
     if record is None:
         return (
             f"rollout {rollout.rollout_id} is over: it was ended meanwhile, {ended}, or somebody has deleted its record"

@@ -1,0 +1,125 @@
+"""What those who drive rollouts and those who guard them tell each other, by way of SSM.
+
+The sign of life is a tag of the record: it goes with it, so that nothing is left of a rollout, and a late one fails rather than make
+something new. A new version of a parameter keeps its tags (SSM, AddTagsToResource and PutParameter).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from airflow_sm_rollout.aws.answers import told
+from airflow_sm_rollout.aws.causes import Meaning
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.clock import MACHINE
+from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, meaning_of
+from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.guardian import (
+    SIGN_EVERY,
+    GuardianLook,
+    TakenBack,
+    look_from_json,
+    taken_back_from_json,
+    to_json,
+)
+from airflow_sm_rollout.core.names import LOOKS_PREFIX, look_name, record_name, taken_back_name
+
+_DRIVEN = "sm-rollout:driven-at"
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+class SignsOfLife:
+    """Says on AWS that rollouts are driven from here, each at most once a minute.
+
+    :param now: the time.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._left: dict[str, datetime] = {}
+        self._lock = threading.Lock()
+
+    def leave(self, clients: Clients, endpoint_name: str) -> None:
+        """Say it of an endpoint's rollout. That it can't be said must not keep anybody from driving."""
+        now = self._now()
+        with self._lock:
+            self._left = {name: at for name, at in self._left.items() if now - at < SIGN_EVERY}
+            if endpoint_name in self._left:
+                return
+            self._left[endpoint_name] = now
+        try:
+            leave_sign(clients.ssm, endpoint_name, now)
+        except AWS_ERRORS as error:
+            _log.debug("No sign of life of the rollout of endpoint %s: %s", endpoint_name, describe(error))
+
+
+SIGNS = SignsOfLife(MACHINE.now)
+"""This process's."""
+
+
+def leave_sign(ssm: Any, endpoint_name: str, now: datetime) -> None:
+    """Say that somebody drives the rollout in progress on an endpoint."""
+    tag = {"Key": _DRIVEN, "Value": now.isoformat(timespec="seconds")}
+    ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=record_name(endpoint_name), Tags=[tag])
+
+
+def read_sign(ssm: Any, endpoint_name: str) -> datetime | None:
+    """When somebody has last said so; ``None``: nobody has."""
+    answer = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=record_name(endpoint_name))
+    signs = [tag["Value"] for tag in told(answer, "TagList", "an SSM parameter") if tag["Key"] == _DRIVEN]
+    try:
+        return datetime.fromisoformat(signs[0]) if signs else None
+    except ValueError:
+        return None  # somebody else's tag
+
+
+def leave_look(ssm: Any, look: GuardianLook) -> None:
+    """Say that a guardian has looked."""
+    _put(ssm, look_name(look.prefix), to_json(look))
+
+
+def read_guardian(ssm: Any, endpoint_name: str) -> GuardianLook | None:
+    """The guardian that has looked last among those that guard this endpoint; ``None``: none ever has."""
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=LOOKS_PREFIX)
+    texts = [told(each, "Value", "an SSM parameter") for page in pages for each in page.get("Parameters", ())]
+    looks = [look for look in (_readable(look_from_json, text) for text in texts) if look is not None]
+    return max(
+        (each for each in looks if endpoint_name.startswith(each.prefix)), key=lambda each: each.at, default=None
+    )
+
+
+def note_taken_back(ssm: Any, endpoint_name: str, note: TakenBack) -> None:
+    """Keep why a rollout is taken back, beyond its record."""
+    _put(ssm, taken_back_name(endpoint_name), to_json(note))
+
+
+def read_taken_back(ssm: Any, endpoint_name: str, rollout_id: str) -> TakenBack | None:
+    """Why a guardian has taken this rollout back; ``None``: none has."""
+    try:
+        answer = ssm.get_parameter(Name=taken_back_name(endpoint_name))
+    except ClientError as error:
+        if meaning_of(error) is Meaning.GONE:
+            return None
+        raise
+    text = told(answer.get("Parameter", {}), "Value", f"SSM parameter {taken_back_name(endpoint_name)}")
+    note = _readable(taken_back_from_json, text)
+    return note if note is not None and note.rollout_id == rollout_id else None
+
+
+def _put(ssm: Any, name: str, text: str) -> None:
+    ssm.put_parameter(Name=name, Value=text, Type="String", Tier="Intelligent-Tiering", Overwrite=True)
+
+
+def _readable(read: Callable[[str], _T], text: str) -> _T | None:
+    """``None``: it is somebody else's, or another version's."""
+    try:
+        return read(text)
+    except RolloutError:
+        return None

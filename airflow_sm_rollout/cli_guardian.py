@@ -1,0 +1,97 @@
+"""``sm-rollout guardian``: watches rollouts, and takes them back, without Airflow."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta, timezone
+
+from airflow_sm_rollout.cli_calls import make_clients
+from airflow_sm_rollout.core.guardian import ABANDONED_AFTER, Finding, State
+
+_EVERY, _ONCE_AT_MOST = 15.0, 50.0
+
+
+def add_options(parser: argparse.ArgumentParser, number: Callable[[str], float]) -> None:
+    """The command's options.
+
+    :param number: reads a number above 0.
+    """
+    minutes = ABANDONED_AFTER / timedelta(minutes=1)
+    parser.add_argument("--region", help="AWS region, by default as boto3 finds it")
+    parser.add_argument("--every", type=number, default=_EVERY, help="seconds between two looks (default: %(default)g)")
+    once = f"one look, for cron; what that takes back it drives for {_ONCE_AT_MOST:g} s, and the next look goes on"
+    parser.add_argument("--once", action="store_true", help=once)
+    parser.add_argument(
+        "--prefix", default="", help="only endpoints whose names begin so (default: all of the account)"
+    )
+    parser.add_argument(
+        "--abandoned-after",
+        type=number,
+        default=minutes,
+        metavar="MINUTES",
+        help="take a rollout back that nobody has driven for so long (default: %(default)g)",
+    )
+    parser.add_argument("--name", default=socket.gethostname(), help="who it is, for people (default: this host)")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="(default: %(default)s)")
+
+
+def guard(options: argparse.Namespace, sleep: Callable[[float], None] = time.sleep) -> int:
+    """Guard until Ctrl-C, or for one look.
+
+    :return: exit code: 1 where one look has found something that it could not do.
+    """
+    from airflow_sm_rollout.guardian.guardian import Guardian
+    from airflow_sm_rollout.guardian.run import look_on, look_once
+
+    printer = _Printer(options.output)
+    guardian = Guardian(
+        make_clients(options.region),
+        name=options.name,
+        prefix=options.prefix,
+        abandoned_after=timedelta(minutes=options.abandoned_after),
+        tell=printer.tell,
+    )
+    if options.once:
+        findings = look_once(guardian, _ONCE_AT_MOST, sleep)
+        printer.tell_all(findings)
+        return int(any(finding.state is State.FAILED for finding in findings))
+    for findings in look_on(guardian, options.every, sleep):
+        printer.tell_all(findings)
+    return 0
+
+
+class _Printer:
+    """Prints each thing that is done, and of each rollout what is new."""
+
+    def __init__(self, output: str) -> None:
+        self._output = output
+        self._last: dict[str, State] = {}
+        self._is_idle = False
+
+    def tell(self, finding: Finding) -> None:
+        """Print a line."""
+        now = datetime.now(timezone.utc)
+        if self._output == "json":
+            print(json.dumps({"at": now.isoformat(timespec="seconds"), **asdict(finding)}), flush=True)
+        else:
+            about = f"{finding.endpoint_name}: " if finding.endpoint_name else ""
+            state = finding.state.value.replace("_", " ")
+            print(f"{now:%H:%M:%S} {about}{state}: {finding.sentence}", flush=True)
+
+    def tell_all(self, findings: Sequence[Finding]) -> None:
+        """Print of a look what the one before has not said already: that a rollout is watched, once."""
+        if not findings and not self._is_idle:
+            self.tell(Finding(State.WATCHED, "no rollout is in progress"))
+        self._is_idle = not findings
+        for finding in findings:
+            if self._last.get(finding.endpoint_name) is not finding.state or finding.state in (
+                State.FAILED,
+                State.TAKEN_BACK,
+            ):
+                self.tell(finding)
+        self._last = {finding.endpoint_name: finding.state for finding in findings}

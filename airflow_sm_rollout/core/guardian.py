@@ -1,0 +1,186 @@
+"""When a rollout is taken back without Airflow: what a guardian watches, and which rollouts nobody drives any more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from airflow_sm_rollout.core.control import Control, Wish
+from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.orphans import describe_age, why_stale
+from airflow_sm_rollout.core.rollout import Phase, Rollout
+from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
+from airflow_sm_rollout.core.watch.watch import Watch
+
+ABANDONED_AFTER = timedelta(minutes=10)
+"""How long nobody may have driven a rollout before it is taken back, where nobody says."""
+
+SIGN_EVERY = timedelta(minutes=1)
+"""How often who drives a rollout says so on AWS at most, and so a guardian that it looks."""
+
+LOOKED_LATELY = timedelta(minutes=2)
+"""How old the last look of a guardian may be that counts as being there."""
+
+_ENDLESS = timedelta(days=365)
+_UNDER_WAY = timedelta(minutes=1)
+"""That green is to get traffic is recorded before it does. If the rollout ended between, the traffic would come after its end."""
+
+
+class State(str, Enum):
+    """What a look came to for one rollout."""
+
+    LEFT_ALONE = "left_alone"
+    WATCHED = "watched"
+    TAKING_BACK = "taking_back"
+    TAKEN_BACK = "taken_back"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look came to for one rollout, or for all (no endpoint).
+
+    :param sentence: for a person, with the figures.
+    """
+
+    state: State
+    sentence: str
+    endpoint_name: str = ""
+    rollout_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianLook:
+    """What a guardian leaves of its last look.
+
+    :param by: its name.
+    :param prefix: what the names of the endpoints begin with that it watches; empty: all of the account and Region.
+    """
+
+    by: str
+    at: datetime
+    prefix: str = ""
+
+    def describe(self, now: datetime) -> str:
+        """Who guards, in a few words."""
+        return f"guarded by {self.by}, last look {describe_age(now - self.at)} ago"
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """That a guardian has decided to take a rollout back.
+
+    :param why: with the figures, as a half sentence.
+    """
+
+    rollout_id: str
+    why: str
+    by: str
+    at: datetime
+
+    def describe(self) -> str:
+        """Whose decision it was, and why."""
+        return f"guardian {self.by} took it back at {self.at:%H:%M:%S UTC}: {self.why}"
+
+
+def to_json(noted: GuardianLook | TakenBack) -> str:
+    """The text of a guardian's parameter."""
+    return json.dumps({**asdict(noted), "at": noted.at.isoformat()}, separators=(",", ":"))
+
+
+def look_from_json(text: str) -> GuardianLook:
+    """Read what a guardian has left of its look.
+
+    :raises RolloutError: if it is none.
+    """
+    return GuardianLook(**_read(text, "look of a guardian", GuardianLook.__slots__))
+
+
+def taken_back_from_json(text: str) -> TakenBack:
+    """Read what a guardian has noted of a rollout.
+
+    :raises RolloutError: if it is none.
+    """
+    return TakenBack(**_read(text, "note of a guardian", TakenBack.__slots__))
+
+
+def _read(text: str, what: str, members: tuple[str, ...]) -> Mapping[str, Any]:
+    try:
+        stored = json.loads(text)
+        known = {name: stored[name] for name in members}
+        return {**known, "at": datetime.fromisoformat(known["at"])}
+    except (ValueError, KeyError, TypeError):
+        raise RolloutError(f"this is no {what}: {text[:80]!r}") from None
+
+
+def watch_whole(rollout: Rollout, share: float | None) -> Watch | None:
+    """The watch of all that green has done since it has had traffic: the bakes' own times are Airflow's; ``None``: it has had none.
+
+    It has no end: that green is healthy by then is for a bake to say, and a guardian looks for harm alone.
+
+    :param share: green's share in percent; ``None``: not known.
+    """
+    since = judged_since(rollout)
+    if since is None:
+        return None
+    return Watch(
+        started_at=since,
+        ends_at=since + _ENDLESS,
+        green_traffic_since=since,
+        min_requests=0,
+        alarms=judged_alarms(rollout),
+        rollout=rollout,
+        judges_evidence=True,
+        share=share,
+    )
+
+
+def is_going_back(rollout: Rollout, control: Control | None) -> bool:
+    """Whether somebody has decided that it goes back."""
+    return rollout.phase is Phase.ROLLING_BACK or (control is not None and control.wish is Wish.ABORT)
+
+
+def why_not_watched(rollout: Rollout, seen: Observation, share: float | None) -> str:
+    """Why there is nothing to take back; empty: green has traffic that may be taken from it.
+
+    :param seen: with the rollout's endpoint.
+    :param share: green's share in percent; ``None``: not known.
+    """
+    endpoint, since = seen.endpoint, judged_since(rollout)
+    is_promoting = rollout.phase is Phase.FORWARD and _is_on_final_config(rollout, endpoint)
+    if rollout.phase is Phase.PROMOTED or is_promoting:
+        return "green is promoted, what is left is to tidy"
+    if since is None:
+        return "green has had no traffic yet"
+    is_under_way = share == 0 and seen.at - since < _UNDER_WAY
+    return "green is just getting its first traffic" if is_under_way else ""
+
+
+def _is_on_final_config(rollout: Rollout, endpoint: Endpoint | None) -> bool:
+    """By variants, promotion shows in nothing else; its alarms are deleted then. SageMaker's guardrails get there before anybody has
+    looked at the alarms once more.
+    """
+    is_final = endpoint is not None and endpoint.config_name == rollout.names.final_config
+    return is_final and rollout.plan.traffic == "variants"
+
+
+def why_abandoned(
+    rollout: Rollout, driven_at: datetime | None, now: datetime, *, abandoned_after: timedelta, paused: timedelta
+) -> str:
+    """Why it looks as if nobody drove this rollout any more, as a half sentence; empty if somebody may.
+
+    :param driven_at: when who drives it has last said so; ``None``: never, as an earlier version, or who may not. Only much more time
+        than its plan takes counts then.
+    :param paused: how long it has been paused so far.
+    """
+    if driven_at is None:
+        return why_stale(rollout, now, paused)
+    quiet = now - driven_at
+    if quiet <= abandoned_after:
+        return ""
+    return f"nobody has driven it for {describe_age(quiet)} (at most {describe_age(abandoned_after)} are allowed): is Airflow down?"

@@ -1,0 +1,6 @@
+"""Takes rollouts back without Airflow: a small watcher with nothing but this package's core, its calls to AWS, and boto3.
+
+It runs as a process (``sm-rollout guardian``), by cron (``--once``), or as an AWS Lambda function.
+"""
+
+from __future__ import annotations
