@@ -196,7 +196,7 @@ def _add_guardian(commands: Any) -> None:
     from airflow_sm_rollout.cli_guardian import add_options, guard
 
     text = "Watch the rollouts in progress without Airflow, and take back what harms or what nobody drives any more."
-    add_options(_add_command(commands, "guardian", guard, text), _positive)
+    add_options(_add_command(commands, "guardian", guard, text), positive)
 
 
 def _add_endpoint(parser: Any, nargs: str | None = None) -> None:

@@ -37,6 +37,7 @@ def add_options(parser: argparse.ArgumentParser, number: Callable[[str], float])
         help="take a rollout back that nobody has driven for so long (default: %(default)g)",
     )
     parser.add_argument("--name", default=socket.gethostname(), help="who it is, for people (default: this host)")
+    parser.add_argument("--policy", action="store_true", help="print the IAM policy that it needs, and end")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="(default: %(default)s)")
 
 
@@ -45,6 +46,11 @@ def guard(options: argparse.Namespace, sleep: Callable[[float], None] = time.sle
 
     :return: exit code: 1 where one look has found something that it could not do.
     """
+    if options.policy:
+        from airflow_sm_rollout.aws.iam import guardian_policy
+
+        print(json.dumps(guardian_policy(options.prefix, region=options.region or "*"), indent=2))
+        return 0
     from airflow_sm_rollout.guardian.guardian import Guardian
     from airflow_sm_rollout.guardian.run import look_on, look_once
 

@@ -75,6 +75,8 @@ def forbidden(layer: str, name: str) -> bool:
         return ours != "core" if ours is not None else top in IMPURE or top not in sys.stdlib_module_names
     if layer == "aws":
         return ours not in {None, "core", "aws"} or top == "airflow"
+    if layer == "guardian":
+        return ours not in {None, "core", "aws", "guardian"} or top == "airflow"
     if layer == "sandbox":
         # The sandbox shares no code with what it is the test of, or it would share its mistakes.
         return ours not in {None, "sandbox"}
@@ -101,6 +103,9 @@ def test_imports_point_inward_only(module: Path) -> None:
         ("aws", "botocore.exceptions.ClientError", False),
         ("aws", "airflow.sdk.BaseHook", True),
         ("aws", "airflow_sm_rollout.hooks.aws", True),
+        ("guardian", "airflow_sm_rollout.aws.watch.look", False),
+        ("guardian", "airflow_sm_rollout.operators.base", True),
+        ("guardian", "airflow.sdk.DAG", True),
         ("operators", "airflow_sm_rollout.core.converge.decide", False),
         ("operators", "boto3", True),
         ("task_groups", "airflow_sm_rollout.sandbox.serve", True),

@@ -166,7 +166,7 @@ def _is_on_final_config(rollout: Rollout, endpoint: Endpoint | None) -> bool:
     looked at the alarms once more.
     """
     is_final = endpoint is not None and endpoint.config_name == rollout.names.final_config
-    return is_final and rollout.plan.traffic == "variants"
+    return is_final and rollout.traffic.shows_promotion
 
 
 def why_abandoned(

@@ -21,7 +21,6 @@ from airflow_sm_rollout.aws.watch import Memory, look
 from airflow_sm_rollout.aws.world import AwsWorld, read_endpoint, translated_errors, utc_now
 from airflow_sm_rollout.core.advance import Passing, advance
 from airflow_sm_rollout.core.control import Control
-from airflow_sm_rollout.core.converge import has_pointer
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.goals import AsBefore, Done
 from airflow_sm_rollout.core.guardian import (
@@ -38,7 +37,6 @@ from airflow_sm_rollout.core.guardian import (
 )
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Phase, Rollout, from_json, with_phase
-from airflow_sm_rollout.core.status import green_share
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
 
@@ -120,7 +118,7 @@ class Guardian:
         if is_going_back(record, control) and self._is_guardians(record):
             return self._go_back(record)
         seen = self._see(record, now)
-        not_watched = why_not_watched(record, seen, green_share(record, seen))
+        not_watched = why_not_watched(record, seen, record.traffic.share(record, seen))
         if not_watched:
             return State.LEFT_ALONE, not_watched
         harm, judged = ("", "it is going back") if is_going_back(record, control) else self._judge(record, seen, now)
@@ -136,12 +134,12 @@ class Guardian:
         return read_taken_back(self._clients.ssm, record.endpoint_name, record.rollout_id) is not None
 
     def _see(self, record: Rollout, now: datetime) -> Observation:
-        pointer = read_pointer(self._clients.ssm, record.endpoint_name) if has_pointer(record) else None
+        pointer = read_pointer(self._clients.ssm, record.endpoint_name) if record.traffic.has_pointer else None
         return Observation(now, read_endpoint(self._clients.sagemaker, record.endpoint_name), record, pointer=pointer)
 
     def _judge(self, record: Rollout, seen: Observation, now: datetime) -> tuple[str, str]:
         """Why green harms, if it does, and what else there is to say of it."""
-        watch = watch_whole(record, green_share(record, seen))
+        watch = watch_whole(record, record.traffic.share(record, seen))
         if watch is None:
             return "", ""
         watched = self._watched.get(record.rollout_id)
@@ -161,7 +159,7 @@ class Guardian:
         if again is None or again.rollout_id != record.rollout_id:
             return State.LEFT_ALONE, "it has ended meanwhile"
         seen = self._see(again, now)
-        not_watched = why_not_watched(again, seen, green_share(again, seen))
+        not_watched = why_not_watched(again, seen, again.traffic.share(again, seen))
         if not_watched:
             return State.LEFT_ALONE, not_watched
         self._say(record, f"taken back: {why}")

@@ -93,7 +93,7 @@ class ConvergeTrigger(RolloutTrigger):
 
     def _look(self, goal: Goal, deadline: datetime, lookout: Lookout) -> tuple[bool, str]:
         """Whether to go on waiting, and why to turn around. An error that does not pass is the task's to meet, and to say."""
-        SIGNS.leave(world.clients, self.endpoint_name)
+        SIGNS.leave(lookout.world.clients, self.endpoint_name)
         try:
             seen = lookout.world.observe(goal)
             decision = decide(goal, self.rollout_id, seen)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from airflow.sdk import DAG
 
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.guardian.guardian import Guardian
+from airflow_sm_rollout.guardian.run import look_on
 from airflow_sm_rollout.sandbox.faults import Fault
 from operators.dag_runs import Ended
 from operators.test_group_run import build
@@ -56,6 +61,28 @@ def test_what_a_person_marks_a_success_at_25_percent_is_rolled_back_all_the_same
     assert production.describe("fraud") == before
     assert ended.states["canary.settle"] == "success"
     assert ended.reason("canary.verdict").startswith("Rolled back")
+
+
+def test_what_a_guardian_takes_back_fails_with_its_sentence(
+    dag: DAG,
+    run: Callable[[DAG], Ended],
+    production: Production,
+    before: dict[str, Any],
+    has_traffic: Callable[[], bool],
+) -> None:
+    def guard() -> None:
+        guardian = Guardian(Clients.of(boto3.Session()), name="lighthouse")
+        production.set_alarm(alarm_of("fraud"), "ALARM", "37 refused")
+        for _ in look_on(guardian, 0.2, lambda seconds: time.sleep(min(seconds, 0.2))):
+            if production.describe("fraud") == before:
+                return
+
+    build(dag, bake=4)
+    with meanwhile(has_traffic, guard):
+        ended = run(dag)
+    assert production.describe("fraud") == before
+    assert ended.state == "failed"
+    assert "because guardian lighthouse took it back" in ended.reason("canary.verdict")
 
 
 def test_a_record_that_somebody_deletes_is_made_again_and_the_rollout_rolled_back(
