@@ -26,6 +26,11 @@ EXAMPLES = {
     "abort": ('sm-rollout abort wine --note "complaints by telephone"',),
     "approve": ("AIRFLOW_TOKEN=... sm-rollout approve wine --airflow-url https://airflow.example.com",),
     "reject": ('AIRFLOW_TOKEN=... sm-rollout reject wine --note "release freeze"',),
+    "guardian": (
+        "sm-rollout guardian --every 15 -o json",
+        "sm-rollout guardian --once --prefix wine   # for cron",
+        "sm-rollout guardian --policy --prefix wine > policy.json",
+    ),
     "iam-policy": (
         "sm-rollout iam-policy wine --account 123456789012 > policy.json",
         "sm-rollout iam-policy wine --traffic endpoints --clients",
@@ -39,6 +44,10 @@ EXAMPLES = {
 }
 
 _ENDS = {
+    "guardian": """
+exit codes:
+  1                  with --once: some rollout could not be looked at or taken back; the next look tries again
+""",
     "status": """
 exit codes:
   0, 1               shown once; or there is no such endpoint, or AWS does not answer

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 
 from airflow_sm_rollout.cli_calls import make_clients
-from airflow_sm_rollout.core.guardian import ABANDONED_AFTER, Finding, State
+from airflow_sm_rollout.core.guardian import Finding, Patience, State
 
 _EVERY, _ONCE_AT_MOST = 15.0, 50.0
 
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser, number: Callable[[str], float])
 
     :param number: reads a number above 0.
     """
-    minutes = ABANDONED_AFTER / timedelta(minutes=1)
+    patience, minute = Patience(), timedelta(minutes=1)
     parser.add_argument("--region", help="AWS region, by default as boto3 finds it")
     parser.add_argument("--every", type=number, default=_EVERY, help="seconds between two looks (default: %(default)g)")
     once = f"one look, for cron; what that takes back it drives for {_ONCE_AT_MOST:g} s, and the next look goes on"
@@ -32,11 +32,20 @@ def add_options(parser: argparse.ArgumentParser, number: Callable[[str], float])
     parser.add_argument(
         "--abandoned-after",
         type=number,
-        default=minutes,
+        default=patience.in_task / minute,
         metavar="MINUTES",
-        help="take a rollout back that nobody has driven for so long (default: %(default)g)",
+        help="take a rollout back whose task has given no sign of life for so long (default: %(default)g)",
     )
-    parser.add_argument("--name", default=socket.gethostname(), help="who it is, for people (default: this host)")
+    parser.add_argument(
+        "--between-tasks",
+        type=number,
+        default=patience.between_tasks / minute,
+        metavar="MINUTES",
+        help="the same behind a task that has ended well: your own tasks give no sign (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--name", dest="by", default=socket.gethostname(), help="who it is, for people (default: this host)"
+    )
     parser.add_argument("--policy", action="store_true", help="print the IAM policy that it needs, and end")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="(default: %(default)s)")
 
@@ -51,16 +60,18 @@ def guard(options: argparse.Namespace, sleep: Callable[[float], None] = time.sle
 
         print(json.dumps(guardian_policy(options.prefix, region=options.region or "*"), indent=2))
         return 0
+    from airflow_sm_rollout.aws.world import utc_now
     from airflow_sm_rollout.guardian.guardian import Guardian
     from airflow_sm_rollout.guardian.run import look_on, look_once
 
     printer = _Printer(options.output)
     guardian = Guardian(
         make_clients(options.region),
-        name=options.name,
+        name=options.by,
         prefix=options.prefix,
-        abandoned_after=timedelta(minutes=options.abandoned_after),
+        patience=Patience(timedelta(minutes=options.abandoned_after), timedelta(minutes=options.between_tasks)),
         tell=printer.tell,
+        now=utc_now,
     )
     if options.once:
         findings = look_once(guardian, _ONCE_AT_MOST, sleep)

@@ -84,8 +84,7 @@ def test_every_setting_in_a_charts_values_is_one_that_we_recommend(values: str) 
 
 def test_the_requirements_for_mwaa_name_this_package_and_leave_its_constraints_alone() -> None:
     """MWAA looks for these words anywhere in the file, comments included."""
-    [(page, requirements)] = blocks("text")
-    assert page == "mwaa.md"
+    [requirements] = [text for page, text in blocks("text") if page == "mwaa.md"]
     assert requirements.splitlines()[-1] == "airflow-sm-rollout"
     assert not re.search(r"-c |--constraint ", requirements)
 

@@ -102,7 +102,7 @@ _BY_CODE: Mapping[Cause, str] = {
     EXISTS: "ParameterAlreadyExists ResourceAlreadyExists ResourceAlreadyExistsException AlreadyExistsException",
     GONE: """
         ParameterNotFound ParameterVersionNotFound ResourceNotFound ResourceNotFoundException ObjectNotFoundException NotFoundException
-        NoSuchKey NoSuchBucket NoSuchVersion
+        NoSuchKey NoSuchBucket NoSuchVersion InvalidResourceId
         """,
     DENIED: """
         AccessDenied AccessDeniedException AccessDeniedFault NotAuthorized NotAuthorizedException Forbidden ForbiddenException
@@ -111,6 +111,7 @@ _BY_CODE: Mapping[Cause, str] = {
         """,
     QUOTA: """
         ResourceLimitExceeded LimitExceeded LimitExceededException LimitExceededFault ServiceQuotaExceededException ParameterLimitExceeded
+        TooManyTagsError
         """,
     REFUSED: """
         ValidationException ValidationError InvalidParameterValue InvalidParameterValueException InvalidParameterCombination
@@ -124,6 +125,7 @@ _BY_CODE: Mapping[Cause, str] = {
         InvalidPolicyAttributeException IncompatiblePolicyException PoliciesLimitExceededException HierarchyLevelLimitExceededException
         HierarchyTypeMismatchException ParameterMaxVersionLimitExceeded ParameterPatternMismatchException UnsupportedParameterType
         ModelError InvalidObjectState KMSDisabledException KMSNotFoundException KMSInvalidStateException KMSInvalidArnException
+        InvalidResourceType
         """,
 }
 

@@ -23,8 +23,11 @@ from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.guardian import (
     SIGN_EVERY,
     GuardianLook,
+    Sign,
     TakenBack,
     look_from_json,
+    sign_from_text,
+    sign_to_text,
     taken_back_from_json,
     to_json,
 )
@@ -54,30 +57,37 @@ class SignsOfLife:
             if endpoint_name in self._left:
                 return
             self._left[endpoint_name] = now
-        try:
-            leave_sign(clients.ssm, endpoint_name, now)
-        except AWS_ERRORS as error:
-            _log.debug("No sign of life of the rollout of endpoint %s: %s", endpoint_name, describe(error))
+        _try_to_leave(clients, endpoint_name, Sign(now))
+
+    def leave_last(self, clients: Clients, endpoint_name: str) -> None:
+        """Say of an endpoint's rollout that its task has ended well: a task that gives no sign may follow."""
+        with self._lock:
+            self._left.pop(endpoint_name, None)  # the next task's first one is not to wait
+        _try_to_leave(clients, endpoint_name, Sign(self._now(), has_ended=True))
+
+
+def _try_to_leave(clients: Clients, endpoint_name: str, sign: Sign) -> None:
+    try:
+        leave_sign(clients.ssm, endpoint_name, sign)
+    except AWS_ERRORS as error:
+        _log.debug("No sign of life of the rollout of endpoint %s: %s", endpoint_name, describe(error))
 
 
 SIGNS = SignsOfLife(MACHINE.now)
 """This process's."""
 
 
-def leave_sign(ssm: Any, endpoint_name: str, now: datetime) -> None:
+def leave_sign(ssm: Any, endpoint_name: str, sign: Sign) -> None:
     """Say that somebody drives the rollout in progress on an endpoint."""
-    tag = {"Key": _DRIVEN, "Value": now.isoformat(timespec="seconds")}
+    tag = {"Key": _DRIVEN, "Value": sign_to_text(sign)}
     ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=record_name(endpoint_name), Tags=[tag])
 
 
-def read_sign(ssm: Any, endpoint_name: str) -> datetime | None:
-    """When somebody has last said so; ``None``: nobody has."""
+def read_sign(ssm: Any, endpoint_name: str) -> Sign | None:
+    """What has last been said so; ``None``: nothing has."""
     answer = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=record_name(endpoint_name))
     signs = [tag["Value"] for tag in told(answer, "TagList", "an SSM parameter") if tag["Key"] == _DRIVEN]
-    try:
-        return datetime.fromisoformat(signs[0]) if signs else None
-    except ValueError:
-        return None  # somebody else's tag
+    return sign_from_text(signs[0]) if signs else None
 
 
 def leave_look(ssm: Any, look: GuardianLook) -> None:

@@ -200,7 +200,7 @@ _GUARDIAN = (
     ),
     Grant(
         "TurnAround",
-        ("ssm:PutParameter", "ssm:DeleteParameters", "ssm:AddTagsToResource"),
+        ("ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameters", "ssm:AddTagsToResource"),
         (f"parameter{record_name('{endpoint}')}", f"parameter{pointer_name('{endpoint}')}"),
     ),
     Grant("ReadLivePointer", ("ssm:GetParameter",), (f"parameter{pointer_name('{endpoint}')}",)),

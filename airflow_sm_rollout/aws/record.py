@@ -119,9 +119,8 @@ def _outlasts(before: Rollout, written: Rollout) -> bool:
 
 def _read_version(ssm: Any, name: str, version: int) -> Rollout | None:
     try:
-        return from_json(
-            told(ssm.get_parameter(Name=f"{name}:{version}")["Parameter"], "Value", f"SSM parameter {name}")
-        )
+        answer = ssm.get_parameter(Name=f"{name}:{version}")
+        return from_json(told(answer.get("Parameter", {}), "Value", f"SSM parameter {name}"))
     except RolloutError:
         return None  # somebody had spoilt it
     except ClientError as error:

@@ -17,18 +17,39 @@ from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
 from airflow_sm_rollout.core.watch.watch import Watch
 
-ABANDONED_AFTER = timedelta(minutes=10)
-"""How long nobody may have driven a rollout before it is taken back, where nobody says."""
-
 SIGN_EVERY = timedelta(minutes=1)
 """How often who drives a rollout says so on AWS at most, and so a guardian that it looks."""
 
 LOOKED_LATELY = timedelta(minutes=2)
 """How old the last look of a guardian may be that counts as being there."""
 
+_ENDED = " ended"
 _ENDLESS = timedelta(days=365)
 _UNDER_WAY = timedelta(minutes=1)
 """That green is to get traffic is recorded before it does. If the rollout ended between, the traffic would come after its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a rollout may be silent before it is taken back.
+
+    :param in_task: while a task of it drives, which gives a sign each minute.
+    :param between_tasks: behind a task that has ended well: the next may be a user's own, which gives none, or wait for a worker.
+    """
+
+    in_task: timedelta = timedelta(minutes=10)
+    between_tasks: timedelta = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What who drives a rollout has last said of it.
+
+    :param has_ended: whether that was that its task had ended well.
+    """
+
+    at: datetime
+    has_ended: bool = False
 
 
 class State(str, Enum):
@@ -113,9 +134,33 @@ def _read(text: str, what: str, members: tuple[str, ...]) -> Mapping[str, Any]:
     try:
         stored = json.loads(text)
         known = {name: stored[name] for name in members}
-        return {**known, "at": datetime.fromisoformat(known["at"])}
+        return {**known, "at": _moment(known["at"])}
     except (ValueError, KeyError, TypeError):
         raise RolloutError(f"this is no {what}: {text[:80]!r}") from None
+
+
+def sign_to_text(sign: Sign) -> str:
+    """A sign of life as the value of a tag."""
+    return sign.at.isoformat(timespec="seconds") + (_ENDED if sign.has_ended else "")
+
+
+def sign_from_text(text: str) -> Sign | None:
+    """Read a sign of life; ``None``: it is somebody else's tag."""
+    try:
+        return Sign(_moment(text.removesuffix(_ENDED)), text.endswith(_ENDED))
+    except ValueError:
+        return None
+
+
+def _moment(text: str) -> datetime:
+    """Read a time.
+
+    :raises ValueError: if it has no time zone.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment
 
 
 def watch_whole(rollout: Rollout, share: float | None) -> Watch | None:
@@ -170,17 +215,28 @@ def _is_on_final_config(rollout: Rollout, endpoint: Endpoint | None) -> bool:
 
 
 def why_abandoned(
-    rollout: Rollout, driven_at: datetime | None, now: datetime, *, abandoned_after: timedelta, paused: timedelta
+    rollout: Rollout,
+    sign: Sign | None,
+    now: datetime,
+    *,
+    patience: Patience,
+    paused: timedelta,
+    goes_back: bool = False,
 ) -> str:
     """Why it looks as if nobody drove this rollout any more, as a half sentence; empty if somebody may.
 
-    :param driven_at: when who drives it has last said so; ``None``: never, as an earlier version, or who may not. Only much more time
-        than its plan takes counts then.
+    :param sign: the last sign of life; ``None``: none, as of an earlier version, or of who may not. Only much more time than its plan
+        takes counts then.
     :param paused: how long it has been paused so far.
+    :param goes_back: nothing of a user's own comes between then.
     """
-    if driven_at is None:
+    if sign is None:
         return why_stale(rollout, now, paused)
-    quiet = now - driven_at
-    if quiet <= abandoned_after:
+    is_between = sign.has_ended and not goes_back
+    allowed = patience.between_tasks if is_between else patience.in_task
+    quiet = now - sign.at
+    if quiet <= allowed:
         return ""
-    return f"nobody has driven it for {describe_age(quiet)} (at most {describe_age(abandoned_after)} are allowed): is Airflow down?"
+    age = describe_age(quiet)
+    told = f"its last task ended {age} ago and no other has begun" if is_between else f"nobody has driven it for {age}"
+    return f"{told} (at most {describe_age(allowed)} are allowed): is Airflow down?"

@@ -24,10 +24,11 @@ from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.goals import AsBefore, Done
 from airflow_sm_rollout.core.guardian import (
-    ABANDONED_AFTER,
     SIGN_EVERY,
     Finding,
     GuardianLook,
+    Patience,
+    Sign,
     State,
     TakenBack,
     is_going_back,
@@ -57,7 +58,7 @@ class Guardian:
     :param clients: boto3 clients.
     :param name: who it is, for people.
     :param prefix: what the names of the endpoints begin with that it watches.
-    :param abandoned_after: how long nobody may have driven a rollout.
+    :param patience: how long a rollout may be silent.
     :param tell: takes a line on each thing that is done.
     :param now: the time, AWS's.
     """
@@ -68,14 +69,14 @@ class Guardian:
         *,
         name: str,
         prefix: str = "",
-        abandoned_after: timedelta = ABANDONED_AFTER,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
         tell: Callable[[Finding], None] = lambda finding: None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._clients = clients
         self._name = name
         self._prefix = prefix
-        self._abandoned_after = abandoned_after
+        self._patience = patience
         self._tell = tell
         self._now = now
         self._watched: dict[str, _Watched] = {}
@@ -150,8 +151,8 @@ class Guardian:
 
     def _why_abandoned(self, record: Rollout, control: Control | None, now: datetime) -> str:
         paused = control.paused(now) if control else timedelta()
-        driven_at = read_sign(self._clients.ssm, record.endpoint_name)
-        return why_abandoned(record, driven_at, now, abandoned_after=self._abandoned_after, paused=paused)
+        sign, goes_back = read_sign(self._clients.ssm, record.endpoint_name), is_going_back(record, control)
+        return why_abandoned(record, sign, now, patience=self._patience, paused=paused, goes_back=goes_back)
 
     def _take_back(self, record: Rollout, why: str, now: datetime) -> tuple[State, str]:
         """Unless it is over, or has been promoted, while it was looked at: its alarms go with it."""
@@ -184,7 +185,7 @@ class Guardian:
         if isinstance(step, Done):
             return State.TAKEN_BACK, step.reason
         with self._told_only(record):
-            leave_sign(clients.ssm, name, self._now())
+            leave_sign(clients.ssm, name, Sign(self._now()))
         return State.TAKING_BACK, step.reason
 
     def _leave_look(self) -> None:

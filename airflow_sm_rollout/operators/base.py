@@ -15,7 +15,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.advance import SOON, Passing, advance
 from airflow_sm_rollout.core.errors import DeadlinePassed, PlanError, RefusedByAws, RolloutError, RolloutGaveUp
-from airflow_sm_rollout.core.goals import Again, AsBefore, Done, Goal, Hold, Wait, pause_after
+from airflow_sm_rollout.core.goals import Again, AsBefore, Done, Goal, Hold, OnlyGreen, Wait, pause_after
 from airflow_sm_rollout.core.names import Names, validate_endpoint_name
 from airflow_sm_rollout.core.owner import is_own
 from airflow_sm_rollout.core.plan.options import parse_number
@@ -279,6 +279,8 @@ class ConvergeOperator(WaitingTask):
             step = advance(goal, names.rollout_id, world, deadline, tell, refusals=self.refusals)
             if isinstance(step, Done):
                 self.log.info("Reached: %s", step.reason)
+                if not isinstance(goal, (AsBefore, OnlyGreen)):
+                    SIGNS.leave_last(world.clients, names.endpoint)
                 return step
             if isinstance(step, Hold):
                 deadline = world.now() + self.timeout  # a pause does not count

@@ -179,7 +179,13 @@ class QuestionOperator(WaitingTask, HITLOperator):
         planned = self.recorded(context)
         if planned is not None:
             self._refuse_harm(context, planned)
+            self._leave_last_sign(planned)
         return {"state": sentence}
+
+    def _leave_last_sign(self, planned: Rollout) -> None:
+        from airflow_sm_rollout.aws.guardian import SIGNS
+
+        SIGNS.leave_last(self.clients(), planned.endpoint_name)
 
     def _refuse_harm(self, context: Context, planned: Rollout) -> None:
         """Neither asked nor approved is what harms."""

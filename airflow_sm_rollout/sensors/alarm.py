@@ -177,6 +177,8 @@ class AlarmSensor(WaitingTask):
             if watch.rollout is not None:
                 SIGNS.leave(clients, watch.rollout.endpoint_name)
             time.sleep(self.poke_interval)
+        if watch.rollout is not None and seen.judgement.passes:
+            SIGNS.leave_last(clients, watch.rollout.endpoint_name)
         return self._end(context, seen)
 
     def _end(self, context: Context, seen: Look) -> dict[str, Any]:

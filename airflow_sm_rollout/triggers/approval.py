@@ -17,7 +17,7 @@ from airflow_sm_rollout.aws.world import utc_now
 from airflow_sm_rollout.core.approval import APPROVE, REJECT, describe_silence
 from airflow_sm_rollout.core.traces import APPROVAL
 from airflow_sm_rollout.core.watch.verdict import Verdict
-from airflow_sm_rollout.triggers.bake import log_judgement, look_by
+from airflow_sm_rollout.triggers.bake import leave_last_sign, log_judgement, look_by
 from airflow_sm_rollout.triggers.base import RolloutTrigger, in_thread, outlast_shortest_deferral
 
 AGAINST = frozenset({Verdict.HARMFUL, Verdict.ABORTED, Verdict.DRIFTED, Verdict.INCONCLUSIVE})
@@ -99,6 +99,7 @@ class ApprovalTrigger(RolloutTrigger):
         answered = self._answered("timed out", told)
         if not self.approves_silence:
             return TaskFailedEvent(xcoms={"reason": told, APPROVAL: answered})
+        await in_thread(leave_last_sign, await self.clients(), self.watch)
         await outlast_shortest_deferral(begun)
         return TaskSuccessEvent(xcoms={"return_value": {"state": answered["note"]}, APPROVAL: answered})
 

@@ -54,6 +54,8 @@ class BakeTrigger(RolloutTrigger):
     def _look(self, clients: Clients, memory: Memory) -> Look:
         seen = look_by(clients, self.watch, memory)
         log_judgement(self.log, seen.judgement)
+        if seen.judgement.passes:
+            leave_last_sign(clients, self.watch)
         return seen
 
 
@@ -75,6 +77,13 @@ def look_by(clients: Clients, stored: Mapping[str, Any] | None, memory: Memory) 
     if watch.rollout is not None:
         SIGNS.leave(clients, watch.rollout.endpoint_name)
     return look_now(clients, watch, memory)
+
+
+def leave_last_sign(clients: Clients, stored: Mapping[str, Any] | None) -> None:
+    """Say that a task that watched a rollout by a stored watch has ended well."""
+    rollout = watch_from_dict(stored or {}).rollout
+    if rollout is not None:
+        SIGNS.leave_last(clients, rollout.endpoint_name)
 
 
 def _unreadable(why: str) -> Look:

@@ -14,13 +14,14 @@ import pytest
 
 from airflow_sm_rollout import cli_guardian
 from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.clock import Clock
 from airflow_sm_rollout.aws.guardian import SignsOfLife, leave_sign, read_guardian, read_sign, read_taken_back
 from airflow_sm_rollout.aws.iam import guardian_policy
 from airflow_sm_rollout.aws.record import read_record, update_record, write_record
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, GreenShare
-from airflow_sm_rollout.core.guardian import ABANDONED_AFTER, State
+from airflow_sm_rollout.core.guardian import Patience, Sign, State
 from airflow_sm_rollout.core.names import record_name
 from airflow_sm_rollout.core.rollout import Phase, with_green_traffic, with_phase
 from airflow_sm_rollout.guardian.guardian import Guardian
@@ -39,7 +40,7 @@ LABS: list[Make] = [Lab, LiveLab, GuardrailsLab]
 def with_green_at(begun: int, make: Make = Lab) -> Lab:
     lab = make()
     lab.run(until=begun)
-    leave_sign(lab.clients.ssm, ENDPOINT, lab.now())
+    leave_sign(lab.clients.ssm, ENDPOINT, Sign(lab.now()))
     return lab
 
 
@@ -64,7 +65,7 @@ def test_a_good_rollout_that_somebody_drives_is_promoted_under_a_guardians_eyes(
 
 def leave_sign_if_driven(lab: Lab) -> None:
     if read_record(lab.clients.ssm, ENDPOINT) is not None:
-        leave_sign(lab.clients.ssm, ENDPOINT, lab.now())
+        leave_sign(lab.clients.ssm, ENDPOINT, Sign(lab.now()))
 
 
 @pytest.mark.parametrize("begun", [2, 4, 6])
@@ -85,7 +86,7 @@ def test_harm_is_taken_from_users_at_the_first_look(begun: int) -> None:
 def test_a_rollout_that_nobody_drives_is_taken_back_after_a_while_and_not_before() -> None:
     lab = with_green_at(4)
     guardian = guardian_of(lab)
-    lab.pass_time(ABANDONED_AFTER.total_seconds() - 5)
+    lab.pass_time(Patience().in_task.total_seconds() - 5)
     assert only_finding(guardian)[0] is State.WATCHED
     lab.pass_time(10)
     assert only_finding(guardian)[0] is State.TAKING_BACK
@@ -94,6 +95,48 @@ def test_a_rollout_that_nobody_drives_is_taken_back_after_a_while_and_not_before
     note = read_taken_back(lab.clients.ssm, ENDPOINT, lab.names.rollout_id)
     assert note is not None
     assert "nobody has driven it for 10 min" in note.describe()
+
+
+def test_a_task_of_a_users_own_between_two_of_ours_may_take_two_hours() -> None:
+    lab = with_green_at(4)
+    SignsOfLife(lab.now).leave_last(lab.clients, ENDPOINT)
+    guardian = guardian_of(lab)
+    lab.pass_time(7200 - 5)
+    assert only_finding(guardian)[0] is State.WATCHED
+    lab.pass_time(10)
+    assert only_finding(guardian)[0] is State.TAKING_BACK
+    note = read_taken_back(lab.clients.ssm, ENDPOINT, lab.names.rollout_id)
+    assert note is not None
+    assert "its last task ended 2 h ago and no other has begun (at most 2 h are allowed)" in note.describe()
+
+
+def test_harm_between_two_tasks_is_taken_back_at_once() -> None:
+    lab = with_green_at(4)
+    SignsOfLife(lab.now).leave_last(lab.clients, ENDPOINT)
+    ring_quietly(lab)
+    assert only_finding(guardian_of(lab))[0] is State.TAKING_BACK
+
+
+def test_behind_an_abort_no_task_of_a_users_own_is_waited_for() -> None:
+    lab = with_green_at(4)
+    SignsOfLife(lab.now).leave_last(lab.clients, ENDPOINT)
+    wish(lab, Wish.ABORT)
+    guardian = guardian_of(lab)
+    lab.pass_time(Patience().in_task.total_seconds() - 5)
+    assert only_finding(guardian)[0] is State.WATCHED
+    lab.pass_time(10)
+    assert only_finding(guardian)[0] is State.TAKING_BACK
+
+
+def test_the_first_sign_of_the_next_task_does_not_wait() -> None:
+    lab = with_green_at(4)
+    signs = SignsOfLife(lab.now)
+    for has_ended in (False, True, False):
+        (signs.leave_last if has_ended else signs.leave)(lab.clients, ENDPOINT)
+        lab.pass_time(1)
+        sign = read_sign(lab.clients.ssm, ENDPOINT)
+        assert sign is not None
+        assert sign.has_ended is has_ended
 
 
 def test_of_a_rollout_that_never_gave_a_sign_only_its_age_tells() -> None:
@@ -113,7 +156,7 @@ def test_a_paused_rollout_that_is_driven_is_left_at_its_share() -> None:
     guardian = guardian_of(lab)
     for _ in range(20):
         lab.pass_time(300)
-        leave_sign(lab.clients.ssm, ENDPOINT, lab.now())
+        leave_sign(lab.clients.ssm, ENDPOINT, Sign(lab.now()))
         assert only_finding(guardian)[0] is State.WATCHED
     assert green_share(lab) == share
 
@@ -191,9 +234,9 @@ def test_a_sign_of_life_is_left_at_most_once_a_minute_and_not_where_no_rollout_i
         signs.leave(lab.clients, ENDPOINT)
         lab.pass_time(5)
     assert lab.calls.count("ssm:AddTagsToResource") == 5
-    driven_at = read_sign(lab.clients.ssm, ENDPOINT)
-    assert driven_at is not None
-    assert lab.now() - driven_at < timedelta(seconds=62)
+    sign = read_sign(lab.clients.ssm, ENDPOINT)
+    assert sign is not None
+    assert lab.now() - sign.at < timedelta(seconds=62)
     lab.roll_back()
     assert lab.describe() == lab.before
 
@@ -316,10 +359,10 @@ def test_the_command_tells_what_it_does(
     lab = with_green_at(4)
     ring_quietly(lab)
     monkeypatch.setattr(cli_guardian, "make_clients", lambda region: clients_of_now(lab))
-    monkeypatch.setattr("airflow_sm_rollout.guardian.guardian.utc_now", lab.now)
+    monkeypatch.setattr("airflow_sm_rollout.aws.world.MACHINE", Clock(lab.now))
     parser = argparse.ArgumentParser()
     cli_guardian.add_options(parser, float)
-    options = parser.parse_args(["--once", "--name", "g", "-o", output, "--abandoned-after", "999999999"])
+    options = parser.parse_args(["--once", "--name", "g", "-o", output])
     assert cli_guardian.guard(options, lab.pass_time) == 0
     lines = capsys.readouterr().out.splitlines()
     if output == "json":

@@ -16,6 +16,7 @@ from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.converge import WAYS
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import GreenDeployed, OnlyGreen
+from airflow_sm_rollout.core.guardian import Sign
 from airflow_sm_rollout.core.names import Names, pointer_name
 from airflow_sm_rollout.sandbox.app import CallRecord
 from convergence.guardrails_lab import GuardrailsLab
@@ -110,7 +111,7 @@ def what_tasks_say_and_read_beside(lab: Lab) -> list[str]:
     """Signs of life, and at the end whether a guardian has taken the rollout back."""
     lab.run(until=1)
     lab.calls.clear()
-    leave_sign(lab.clients.ssm, ENDPOINT, lab.now())
+    leave_sign(lab.clients.ssm, ENDPOINT, Sign(lab.now()))
     read_taken_back(lab.clients.ssm, ENDPOINT, lab.names.rollout_id)
     return lab.calls
 
