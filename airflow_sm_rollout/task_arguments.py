@@ -14,6 +14,7 @@ Arguments of Airflow's ``TaskGroup`` go to the group.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -136,6 +137,9 @@ _OF_THE_GROUP = frozenset(
 )
 
 
+_GROUP_ID = re.compile(r"[\w-]{1,200}")  # as Airflow takes them
+
+
 def known_arguments() -> tuple[frozenset[str], frozenset[str]]:
     """The arguments that the installed Airflow's ``BaseOperator`` has, and those of its ``TaskGroup``."""
     operator, group = (
@@ -156,6 +160,10 @@ def make_group(group_id: str, options: Mapping[str, Any]) -> TaskGroup:
     :param options: the group's options; those that are not Airflow's are passed over.
     :raises PlanError: for an argument that the group fixes, naming it.
     """
+    if not isinstance(group_id, str) or not _GROUP_ID.fullmatch(group_id):
+        raise PlanError("group_id", group_id, "1 to 200 letters, digits, dashes and underscores")
+    if not isinstance(options.get("default_args") or {}, Mapping):
+        raise PlanError("default_args", options["default_args"], "a mapping of arguments, such as {'owner': 'risk'}")
     of_operators, of_groups = known_arguments()
     for name, value in options.items():
         _refuse_fixed(name, value)

@@ -32,8 +32,8 @@ from airflow.sdk import TaskGroup
 
 from airflow_sm_rollout.core.approval import ApprovalGate, gate_behind_bakes, parse_gate, validate_gate
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.plan.options import parse_mapping
-from airflow_sm_rollout.core.plan.strategy import DurationOption, SharesOption, parse_duration
+from airflow_sm_rollout.core.plan.options import parse_count, parse_mapping
+from airflow_sm_rollout.core.plan.strategy import DurationOption, SharesOption, Step, parse_duration
 from airflow_sm_rollout.core.traffic import DEFAULT, Traffic, parse_traffic
 from airflow_sm_rollout.operators.base import AwsTask, RolloutTask, is_template
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
@@ -60,6 +60,7 @@ _RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=10)}
 # The teardowns are retried in their own way, whatever is asked of the steps: an hour's pause is no time for an endpoint to wait in.
 _TEARDOWN = {"retry_delay": timedelta(seconds=10), "retry_exponential_backoff": False, "max_retry_delay": None}
 _SETTLE_RETRIES = 5
+_MOST_STEPS = 1000  # each step is two tasks at least
 _SAGEMAKERS_SHIFT = timedelta(
     hours=9
 )  # it may take up to 8 h (botocore: MaximumExecutionTimeoutInSeconds), and can't be interrupted
@@ -211,7 +212,7 @@ def _gates(
     by_aws = traffic is not None and traffic.is_shifted_by_aws
     if by_aws or not is_template([strategy.get("steps"), strategy.get("step")]):
         validate_gate(gate, known_strategy(strategy), traffic)
-        return {labels.index(_label(gate.before)): gate}
+        return {labels.index(Step(gate.before, timedelta()).label): gate}
     return dict.fromkeys(range(len(labels)), gate)
 
 
@@ -315,16 +316,12 @@ def _step_labels(option: str, value: object, strategy: dict[str, Any], max_steps
     :param option: the option that the shares follow from, with its ``value``.
     """
     if not is_template(value):
-        return [_label(step.share) for step in known_strategy(strategy).steps]
-    if max_steps is None or max_steps < 1:
-        raise PlanError(
-            "max_steps", max_steps, f"how many steps a run may ask for at most, since {option} is a template"
-        )
-    return [str(number) for number in range(1, max_steps + 1)]
-
-
-def _label(share: float) -> str:
-    return f"{share:g}".replace(".", "_")
+        return [step.label for step in known_strategy(strategy).steps]
+    allowed = f"how many steps a run may ask for at most, from 1 to {_MOST_STEPS}, since {option} is a template"
+    count = parse_count("max_steps", max_steps, allowed, least=1)
+    if count > _MOST_STEPS:
+        raise PlanError("max_steps", max_steps, allowed)
+    return [str(number) for number in range(1, count + 1)]
 
 
 def _warn_of_dagrun_timeout(group: TaskGroup) -> None:

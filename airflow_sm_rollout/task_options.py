@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from itertools import chain
 from typing import Any, ParamSpec, TypedDict, cast
 
@@ -109,12 +109,13 @@ def says_all_of(factory: Callable[_P, TaskGroup]) -> Callable[_P, TaskGroup]:
     """Let a factory say all mistakes of its options at once."""
     known = {*RolloutOptions.__optional_keys__, *RolloutOptions.__required_keys__, *chain(*known_arguments())}
 
-    def build(options: Mapping[str, Any]) -> TaskGroup:
+    def build(*args: Any) -> TaskGroup:
+        *positional, options = args
         refuse_unknown(factory, options, known)
-        return cast("Callable[..., TaskGroup]", factory)(**options)
+        return cast("Callable[..., TaskGroup]", factory)(*positional, **options)
 
     @wraps(factory)
     def made(*args: _P.args, **options: _P.kwargs) -> TaskGroup:
-        return saying_all(build, options)
+        return saying_all(partial(build, *args), options)
 
     return made

@@ -18,7 +18,7 @@ from airflow_sm_rollout.core.errors import DeadlinePassed, PlanError, RefusedByA
 from airflow_sm_rollout.core.goals import Again, AsBefore, Done, Goal, Hold, OnlyGreen, Wait, pause_after
 from airflow_sm_rollout.core.names import Names, validate_endpoint_name
 from airflow_sm_rollout.core.owner import is_own
-from airflow_sm_rollout.core.plan.options import parse_number
+from airflow_sm_rollout.core.plan.options import parse_flag, parse_number
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import DID
@@ -209,7 +209,7 @@ class WaitingTask(RolloutTask):
         super().__init__(**kwargs)
         allowed = "a number of seconds above 0"
         self.poke_interval = parse_number("poke_interval", poke_interval, allowed, lambda number: 0 < number < math.inf)
-        self.deferrable = defers_by_default() if deferrable is None else deferrable
+        self.deferrable = defers_by_default() if deferrable is None else parse_flag("deferrable", deferrable)
 
 
 class ConvergeOperator(WaitingTask):
@@ -224,6 +224,10 @@ class ConvergeOperator(WaitingTask):
     def __init__(self, *, timeout: DurationOption = timedelta(hours=2), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.timeout = parse_duration("timeout", timeout)
+        if not self.timeout:
+            raise PlanError(
+                "timeout", timeout, "above 0: a way back that is given no time leaves green with its traffic"
+            )
 
     @property
     def patience(self) -> timedelta:

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.plan.evidence import Evidence, parse_tolerances
 from airflow_sm_rollout.core.plan.limits import Limits, parse_limits
-from airflow_sm_rollout.core.plan.options import parse_names
+from airflow_sm_rollout.core.plan.options import parse_flag, parse_names
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.operators.base import RolloutTask
@@ -55,8 +55,8 @@ class JudgingOperator(RolloutTask):
             limits=parse_limits(limits),
             when_inconclusive=when_inconclusive,
             extend_by=parse_duration("extend_by", extend_by),
-            end_early=end_early,
-            require_proof=require_proof,
+            end_early=parse_flag("end_early", end_early),
+            require_proof=parse_flag("require_proof", require_proof),
             metric_seconds=metric_seconds,
             monitoring_schedules=schedules,
         )

@@ -98,7 +98,7 @@ def _others(build: Callable[[Options], object], options: Options, first: PlanErr
 
 def _without(options: dict[str, Any], named: str) -> dict[str, Any] | None:
     """The options without the one that an error names, or the member of one; ``None``: none has that name."""
-    option, _, member = named.replace(".", " ").partition(" ")
+    option, _, member = str(named).replace(".", " ").partition(" ")
     if named == "model" or option in _MODELS:
         return _replaced(options, _MODELS, "model")
     if option in options:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults, parse_alarm_defaults
-from airflow_sm_rollout.core.plan.options import parse_environment, parse_names, parse_text
+from airflow_sm_rollout.core.plan.options import parse_environment, parse_flag, parse_names, parse_text
 from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.core.traces import REFUSED
@@ -105,10 +105,10 @@ class PlanningOperator(JudgingOperator):
         self.model_name, self.model_package_arn = model_name, model_package_arn
         self.image, self.model_data_url = image, model_data_url
         self.execution_role_arn, self.environment = execution_role_arn, environment
-        self.instance_type, self.require_approved = instance_type, require_approved
+        self.instance_type, self.require_approved = instance_type, parse_flag("require_approved", require_approved)
         self.strategy, self.traffic = strategy, traffic
         self.alarms, self.default_alarms = alarms, parse_alarm_defaults(default_alarms)
-        self.delete_blue = delete_blue
+        self.delete_blue = parse_flag("delete_blue", delete_blue)
         self.drain, self.on_drift = drain, on_drift
         self._validate_what_is_known()
 
@@ -130,8 +130,6 @@ class PlanningOperator(JudgingOperator):
             validate_proof(Plan(strategy, traffic=traffic, evidence=self.evidence), is_shadowed=self.is_shadowed)
 
     def _validate_approval(self) -> None:
-        if self.require_approved not in (True, False):
-            raise PlanError("require_approved", self.require_approved, "True or False")
         if self.require_approved and self.model_package_arn is None:
             allowed = "False without model_package_arn: only a model package has an approval status"
             raise PlanError("require_approved", self.require_approved, allowed)

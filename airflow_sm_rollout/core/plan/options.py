@@ -55,6 +55,19 @@ def parse_number(option: str, value: Any, allowed: str, fits: Callable[[float], 
     return number
 
 
+def parse_flag(option: str, value: Any) -> bool:
+    """Yes or no; from a form or the environment also as the text of it. ``None``: no.
+
+    :raises PlanError: for anything else: any other text would count as yes.
+    """
+    given = unrendered(value)
+    said = {"true": True, "false": False}
+    flag = said.get(given.strip().lower()) if isinstance(given, str) else False if given is None else given
+    if not isinstance(flag, bool):
+        raise PlanError(option, value, "True or False")
+    return flag
+
+
 def parse_count(option: str, value: Any, allowed: str, least: int = 0) -> int:
     """A whole number, also as text.
 

@@ -6,6 +6,7 @@ import inspect
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,8 +14,11 @@ from typing import Any
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.options import meant, parse_number, unrendered
 
+_DIGITS = 3
+"""Shares are told apart by thousandths of a percent, since tasks are named after them."""
 SharesOption = str | Sequence[float]
 DurationOption = str | float | timedelta
+_LONGEST = timedelta(days=366)  # so that the end of no plan is a date that there is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,11 @@ class Step:
 
     share: float
     bake: timedelta
+
+    @property
+    def label(self) -> str:
+        """The share as a part of a task's name: ``2_5`` is 2.5 %. No two steps of a strategy have the same."""
+        return f"{round(self.share, _DIGITS):g}".replace(".", "_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +83,9 @@ def linear(step: float | str = 10, interval: DurationOption = timedelta(minutes=
     """
     size = _parse_percent("step", step)
     wait = parse_duration("interval", interval)
-    count = math.ceil(100 / size)
-    return Strategy("linear", tuple(Step(min(size * n, 100.0), wait) for n in range(1, count + 1)), paced_by_clock=True)
+    count = math.ceil((100 - 10**-_DIGITS) / size)  # three times 33.3333 are all, and leave no step for the rest
+    shares = [*(size * n for n in range(1, count)), 100.0]
+    return Strategy("linear", tuple(Step(share, wait) for share in shares), paced_by_clock=True)
 
 
 def blue_green(bake: DurationOption = timedelta(minutes=30)) -> Strategy:
@@ -97,8 +107,9 @@ def expand_strategy(options: Mapping[str, Any]) -> Strategy:
     :raises PlanError: naming the option and the value.
     """
     given = dict(options) if isinstance(options, Mapping) else {}
-    expand = STRATEGIES.get(given.pop("name", ""))
-    if expand is None:
+    name = given.pop("name", None)
+    expand = STRATEGIES.get(name) if isinstance(name, str) else None
+    if expand is None or not all(isinstance(option, str) for option in given):
         raise PlanError("strategy", options, f"a name, one of {', '.join(STRATEGIES)}, and that strategy's options")
     known = inspect.signature(expand).parameters
     for option, value in given.items():
@@ -119,16 +130,17 @@ def parse_shares(steps: SharesOption) -> tuple[float, ...]:
 
     :raises PlanError: unless they are numbers in (0, 100], rising, the last one 100.
     """
-    allowed = "shares in percent, each above 0 and at most 100, rising, the last one 100, such as [10, 50, 100]"
+    allowed = "shares in percent, each at least 0.001 and at most 100, rising, the last one 100, such as [10, 50, 100]"
     given = unrendered(steps)
-    parts: Sequence[Any] = given.split(",") if isinstance(given, str) else given
+    parts: Any = given.split(",") if isinstance(given, str) else given
     try:
         shares = tuple(float(part) for part in parts)
     except (TypeError, ValueError, OverflowError):
         raise PlanError("steps", steps, allowed) from None
-    in_range = all(0 < share <= 100 for share in shares)
-    rising = all(low < high for low, high in itertools.pairwise(shares))
-    if not shares or not in_range or not rising or shares[-1] != 100:
+    is_no_list = isinstance(parts, (Mapping, AbstractSet)) or any(isinstance(part, bool) for part in parts)
+    in_range = all(round(share, _DIGITS) > 0 and share <= 100 for share in shares)
+    rising = all(low < high for low, high in itertools.pairwise(round(share, _DIGITS) for share in shares))
+    if is_no_list or not shares or not in_range or not rising or shares[-1] != 100:
         raise PlanError("steps", steps, allowed)
     return shares
 
@@ -136,7 +148,7 @@ def parse_shares(steps: SharesOption) -> tuple[float, ...]:
 def parse_duration(option: str, value: DurationOption) -> timedelta:
     """Read a duration given as a timedelta or as seconds.
 
-    :raises PlanError: if it is no number or negative.
+    :raises PlanError: if it is no number, negative, or longer than a year.
     """
     if isinstance(value, bool):
         raise PlanError(option, value, "a timedelta, or a number of seconds")
@@ -144,8 +156,8 @@ def parse_duration(option: str, value: DurationOption) -> timedelta:
         duration = value if isinstance(value, timedelta) else timedelta(seconds=float(value))
     except (TypeError, ValueError, OverflowError):
         raise PlanError(option, value, "a timedelta, or a number of seconds") from None
-    if duration < timedelta():
-        raise PlanError(option, value, "zero or more")
+    if not timedelta() <= duration <= _LONGEST:
+        raise PlanError(option, value, "zero or more, and at most a year")
     return duration
 
 
