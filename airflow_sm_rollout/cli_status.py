@@ -19,9 +19,10 @@ from airflow_sm_rollout.cli_ends import CommandFailed
 from airflow_sm_rollout.cli_numbers import positive
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import validate_endpoint_name
+from airflow_sm_rollout.core.outcome import Aftermath, find_aftermath
 from airflow_sm_rollout.core.screen.state import State
 from airflow_sm_rollout.core.screen.summary import Summary, describe_summary, ended, summarize, summary_to_dict
-from airflow_sm_rollout.core.status import Aftermath, describe_status, find_aftermath
+from airflow_sm_rollout.core.status import describe_status
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients

@@ -31,9 +31,9 @@ from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.goals import AsBefore, Done, Goal, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
+from airflow_sm_rollout.core.outcome import Aftermath
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.summary import describe_summary, ended, summarize, summary_to_dict
-from airflow_sm_rollout.core.status import Aftermath
 from core.test_status import BEGUN, NOW, endpoint, wish
 from core.test_status import rollout as planned_without_model
 from production import Production, wait_until

@@ -39,6 +39,7 @@ from airflow_sm_rollout.core.lost import (
 )
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Phase, Plan, Rollout, with_green_traffic, with_phase
 from airflow_sm_rollout.core.traffic import parse_traffic
@@ -105,9 +106,9 @@ def _decide_without_record(goal: Goal, rollout_id: str, seen: Observation) -> De
     promoted = seen.endpoint is not None and seen.endpoint.config_name.endswith(f"-{rollout_id}")
     state = seen.endpoint.describe() if seen.endpoint else "there is no such endpoint"
     if promoted and isinstance(goal, (AsBefore, OnlyGreen)):
-        return Done(f"green was promoted: {state}", "promoted")
+        return Done(f"green was promoted: {state}", Outcome.PROMOTED)
     if isinstance(goal, AsBefore):
-        return Done(f"nothing of this rollout is left; {state}", "as_before")
+        return Done(f"nothing of this rollout is left; {state}", Outcome.ROLLED_BACK)
     return _not_in_progress(rollout_id, state)
 
 
@@ -126,9 +127,9 @@ def _find_planned(goal: AsBefore | OnlyGreen, rollout: Rollout, seen: Observatio
     if is_lost(rollout, seen):
         return _make_again(goal, rollout, seen)
     if _serves_green(rollout, seen):
-        return Done(f"green was promoted: {seen.describe()}", "promoted")
+        return Done(f"green was promoted: {seen.describe()}", Outcome.PROMOTED)
     if isinstance(goal, AsBefore):
-        return Done(f"nothing of this rollout is left; {seen.describe()}", "as_before")
+        return Done(f"nothing of this rollout is left; {seen.describe()}", Outcome.ROLLED_BACK)
     return _not_in_progress(rollout.rollout_id, seen.describe())
 
 
@@ -152,5 +153,5 @@ def _serves_green(rollout: Rollout, seen: Observation) -> bool:
 def _decide_held_by_another(goal: Goal, record: Rollout) -> Decision:
     held = f"endpoint {record.endpoint_name} is held by {record.describe_owner()}"
     if isinstance(goal, AsBefore):
-        return Done(f"{held}; nothing of this rollout is left, and that one is left alone", "as_before")
+        return Done(f"{held}; nothing of this rollout is left, and that one is left alone", Outcome.ROLLED_BACK)
     return GiveUp(f"{held}; nothing was changed. {record.how_to_end()}", refused=True)

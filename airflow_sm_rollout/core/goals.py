@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from airflow_sm_rollout.core.actions import Action
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Rollout
 
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=5)
@@ -122,11 +123,15 @@ def pause_after(refusals: int) -> timedelta:
 class Done:
     """The goal is reached.
 
-    :param outcome: ``promoted`` or ``as_before`` for the goals that end a rollout, else empty.
+    :param outcome: how the rollout ended, for the goals that end one.
     """
 
     reason: str
-    outcome: str = ""
+    outcome: Outcome | None = None
+
+    def as_dict(self) -> dict[str, str]:
+        """What a task that ends a rollout returns."""
+        return {"outcome": self.outcome.noted if self.outcome else "", "state": self.reason}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.figures import Figures, figures_from_dict
+from airflow_sm_rollout.core.outcome import Aftermath, Outcome, find_outcome
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.cause import Cause, cause_of, slow_ms
 from airflow_sm_rollout.core.screen.log import Event, Wished, events_of
 from airflow_sm_rollout.core.screen.state import Button, State, buttons_of, describe_state, state_of
 from airflow_sm_rollout.core.screen.stepper import Way, way_of_tasks
-from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.story import Shadow, SharePoint, Story, Unsettled
 from airflow_sm_rollout.core.traces import (
     FIGURES,
@@ -27,9 +27,7 @@ from airflow_sm_rollout.core.traces import (
     bakes_of,
     did_of,
     readable,
-    was_refused,
 )
-from airflow_sm_rollout.core.traffic import parse_traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,8 @@ class Limits:
 class Report:
     """A rollout.
 
-    :param outcome: ``running``, ``promoted``, ``rolled_back``, ``not_settled`` or ``refused``.
     :param sentence: the outcome in one sentence.
+    :param is_shifted_by_aws: whether AWS takes the steps itself, and heeds alarms alone.
     :param planned: from when on green is to have which share, in percent, if nothing holds it up.
     :param shares: from when on it really had which.
     :param facts: questions of somebody who knows nothing yet, and their answers.
@@ -116,7 +114,8 @@ class Report:
     read_at: datetime | None
     strategy: str
     traffic: str
-    outcome: str
+    is_shifted_by_aws: bool
+    outcome: Outcome
     sentence: str
     started_at: datetime
     ended_at: datetime | None
@@ -134,14 +133,9 @@ class Report:
     unread: tuple[str, ...] = ()
 
     @property
-    def is_shifted_by_aws(self) -> bool:
-        """Whether AWS takes the steps itself, and heeds alarms alone."""
-        return parse_traffic(self.traffic).is_shifted_by_aws
-
-    @property
     def is_running(self) -> bool:
         """Whether more is to come."""
-        return self.outcome == "running"
+        return self.outcome is Outcome.RUNNING
 
 
 def build_report(
@@ -190,7 +184,7 @@ def _show(
         outcome=story.outcome,
         started_at=rollout.started_at,
         ended_at=story.ended_at,
-        planned=tuple(_planned(rollout, tasks, live.at if live and story.outcome == "running" else None)),
+        planned=tuple(_planned(rollout, tasks, live.at if live and story.outcome is Outcome.RUNNING else None)),
         shares=tuple(story.shares),
         facts=tuple(story.facts()),
         tasks=tuple(_line(task) for task in tasks),
@@ -220,6 +214,7 @@ def _at_a_glance(
         "buttons": tuple(buttons_of(rollout, state, control, share)),
         "events": events_of(tasks, story.approvals, story.verdicts, story.figures, control, wishes),
         "limits": _limits(rollout),
+        "is_shifted_by_aws": rollout.traffic.is_shifted_by_aws,
         "read_at": at,
         "control": control.describe() if control else "",
     }
@@ -241,9 +236,11 @@ def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, is_ov
     figures = _figures(settle, live)
     failed = next((task for task in tasks if task.reason), None)
     unsettled = None if settle else _unsettled(tasks, live, is_over)
+    aftermath = unsettled.aftermath if unsettled else None
+    outcome = find_outcome((task.note for task in tasks), aftermath, is_over=unsettled is not None)
     return Story(
         rollout,
-        "refused" if was_refused(task.note for task in tasks) else _outcome(settle, unsettled),
+        outcome,
         tuple(_shares(tasks, settle, live, figures)),
         settle.ended_at if settle else None,
         figures,
@@ -261,15 +258,6 @@ def _unsettled(tasks: Sequence[TaskTrace], live: Live | None, is_over: bool) -> 
     if not is_over and not (settling and settling[0] not in UNFINISHED):
         return None
     return Unsettled(live.aftermath if live else None, live.serving if live else "")
-
-
-def _outcome(settle: TaskTrace | None, unsettled: Unsettled | None) -> str:
-    if settle is not None:
-        return "promoted" if settle.note.get("outcome") == "promoted" else "rolled_back"
-    if unsettled is None:
-        return "running"
-    by_others = {Aftermath.PROMOTED: "promoted", Aftermath.AS_BEFORE: "rolled_back"}
-    return by_others.get(unsettled.aftermath, "not_settled") if unsettled.aftermath else "not_settled"
 
 
 def _shadow(tasks: Sequence[TaskTrace]) -> Shadow | None:
@@ -310,8 +298,12 @@ def _shares(
         if task.ended_at is not None and task.returned.get("share") is not None:
             yield task.ended_at, float(task.returned["share"])
     if settle is not None and settle.ended_at is not None:
-        promoted = settle.note.get("outcome") == "promoted"
-        yield (settle.ended_at, 100.0) if promoted else (_back_at(settle, settle.ended_at, figures), 0.0)
+        outcome = find_outcome([settle.note], is_over=True)
+        yield (
+            (settle.ended_at, 100.0)
+            if outcome is Outcome.PROMOTED
+            else (_back_at(settle, settle.ended_at, figures), 0.0)
+        )
     elif live is not None and live.share is not None:
         yield live.at, live.share
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from enum import Enum
 
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.observation import Observation
@@ -14,35 +13,6 @@ from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.ringing import describe_harm
 
 _NEARLY = 0.01  # percent; weights are floats
-
-
-class Aftermath(str, Enum):
-    """What AWS shows of a rollout, whoever brought it there.
-
-    ``HELD``: its record is there, so it is not settled. Otherwise nothing of it is left, and what serves is green alone (``PROMOTED``),
-    blue on its config (``AS_BEFORE``), or what somebody else or a later rollout has made of it since (``CHANGED``).
-    """
-
-    HELD = "held"
-    PROMOTED = "promoted"
-    AS_BEFORE = "as_before"
-    CHANGED = "changed"
-
-
-def find_aftermath(rollout: Rollout, seen: Observation) -> Aftermath:
-    """What became of a rollout.
-
-    :param seen: with the record that is there now, the live pointer, and as ``endpoint`` the one that clients call.
-    """
-    if seen.record is not None and seen.record.rollout_id == rollout.rollout_id:
-        return Aftermath.HELD
-    serving = (seen.endpoint.name, seen.endpoint.config_name) if seen.endpoint else None
-    if serving == (rollout.green_endpoint_name, rollout.names.final_config):
-        return Aftermath.PROMOTED
-    if seen.pointer is not None and (seen.pointer.split is None or seen.pointer.split.green):
-        return Aftermath.CHANGED
-    is_blue = serving == (rollout.blue_endpoint_name, rollout.blue.config_name)
-    return Aftermath.AS_BEFORE if is_blue else Aftermath.CHANGED
 
 
 def describe_status(seen: Observation) -> list[str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_sm_rollout.core.figures import Figures, total
+from airflow_sm_rollout.core.outcome import Aftermath, Outcome
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.traces import Approval, BakeTrace, describe_moment
 
 SharePoint = tuple[datetime, float]
@@ -44,14 +44,13 @@ class Unsettled:
 class Story:
     """What the words are made from.
 
-    :param outcome: ``running``, ``promoted``, ``rolled_back``, ``not_settled`` or ``refused``.
     :param shares: from when on green had which share, in percent.
     :param proof: why it was rolled back; empty if it was not.
     :param by_task: which task gave that reason.
     """
 
     rollout: Rollout
-    outcome: str
+    outcome: Outcome
     shares: Sequence[SharePoint]
     ended_at: datetime | None
     figures: Figures | None
@@ -65,13 +64,13 @@ class Story:
     def sentence(self) -> str:
         """The outcome, with what it rests on."""
         green, blue = self.rollout.green_model_name, self.rollout.blue.model_name
-        if self.outcome == "refused":
+        if self.outcome is Outcome.REFUSED:
             return f"Not started: {self.proof or 'it was refused'}."
         if self.unsettled is not None:
             return self._unsettled_sentence(self.unsettled)
-        if self.outcome == "promoted":
+        if self.outcome is Outcome.PROMOTED:
             return f"Promoted: {green} serves all requests of {self.rollout.endpoint_name}."
-        if self.outcome == "rolled_back":
+        if self.outcome is Outcome.ROLLED_BACK:
             return (
                 f"Rolled back: {blue} serves all requests as before, because {self.proof or 'green was not promoted'}."
             )
@@ -134,7 +133,7 @@ class Story:
     def _when(self) -> str:
         began = self.rollout.started_at
         if self.ended_at is None:
-            unknown = "; when it ended, no task has noted" if self.outcome != "running" else ""
+            unknown = "; when it ended, no task has noted" if self.outcome is not Outcome.RUNNING else ""
             return f"since {_moment(began)}{unknown}"
         minutes, seconds = divmod(int((self.ended_at - began).total_seconds()), 60)
         return f"{_moment(began)} to {_moment(self.ended_at)}, {minutes} min {seconds} s"
@@ -166,7 +165,7 @@ class Story:
             return f"{served:,} requests; which share of all that was, no task has noted"
         if self._is_by_sagemaker:
             return "not known: SageMaker shifts by itself"
-        return "none" if self.outcome != "running" else "none yet"
+        return "none" if self.outcome is not Outcome.RUNNING else "none yet"
 
     def _failures(self) -> str:
         if self.figures is None:
@@ -195,18 +194,18 @@ class Story:
         ]
         if self.by_task and not any(each.answer == "rejected" for each in self.approvals):
             decided.append(f"the rollout itself, by task {self.by_task}")
-        by_plan = "the rollout itself, by its plan" if self.outcome != "running" else "nobody yet"
+        by_plan = "the rollout itself, by its plan" if self.outcome is not Outcome.RUNNING else "nobody yet"
         return "; ".join(decided) or by_plan
 
     def _serving(self) -> str:
         rollout = self.rollout
         if self.unsettled is not None and self.unsettled.aftermath is Aftermath.CHANGED:
             return self.unsettled.serving
-        if self.outcome == "refused":
+        if self.outcome is Outcome.REFUSED:
             return "what served before: this rollout has changed nothing"
-        if self.outcome == "promoted":
+        if self.outcome is Outcome.PROMOTED:
             return f"green, {rollout.green_model_name}, alone"
-        if self.outcome == "rolled_back":
+        if self.outcome is Outcome.ROLLED_BACK:
             return f"blue, {rollout.blue.model_name} on config {rollout.blue.config_name}, as before"
         if self._is_by_sagemaker:
             return "blue and green, as SageMaker shifts the requests"

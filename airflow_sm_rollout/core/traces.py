@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -134,12 +134,6 @@ def readable(tasks: Sequence[TaskTrace]) -> tuple[tuple[TaskTrace, ...], tuple[s
         for task in tasks
     )
     return kept, tuple(f"XCom {key} of task {name}" for name, key in sorted(unread))
-
-
-def was_refused(notes: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether a rollout that was planned never began, by what its tasks have noted."""
-    kinds = {note.get("kind") for note in notes}
-    return "refused" in kinds and not kinds & {"shadow", "share"}
 
 
 def did_of(task: TaskTrace) -> tuple[tuple[str, str], ...]:

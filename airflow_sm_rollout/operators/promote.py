@@ -25,4 +25,4 @@ class PromoteOperator(ConvergeOperator):
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
         done = self.reach(context, OnlyGreen(find_frozen(self.rollout)), deadline)
-        return {"outcome": done.outcome, "state": done.reason}
+        return done.as_dict()

@@ -26,4 +26,4 @@ class RollbackOperator(ConvergeOperator):
 
     def run_until(self, context: Context, deadline: datetime | None) -> dict[str, Any]:
         done = self.reach(context, AsBefore(find_frozen(self.rollout)), deadline)
-        return {"outcome": done.outcome, "state": done.reason}
+        return done.as_dict()

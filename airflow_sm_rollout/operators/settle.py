@@ -12,7 +12,8 @@ from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.figures import figures_to_dict
 from airflow_sm_rollout.core.goals import AsBefore
-from airflow_sm_rollout.core.traces import FIGURES, NOTE, REFUSED, plain_xcom, was_refused
+from airflow_sm_rollout.core.outcome import Outcome, find_outcome
+from airflow_sm_rollout.core.traces import FIGURES, NOTE, REFUSED, plain_xcom
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.operators.base import ConvergeOperator, left_by
 from airflow_sm_rollout.operators.handle import find_frozen, handle_of
@@ -72,16 +73,17 @@ class SettleOperator(ConvergeOperator):
         rollout = self._begun(context)  # as long as there is a record
         planned = find_frozen(left_by(context, self.snapshot_task_id))
         done = self.reach(context, AsBefore(planned), deadline, planned.names if planned is not None else None)
+        ended = done.as_dict()
         if rollout is not None:
-            serves = "green_endpoint" if done.outcome == "promoted" else "blue_endpoint"
+            serves = "green_endpoint" if done.outcome is Outcome.PROMOTED else "blue_endpoint"
             self.link(context, handle_of(rollout), to=serves)
             self._note_figures(context, rollout)
-        context["ti"].xcom_push(key=NOTE, value={"kind": "settled", "outcome": done.outcome})
-        return {"outcome": done.outcome, "state": done.reason, **self._taken_back(rollout, done)}
+        context["ti"].xcom_push(key=NOTE, value={"kind": "settled", "outcome": ended["outcome"]})
+        return {**ended, **self._taken_back(rollout, done)}
 
     def _taken_back(self, rollout: Rollout | None, done: Done) -> dict[str, str]:
         """Whose decision it was, where a guardian has taken the rollout back: all other tasks have only met its end."""
-        if rollout is None or done.outcome != "as_before":
+        if rollout is None or done.outcome is not Outcome.ROLLED_BACK:
             return {}
         from airflow_sm_rollout.aws.guardian import read_taken_back
 
@@ -149,13 +151,14 @@ class VerdictOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         settled = left_by(context, self.settle_task_id) or {}
-        if settled.get("outcome") == "promoted":
+        outcome = self._outcome(context, settled)
+        if outcome is Outcome.PROMOTED:
             sentence = self._note(context, f"Promoted: {settled['state']}{self._unproven(context)}")
             self._tell(context, "promoted", sentence)
             return sentence
         if not settled:
             self._skip_where_none_was_wanted(context)
-        event, end = self._end(context, settled)
+        event, end = self._end(context, outcome, settled)
         sentence = self._note(context, f"{end} because {settled.get('because') or self._reason(context)}")
         self.log.error("%s", sentence)
         context["ti"].xcom_push(key="reason", value=sentence)
@@ -189,16 +192,18 @@ class VerdictOperator(BaseOperator):
 
         tell(self.notifiers, context, build)
 
-    def _end(self, context: Context, settled: dict[str, Any]) -> tuple[str, str]:
+    def _outcome(self, context: Context, settled: Mapping[str, Any]) -> Outcome:
         notes = [left_by(context, task_id, NOTE) or {} for task_id in self.watched_task_ids]
-        if was_refused(notes):
+        return find_outcome([*notes, *([{**settled, "kind": "settled"}] if settled else [])], is_over=True)
+
+    def _end(self, context: Context, outcome: Outcome, settled: Mapping[str, Any]) -> tuple[str, str]:
+        has_plan = _states(context, [self.snapshot_task_id]).get(self.snapshot_task_id) == "success"
+        if outcome is Outcome.REFUSED or (outcome is Outcome.NOT_SETTLED and not has_plan):
             return "not_started", "Not started"
-        if settled:
-            return "rolled_back", f"Rolled back ({settled['state']})"
-        if _states(context, [self.snapshot_task_id]).get(self.snapshot_task_id) != "success":
-            return "not_started", "Not started"
+        if outcome is Outcome.ROLLED_BACK:
+            return outcome.value, f"Rolled back ({settled['state']})"
         failed = left_by(context, self.settle_task_id, "reason")
-        return "not_settled", f"NOT SETTLED ({failed or 'the settle task did not finish'}; run sm-rollout rollback)"
+        return outcome.value, f"NOT SETTLED ({failed or 'the settle task did not finish'}; run sm-rollout rollback)"
 
     def _reason(self, context: Context) -> str:
         tasks = [self.snapshot_task_id, *self.watched_task_ids]

@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.report import Report, build_report
 from airflow_sm_rollout.core.traces import settled_at
 from airflow_sm_rollout.plugin.address import run_path
@@ -125,7 +126,7 @@ def _static(name: str, user: GetUserDep) -> FileResponse:
 
 def _as_aws_shows(session: Any, rows: list[Row]) -> list[Row]:
     """What their runs have not settled, somebody may have settled since, by the command line or the janitor."""
-    unsettled = [row for row in rows if row.outcome == "not_settled"][:CHECKED]
+    unsettled = [row for row in rows if row.outcome is Outcome.NOT_SETTLED][:CHECKED]
     runs = dict.fromkeys((row.dag_id, row.run_id) for row in unsettled)
     found = [(run, each) for run in runs for each in read_rollouts(session, *run).found]
     reports = _build_reports([each for _, each in found])
@@ -134,7 +135,7 @@ def _as_aws_shows(session: Any, rows: list[Row]) -> list[Row]:
 
 
 def _row_of(row: Row, report: Report | None) -> Row:
-    if report is None or row.outcome != "not_settled":
+    if report is None or row.outcome is not Outcome.NOT_SETTLED:
         return row
     share = report.shares[-1][1] if report.shares else row.share
     return replace(row, outcome=report.outcome, share=share, sentence=report.sentence)

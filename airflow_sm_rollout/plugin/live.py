@@ -101,7 +101,7 @@ def read_live(found: Found) -> Live:
     from airflow_sm_rollout.aws.figures import read_figures
     from airflow_sm_rollout.aws.status import read_serving
     from airflow_sm_rollout.aws.world import utc_now
-    from airflow_sm_rollout.core.status import find_aftermath
+    from airflow_sm_rollout.core.outcome import find_aftermath
 
     clients, rollout = clients_of(found.connection), found.rollout
     ended = settled_at(found.tasks)

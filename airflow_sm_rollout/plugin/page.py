@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.report import Report
 from airflow_sm_rollout.core.screen.log import as_markdown
 from airflow_sm_rollout.core.screen.proof import Proof, last_comparison, proofs_of
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.plugin.reads import Row
 
 _STILL_COUNTED = timedelta(minutes=2)  # CloudWatch publishes a minute's figures within another
-_TROUBLE = {"not_settled": 2, "running": 1}
+_TROUBLE = {Outcome.NOT_SETTLED: 2, Outcome.RUNNING: 1}
 _EARLIER = 10
 _LONGEST = 100
 STATIC = Path(__file__).parent / "static"
@@ -45,11 +46,11 @@ POLICY = "; ".join(
 )
 """What the pages may load and do: nothing but what is ours."""
 WORDS = {
-    "running": "in progress",
-    "promoted": "promoted",
-    "rolled_back": "rolled back",
-    "not_settled": "NOT SETTLED",
-    "refused": "not started",
+    Outcome.RUNNING: "in progress",
+    Outcome.PROMOTED: "promoted",
+    Outcome.ROLLED_BACK: "rolled back",
+    Outcome.NOT_SETTLED: "NOT SETTLED",
+    Outcome.REFUSED: "not started",
 }
 
 

@@ -16,9 +16,10 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import select
 
 from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.outcome import Outcome, find_outcome
 from airflow_sm_rollout.core.rollout import Rollout, from_json
 from airflow_sm_rollout.core.screen.log import Wished
-from airflow_sm_rollout.core.traces import KEYS, NOTE, PLANNED, REFUSED, UNREADABLE, TaskTrace, plain_xcom, was_refused
+from airflow_sm_rollout.core.traces import KEYS, NOTE, PLANNED, REFUSED, UNREADABLE, TaskTrace, plain_xcom
 from airflow_sm_rollout.plugin.address import group_name
 
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ class Planned:
 class Row:
     """A rollout in the list.
 
-    :param outcome: ``running``, ``promoted``, ``rolled_back``, ``not_settled`` or ``refused``.
     :param share: green's last share in percent.
     """
 
@@ -86,7 +86,7 @@ class Row:
     model: str
     strategy: str
     started_at: datetime
-    outcome: str
+    outcome: Outcome
     share: float
     sentence: str
 
@@ -231,7 +231,8 @@ def _rows(planned: Any, notes: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
 
 
 def _row(planned: Any, identity: Mapping[str, Any], latest: Mapping[Any, Mapping[str, Any]]) -> Row:
-    outcome = _outcome(planned, latest)
+    refused = ({"kind": "refused"},) if planned.key == REFUSED else ()
+    outcome = find_outcome((*refused, *latest.values()), is_over=planned.state in _RUN_IS_OVER)
     last_share = float(latest.get("share", {}).get("share", 0.0))
     return Row(
         planned.dag_id,
@@ -241,18 +242,9 @@ def _row(planned: Any, identity: Mapping[str, Any], latest: Mapping[Any, Mapping
         identity["strategy"],
         datetime.fromisoformat(identity["started_at"]),
         outcome,
-        {"promoted": 100.0, "rolled_back": 0.0}.get(outcome, last_share),
+        {Outcome.PROMOTED: 100.0, Outcome.ROLLED_BACK: 0.0}.get(outcome, last_share),
         str(identity.get("reason") or latest.get("verdict", {}).get("sentence", "")),
     )
-
-
-def _outcome(planned: Any, latest: Mapping[Any, Mapping[str, Any]]) -> str:
-    if planned.key == REFUSED or was_refused(latest.values()):
-        return "refused"
-    settled = latest.get("settled")
-    if settled:
-        return "promoted" if settled.get("outcome") == "promoted" else "rolled_back"
-    return "not_settled" if planned.state in _RUN_IS_OVER else "running"
 
 
 def _value(row: Any) -> Any:

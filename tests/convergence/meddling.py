@@ -205,7 +205,7 @@ class Case:
         began, lines = self.lab.now(), len(self.lab.told)
         try:
             done = self.lab.reach(AsBefore(self.planned), PATIENCE)
-            self.ended, self.reason = done.outcome, done.reason
+            self.ended, self.reason = done.as_dict()["outcome"], done.reason
         except RolloutError as error:
             self.ended, self.reason = "not settled", str(error)
         self.settled_in = self.lab.now() - began

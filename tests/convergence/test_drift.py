@@ -11,6 +11,7 @@ import pytest
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, OnlyGreen
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Green, Plan
 from airflow_sm_rollout.sandbox.faults import Fault
 from convergence import live_lab
@@ -140,5 +141,5 @@ def test_a_pointer_restored_over_somebodys_is_as_it_was_before() -> None:
     lab.next_rollout("run")
     lab.run(until=2)
     lab.put_pointer(endpoint_name="theirs")
-    assert lab.reach(AsBefore()).outcome == "as_before"
+    assert lab.reach(AsBefore()).outcome is Outcome.ROLLED_BACK
     assert json.loads(lab.describe()["pointer"]) == {"endpoint_name": ENDPOINT}

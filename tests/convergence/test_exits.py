@@ -21,6 +21,7 @@ from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutError, Rollout
 from airflow_sm_rollout.core.goals import AsBefore, GiveUp, Goal, GreenDeployed, GreenShare, Hold, OnlyGreen
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.plan.evidence import Thresholds
 from airflow_sm_rollout.core.plan.strategy import Strategy
 from airflow_sm_rollout.core.rollout import Green, Phase, Plan
@@ -267,10 +268,10 @@ def test_a_task_cleared_after_the_end_changes_nothing(ended: str) -> None:
     if ended == "promoted":
         with pytest.raises(RolloutError, match="promoted"):
             lab.reach(GreenDeployed(lab.plan()))
-        assert lab.reach(OnlyGreen()).outcome == "promoted"
-        assert lab.reach(AsBefore()).outcome == "promoted"
+        assert lab.reach(OnlyGreen()).outcome is Outcome.PROMOTED
+        assert lab.reach(AsBefore()).outcome is Outcome.PROMOTED
     else:
-        assert lab.reach(AsBefore()).outcome == "as_before"
+        assert lab.reach(AsBefore()).outcome is Outcome.ROLLED_BACK
     assert lab.describe() == state
 
 

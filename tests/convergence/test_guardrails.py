@@ -18,6 +18,7 @@ from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutError, RolloutGaveUp, RolloutRefused
 from airflow_sm_rollout.core.goals import AsBefore, GiveUp, Goal, GreenDeployed, GreenShare, Hold, OnlyGreen, Wait
 from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.plan.strategy import blue_green, canary, linear
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.sandbox.app import Sandbox
@@ -464,7 +465,7 @@ def test_a_task_cleared_after_the_end_changes_nothing(ended: str) -> None:
     if ended == "rolled back":
         with pytest.raises(RolloutGaveUp, match="not in progress"):
             lab.reach(OnlyGreen())
-    assert lab.reach(AsBefore()).outcome == ("promoted" if ended == "promoted" else "as_before")
+    assert lab.reach(AsBefore()).outcome is (Outcome.PROMOTED if ended == "promoted" else Outcome.ROLLED_BACK)
     assert lab.describe() == state
 
 

@@ -15,6 +15,7 @@ from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import RolloutError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, GiveUp, Goal, GreenDeployed, GreenShare, Hold, OnlyGreen, Wait
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Green, Phase, with_phase
 from convergence.lab import BLUE_CONFIG, ENDPOINT
 from convergence.live_lab import (
@@ -188,7 +189,7 @@ def test_a_blue_that_is_being_scaled_is_deleted_later_and_one_that_somebody_chan
 def test_a_promotion_that_has_begun_to_delete_blue_is_finished_even_by_a_rollback() -> None:
     lab = deleting_blue()
     begin_promotion(lab)
-    assert lab.reach(AsBefore()).outcome == "promoted"
+    assert lab.reach(AsBefore()).outcome is Outcome.PROMOTED
     assert lab.is_promoted(lab.describe())
     assert not lab.under_capacity
 
@@ -196,7 +197,7 @@ def test_a_promotion_that_has_begun_to_delete_blue_is_finished_even_by_a_rollbac
 def test_a_promotion_that_keeps_blue_can_be_undone_until_its_record_is_gone() -> None:
     lab = LiveLab()
     begin_promotion(lab)
-    assert lab.reach(AsBefore()).outcome == "as_before"
+    assert lab.reach(AsBefore()).outcome is Outcome.ROLLED_BACK
     assert lab.describe() == lab.before
 
 
@@ -207,7 +208,7 @@ def test_a_promotion_goes_on_though_its_own_alarms_are_gone_already(make: Callab
     for goal in (GreenDeployed(read_record(lab.clients.ssm, ENDPOINT)), GreenShare(100)):  # type: ignore[arg-type]
         with pytest.raises(RolloutGaveUp, match="promoted already"):
             lab.reach(goal)
-    assert lab.reach(OnlyGreen()).outcome == "promoted"
+    assert lab.reach(OnlyGreen()).outcome is Outcome.PROMOTED
     assert lab.is_promoted(lab.describe())
 
 
@@ -234,10 +235,10 @@ def test_a_task_cleared_after_the_end_changes_nothing(ended: str) -> None:
     if ended == "promoted":
         with pytest.raises(RolloutError, match="promoted"):
             lab.reach(GreenDeployed(lab.plan()))
-        assert lab.reach(OnlyGreen()).outcome == "promoted"
-        assert lab.reach(AsBefore()).outcome == "promoted"
+        assert lab.reach(OnlyGreen()).outcome is Outcome.PROMOTED
+        assert lab.reach(AsBefore()).outcome is Outcome.PROMOTED
     else:
-        assert lab.reach(AsBefore()).outcome == "as_before"
+        assert lab.reach(AsBefore()).outcome is Outcome.ROLLED_BACK
     assert lab.describe() == state
 
 

@@ -10,6 +10,7 @@ import pytest
 from airflow_sm_rollout.core.errors import RolloutError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Rollout
 from convergence.guardrails_lab import CANARY_BAKES_AT, GuardrailsLab
 from convergence.lab import ENDPOINT, Killed, Lab
@@ -41,7 +42,7 @@ def test_everything_is_as_before_by_the_plan(make: Callable[[], Lab], tasks_done
     lab = make()
     planned = begun(lab, tasks_done)
     delete_record(lab)
-    assert lab.reach(AsBefore(planned)).outcome == "as_before"
+    assert lab.reach(AsBefore(planned)).outcome is Outcome.ROLLED_BACK
     assert lab.describe() == lab.before
 
 
@@ -52,7 +53,7 @@ def test_traffic_that_sagemaker_has_shifted_is_taken_back_since_nobody_can_tell_
     delete_record(lab)
     with pytest.raises(RolloutGaveUp, match=r"the record of rollout .* is gone"):
         lab.reach(OnlyGreen(planned))
-    assert lab.reach(AsBefore(planned)).outcome == "as_before"
+    assert lab.reach(AsBefore(planned)).outcome is Outcome.ROLLED_BACK
     assert lab.describe() == lab.before
 
 
@@ -96,7 +97,7 @@ def test_a_promotion_whose_record_is_deleted_behind_its_update_is_brought_to_its
         lab.reach(OnlyGreen(planned))
     lab.hook = None
     delete_record(lab)
-    assert lab.reach(goal(planned)).outcome == "promoted"
+    assert lab.reach(goal(planned)).outcome is Outcome.PROMOTED
     assert lab.is_promoted(lab.describe())
 
 
@@ -106,7 +107,7 @@ def test_of_a_rollout_that_has_ended_nothing_is_taken_for_lost(make: Callable[[]
     planned = lab.plan()
     lab.run()
     promoted = lab.describe()
-    assert lab.reach(AsBefore(planned)).outcome == "promoted"
+    assert lab.reach(AsBefore(planned)).outcome is Outcome.PROMOTED
     assert lab.describe() == promoted
 
 
@@ -114,7 +115,7 @@ def test_of_a_rollout_that_has_ended_nothing_is_taken_for_lost(make: Callable[[]
 def test_of_a_rollout_that_never_began_nothing_is_taken_for_lost(make: Callable[[], Lab]) -> None:
     lab = make()
     planned = lab.plan()
-    assert lab.reach(AsBefore(planned)).outcome == "as_before"
+    assert lab.reach(AsBefore(planned)).outcome is Outcome.ROLLED_BACK
     with pytest.raises(RolloutError, match="not in progress"):
         lab.reach(OnlyGreen(planned))
     assert lab.describe() == lab.before
@@ -149,6 +150,6 @@ def test_an_endpoint_that_is_changing_is_waited_for_before_anything_is_said() ->
     lab.hook = None
     delete_record(lab)
     began = lab.now()
-    assert lab.reach(AsBefore(planned)).outcome == "as_before"
+    assert lab.reach(AsBefore(planned)).outcome is Outcome.ROLLED_BACK
     assert lab.now() - began > timedelta(minutes=1)
     assert lab.describe() == lab.before

@@ -17,10 +17,10 @@ from airflow_sm_rollout.core.figures import (
     figures_to_dict,
     ringing_spans,
 )
+from airflow_sm_rollout.core.outcome import Aftermath
 from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.report import Live, Report, build_report
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
-from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.traces import (
     APPROVAL,
     DID,

@@ -10,10 +10,11 @@ import pytest
 
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
+from airflow_sm_rollout.core.outcome import Aftermath, find_aftermath
 from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary, linear
 from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
-from airflow_sm_rollout.core.status import Aftermath, describe_status, find_aftermath
+from airflow_sm_rollout.core.status import describe_status
 
 BEGUN = datetime(2026, 11, 2, 12, tzinfo=timezone.utc)
 NOW = BEGUN + timedelta(minutes=20)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from airflow_sm_rollout.core.control import Control, Wish
+from airflow_sm_rollout.core.outcome import Aftermath, Outcome
 from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.report import Live, build_report
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan
-from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.traces import APPROVAL, DID, TaskTrace
 from airflow_sm_rollout.plugin import page
 from airflow_sm_rollout.plugin.page import render_chart, render_file, render_list, render_rollouts
@@ -65,7 +65,8 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
         [*evil_tasks(), unsettled],
         [*evil_tasks(), unreadable],
     ):
-        shown = build_report(EVIL, rollout, tasks, live, comparison={"sentence": EVIL, "metrics": []})
+        built = build_report(EVIL, rollout, tasks, live, comparison={"sentence": EVIL, "metrics": []})
+        shown = replace(built, traffic=EVIL)  # as no rollout has it
         texts = (
             render_rollouts(
                 [shown],
@@ -89,7 +90,7 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
 
 
 def test_the_list_does_so_too() -> None:
-    row = Row(EVIL, EVIL, EVIL, EVIL, EVIL, minute(0), "rolled_back", 0.0, EVIL)
+    row = Row(EVIL, EVIL, EVIL, EVIL, EVIL, minute(0), Outcome.ROLLED_BACK, 0.0, EVIL)
     text = render_list([row], "", EVIL, EVIL, minute(5))
     assert "<script>alert" not in text
     assert "<img" not in text

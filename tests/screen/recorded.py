@@ -13,13 +13,13 @@ from airflow_sm_rollout.core.comparison.comparison import compare
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.figures import Figures, Point, figures_to_dict
+from airflow_sm_rollout.core.outcome import Aftermath
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.report import Live, Report, build_report
 from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
 from airflow_sm_rollout.core.screen.log import Wished
-from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.traces import APPROVAL, DID, EVIDENCE, FIGURES, NOTE, WATCH, TaskTrace
 from airflow_sm_rollout.core.watch.watch import Watch, watch_to_dict
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from airflow_sm_rollout.core.control import Control, Wish
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.traces import UNFINISHED, Approval, TaskTrace
 
@@ -98,7 +99,7 @@ class Button:
 
 
 def state_of(
-    outcome: str,
+    outcome: Outcome,
     tasks: Sequence[TaskTrace],
     approvals: Sequence[Approval],
     control: Control | None,
@@ -107,12 +108,11 @@ def state_of(
 ) -> State:
     """The state of a rollout.
 
-    :param outcome: as :class:`~airflow_sm_rollout.core.report.Report` has it.
     :param phase: as it is recorded on AWS; ``None``: it was not read.
     :param share: green's share in percent.
     """
-    if outcome != "running":
-        return State(outcome)
+    if outcome is not Outcome.RUNNING:
+        return State(outcome.value)
     if phase is Phase.ROLLING_BACK or (control and control.wish is Wish.ABORT) or _has_failed(tasks):
         return State.ROLLING_BACK
     if control and control.is_paused:

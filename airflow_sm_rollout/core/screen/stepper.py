@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.plan.strategy import Step
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import UNREADABLE, WATCH, TaskTrace
@@ -55,16 +56,15 @@ class Way:
 
 
 def way_of_tasks(
-    rollout: Rollout, tasks: Sequence[TaskTrace], control: Control | None, now: datetime | None, outcome: str
+    rollout: Rollout, tasks: Sequence[TaskTrace], control: Control | None, now: datetime | None, outcome: Outcome
 ) -> Way:
     """The way as a rollout's tasks tell it.
 
     :param now: AWS's time at the last look; ``None``: AWS was not read.
-    :param outcome: as a report has it.
     """
     groups = _groups(rollout, tasks)
     stops = [_stop(name, bake, of_stop) for name, bake, of_stop in groups]
-    if outcome != "running" or any(stop.state == STOPPED for stop in stops):
+    if outcome is not Outcome.RUNNING or any(stop.state == STOPPED for stop in stops):
         return Way(tuple(_ended(stops, outcome)))
     index = next((number for number, stop in enumerate(stops) if stop.state != DONE), len(stops) - 1)
     stops[index] = replace(stops[index], state=NOW)
@@ -152,11 +152,11 @@ def _stop(name: str, bake: timedelta | None, tasks: Sequence[TaskTrace]) -> Stop
     return Stop(name, state, bake, min(begun, default=None), until, last)
 
 
-def _ended(stops: Sequence[Stop], outcome: str) -> Iterator[Stop]:
+def _ended(stops: Sequence[Stop], outcome: Outcome) -> Iterator[Stop]:
     """The way of what goes forward no more: what was under way when it turned is where it stopped."""
     turned = False
     for stop in stops:
-        if outcome == "promoted":
+        if outcome is Outcome.PROMOTED:
             yield replace(stop, state=DONE)
         elif turned:
             yield replace(stop, state=MISSED)

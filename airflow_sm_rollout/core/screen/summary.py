@@ -11,11 +11,11 @@ from airflow_sm_rollout.core.comparison.results import Comparison
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.orphans import why_stale
+from airflow_sm_rollout.core.outcome import Aftermath
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.proof import proofs_of
 from airflow_sm_rollout.core.screen.state import State, describe_state
 from airflow_sm_rollout.core.screen.stepper import DONE, MISSED, NOW, STOPPED, Way, way_by_share
-from airflow_sm_rollout.core.status import Aftermath
 from airflow_sm_rollout.core.watch.ringing import describe_harm
 
 SCHEMA_VERSION = 1
