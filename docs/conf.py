@@ -16,7 +16,7 @@ copyright = "the authors of airflow-sm-rollout"  # noqa: A001 - Sphinx's name fo
 
 extensions = ["myst_parser", "autoapi.extension"]
 exclude_patterns = ["requirements.txt"]
-html_extra_path = ["status.schema.json", "live-pointer.schema.json"]
+html_extra_path = ["status.schema.json", "live-pointer.schema.json", "live-endpoint.mjs"]
 nitpicky = False
 
 myst_heading_anchors = 3
