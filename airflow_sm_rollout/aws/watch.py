@@ -93,7 +93,7 @@ class Lookout:
             self._watch = None
         elif self._watch is None or self._watch.rollout != record:
             now = self.world.now()
-            self._watch, self._memory = watch_question(record, now, now), Memory()
+            self._watch, self._memory = watch_question(record, now, now), Memory(self._memory.flaps_seen)
 
 
 def look_now(clients: Clients, watch: Watch, memory: Memory) -> Look:

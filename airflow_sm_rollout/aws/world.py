@@ -57,6 +57,7 @@ class AwsWorld:
         self.endpoint_name = endpoint_name
         self.rollout_id = rollout_id
         self.record: Rollout | None = None
+        self._flaps_seen: cloudwatch.FlapsSeen = {}
         self._clock = MACHINE if now is utc_now else Clock(now)
 
     def now(self) -> datetime:
@@ -141,7 +142,7 @@ class AwsWorld:
 
     def _read_alarms(self, names: Sequence[str], goal: Goal, rollout: Rollout) -> tuple[Alarm, ...]:
         """The rollout's own as they are only if they are as it makes them: deploying puts them right, and somebody else's stay."""
-        alarms = cloudwatch.read_alarms(self.clients.cloudwatch, names, rollout.green_traffic_since)
+        alarms = cloudwatch.read_alarms(self.clients.cloudwatch, names, rollout.green_traffic_since, self._flaps_seen)
         is_own_there = any(alarm.name in rollout.own_alarms and alarm.state != "MISSING" for alarm in alarms)
         if not is_own_there or not isinstance(goal, (GreenDeployed, AsBefore)):
             return alarms
