@@ -17,7 +17,7 @@ from airflow_sm_rollout.cli_completion import SHELLS, complete, print_completion
 from airflow_sm_rollout.cli_ends import INTERRUPTED, CommandFailed, describe, discard_output, interruptible
 from airflow_sm_rollout.cli_examples import epilog_of
 from airflow_sm_rollout.cli_local import demo, run_sandbox
-from airflow_sm_rollout.cli_numbers import parse_days, port, positive
+from airflow_sm_rollout.cli_numbers import count, parse_days, port, positive
 from airflow_sm_rollout.cli_report import add_report_options, save_report
 from airflow_sm_rollout.cli_status import add_status_options, show_history, show_status
 from airflow_sm_rollout.core.control import Control, Wish
@@ -114,6 +114,9 @@ def _add_plan(commands: Any) -> None:
     parser = _add_command(commands, "plan", _plan, text)
     _add_strategy(parser)
     _add_plan_options(parser)
+    text = "when green gets its instances: all before it has traffic, or for each share (default: %(default)s)"
+    parser.add_argument("--capacity", choices=("ahead", "when_needed"), default="ahead", help=text)
+    parser.add_argument("--instances", type=count, default=1, help="blue's, for what it costs (default: %(default)s)")
 
 
 def _add_plan_options(parser: Any) -> None:
@@ -267,15 +270,18 @@ def _add_demo(commands: Any) -> None:
 
 def _plan(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.core.converge import validate_plan
+    from airflow_sm_rollout.core.cost import describe_cost
     from airflow_sm_rollout.core.rollout import Plan
 
     strategy = _strategy_of(options)
-    validate_plan(Plan(strategy, traffic=options.traffic))
+    plan = Plan(strategy, traffic=options.traffic, capacity=options.capacity)
+    validate_plan(plan)
     begins = timedelta()
     for step in strategy.steps:
         print(f"{step.share:>6g} %  for {step.bake}" + (f", from {begins} on" if strategy.paced_by_clock else ""))
         begins += step.bake
     print(f"at least {strategy.minimum_duration}, and what SageMaker takes for each change")
+    print(describe_cost(plan, options.instances))
     short = [step for step in strategy.steps if step.share < 100 and step.bake <= DEFAULTS.warm_up]
     if short:
         shares = ", ".join(f"{step.share:g} %" for step in short)

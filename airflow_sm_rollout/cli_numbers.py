@@ -16,6 +16,14 @@ def positive(text: str) -> float:
     return number
 
 
+def count(text: str) -> int:
+    """How many, at least one."""
+    number = number_or_nan(text)
+    if not (number >= 1 and number.is_integer()):
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1 on")
+    return int(number)
+
+
 def port(text: str) -> int:
     """A port."""
     number = int(text)

@@ -74,6 +74,7 @@ class RolloutOptions(AirflowOptions, total=False):
     approval: ApprovalGate | Mapping[str, Any] | str | None
     aws_conn_id: str | None
     botocore_config: dict[str, Any] | None
+    capacity: str
     default_alarms: AlarmDefaults | Mapping[str, Any] | bool | None
     deferrable: bool
     delete_blue: bool

@@ -241,7 +241,18 @@ def test_a_plan_is_shown_with_its_least_duration(tell: Callable[..., tuple[int, 
         "     5 %  for 0:10:00",
         "   100 %  for 0:20:00",
         "at least 0:30:00, and what SageMaker takes for each change",
+        "Green costs about 0.57 instance-hours beside blue's 1 instance(s)",
     ]
+
+
+def test_a_plan_says_what_it_costs_to_have_capacity_ahead(tell: Callable[..., tuple[int, str, str]]) -> None:
+    assert (
+        "about 2.4 instance-hours beside blue's 4 instance(s); capacity='when_needed' about 1.7"
+        in (tell("plan", "--instances", "4")[1])
+    )
+    assert "about 1.7 instance-hours" in tell("plan", "--instances", "4", "--capacity", "when_needed")[1]
+    with pytest.raises(SystemExit):
+        tell("plan", "--instances", "0")
 
 
 def test_a_linear_plan_is_shown_by_the_clock(tell: Callable[..., tuple[int, str, str]]) -> None:
@@ -254,6 +265,7 @@ def test_a_linear_plan_is_shown_by_the_clock(tell: Callable[..., tuple[int, str,
         "    80 %  for 0:15:00, from 0:15:00 on",
         "   100 %  for 0:15:00, from 0:30:00 on",
         "at least 0:45:00, and what SageMaker takes for each change",
+        "Green costs about 0.79 instance-hours beside blue's 1 instance(s)",
     ]
 
 
@@ -261,6 +273,7 @@ def test_a_blue_green_plan_is_one_step(tell: Callable[..., tuple[int, str, str]]
     assert tell("plan", "--strategy", "blue_green", "--traffic", "endpoints")[1].splitlines() == [
         "   100 %  for 0:30:00",
         "at least 0:30:00, and what SageMaker takes for each change",
+        "Green costs about 0.54 instance-hours beside blue's 1 instance(s)",
     ]
 
 

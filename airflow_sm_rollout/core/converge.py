@@ -41,13 +41,14 @@ from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.pointer import Pointer
-from airflow_sm_rollout.core.rollout import Phase, Plan, Rollout, with_green_traffic, with_phase
+from airflow_sm_rollout.core.rollout import AHEAD, WHEN_NEEDED, Phase, Plan, Rollout, with_green_traffic, with_phase
 from airflow_sm_rollout.core.traffic import parse_traffic
 from airflow_sm_rollout.core.variants.way import VARIANTS
 from airflow_sm_rollout.core.way import Needs, Way
 
 WAYS: Mapping[str, Way] = {"variants": VARIANTS, "endpoints": ENDPOINTS, "guardrails": GUARDRAILS}
 ON_DRIFT = ("refuse", "restore")
+CAPACITY = (AHEAD, WHEN_NEEDED)
 SOON = timedelta(seconds=30)
 
 
@@ -59,6 +60,11 @@ def validate_plan(plan: Plan) -> None:
     traffic = parse_traffic(plan.traffic)
     if plan.on_drift not in ON_DRIFT:
         raise PlanError("on_drift", plan.on_drift, f"one of {', '.join(ON_DRIFT)}")
+    if plan.capacity not in CAPACITY:
+        raise PlanError("capacity", plan.capacity, f"one of {', '.join(CAPACITY)}")
+    if plan.capacity != AHEAD and not traffic.has_one_config:
+        allowed = f"{AHEAD!r} with traffic={traffic.name!r}, where green has all its instances from the start"
+        raise PlanError("capacity", plan.capacity, allowed)
     traffic.validate(plan)
 
 

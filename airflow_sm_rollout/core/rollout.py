@@ -23,6 +23,7 @@ from airflow_sm_rollout.core.scaling import Scaling, scaling_from
 from airflow_sm_rollout.core.traffic import DEFAULT, Traffic, parse_traffic
 
 RECORD_VERSION = 1
+AHEAD, WHEN_NEEDED = "ahead", "when_needed"
 
 
 class Phase(str, Enum):
@@ -133,6 +134,8 @@ class Plan:
     :param on_drift: what a rollback does where somebody else has changed the endpoint or the live pointer meanwhile: ``refuse`` (say what
         differs), or ``restore`` (put blue back over it).
     :param evidence: by what green is judged, beside alarms.
+    :param capacity: when green gets its instances: ``ahead`` (all of them before it has traffic, so that a shift is a change of weights
+        alone), or ``when_needed`` (for each share right before it).
     """
 
     strategy: Strategy | None = None
@@ -143,6 +146,7 @@ class Plan:
     drain: timedelta = timedelta(seconds=65)
     on_drift: str = "refuse"
     evidence: Evidence = field(default_factory=Evidence)
+    capacity: str = AHEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +389,7 @@ def _plan_from(stored: Mapping[str, Any]) -> Plan:
         on_drift=stored.get("on_drift", "refuse"),
         # A record without it was written when there were alarms alone, and no endpoint was made to publish its metrics more often.
         evidence=evidence_from(stored["evidence"]) if "evidence" in stored else Evidence(None, metric_seconds=None),
+        capacity=stored.get("capacity", WHEN_NEEDED),
     )
 
 

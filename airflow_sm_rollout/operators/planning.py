@@ -57,6 +57,9 @@ class PlanningOperator(JudgingOperator):
     :param drain: with ``traffic="endpoints"``, how long an endpoint is kept after clients were sent to the other one, before it is deleted:
         green's after a rollback, blue's after a promotion with ``delete_blue``. A timedelta or seconds (templated), longer than clients
         hold its name and a request may take.
+    :param capacity: with ``traffic="variants"``, when green gets its instances: ``ahead``, as many as blue has before it has traffic, so
+        that each shift is a change of weights alone; or ``when_needed``, for each share right before it, which costs fewer instance-hours
+        and some minutes for each step.
     :param on_drift: what a rollback does where somebody else has changed the endpoint meanwhile: ``refuse`` and say what differs, or
         ``restore`` blue over that change.
     """
@@ -99,6 +102,7 @@ class PlanningOperator(JudgingOperator):
         delete_blue: bool = False,
         drain: DurationOption = _DEFAULTS.drain,
         on_drift: str = _DEFAULTS.on_drift,
+        capacity: str = _DEFAULTS.capacity,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -106,10 +110,9 @@ class PlanningOperator(JudgingOperator):
         self.image, self.model_data_url = image, model_data_url
         self.execution_role_arn, self.environment = execution_role_arn, environment
         self.instance_type, self.require_approved = instance_type, parse_flag("require_approved", require_approved)
-        self.strategy, self.traffic = strategy, traffic
+        self.strategy, self.traffic, self.capacity, self.on_drift = strategy, traffic, capacity, on_drift
         self.alarms, self.default_alarms = alarms, parse_alarm_defaults(default_alarms)
-        self.delete_blue = parse_flag("delete_blue", delete_blue)
-        self.drain, self.on_drift = drain, on_drift
+        self.delete_blue, self.drain = parse_flag("delete_blue", delete_blue), drain
         self._validate_what_is_known()
 
     def _validate_what_is_known(self) -> None:
@@ -215,6 +218,7 @@ class PlanningOperator(JudgingOperator):
             traffic=self.traffic,
             drain=parse_duration("drain", self.drain),
             on_drift=self.on_drift,
+            capacity=self.capacity,
             evidence=self.evidence,
         )
 

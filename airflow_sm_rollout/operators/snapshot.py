@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_sm_rollout.core.cost import describe_cost
 from airflow_sm_rollout.core.traces import PLANNED
 from airflow_sm_rollout.operators.handle import Handle, handle_of
 from airflow_sm_rollout.operators.planning import PlanningOperator
@@ -51,6 +52,7 @@ class SnapshotOperator(PlanningOperator):
         if strategy:
             shares = ", ".join(f"{step.share:g} % for {step.bake}" for step in strategy.steps)
             self.log.info("Plan: %s: %s; at least %s", strategy.name, shares, strategy.minimum_duration)
+            self.log.info("%s", describe_cost(rollout.plan, blue.instance_count))
         self._foretell(rollout)
         self.log.info("Watched: %s", ", ".join(rollout.watched_alarms) or "no alarm")
         context["ti"].xcom_push(key=PLANNED, value=self._identity(rollout))

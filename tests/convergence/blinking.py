@@ -37,7 +37,7 @@ from airflow_sm_rollout.sandbox.errors import AwsError
 from convergence import lab as labs
 from convergence.direct import direct_clients
 from convergence.guardrails_lab import GuardrailsLab
-from convergence.lab import ENDPOINT, USER_ALARM, Lab
+from convergence.lab import ENDPOINT, USER_ALARM, AheadLab, Lab
 from convergence.live_lab import LiveLab
 from convergence.meddling import delete_parameter, green_share, put_theirs
 from evidence.published import publish
@@ -320,7 +320,7 @@ BAKE = timedelta(seconds=120)
 BESIDE = (ALARM, HARM, SHARE, CONFIG)
 SCENARIOS = (
     Scenario(Lab, canary([10, 50, 100], bake=BAKE), BESIDE),
-    Scenario(Lab, linear(25, interval=BAKE), BESIDE),
+    Scenario(AheadLab, linear(25, interval=BAKE), BESIDE),
     Scenario(Lab, Strategy("blue_green", canary([100], bake=3 * BAKE).steps), BESIDE),
     Scenario(LiveLab, Strategy("blue_green", canary([100], bake=3 * BAKE).steps), (ALARM, CONFIG, POINTER)),
     # While SageMaker shifts, it refuses what anybody else asks.

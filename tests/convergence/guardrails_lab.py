@@ -12,6 +12,7 @@ from airflow_sm_rollout.aws.world import AwsWorld
 from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.goals import Goal, GreenDeployed, OnlyGreen
 from airflow_sm_rollout.core.plan.strategy import Strategy, canary
+from airflow_sm_rollout.core.rollout import AHEAD
 from airflow_sm_rollout.sandbox.errors import AwsError
 from convergence.lab import ENDPOINT, LOOK_SECONDS, Lab
 
@@ -26,6 +27,7 @@ class GuardrailsLab(Lab):
     """
 
     traffic: ClassVar[str] = "guardrails"
+    capacity: ClassVar[str] = AHEAD
     strategy: ClassVar[Strategy] = canary([25, 100], bake=timedelta(minutes=3))
     requests_per_look: int = 8
 

@@ -19,7 +19,7 @@ from airflow_sm_rollout.core.errors import DeadlinePassed
 from airflow_sm_rollout.core.goals import AsBefore, Done, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.names import Names, derive_rollout_id
 from airflow_sm_rollout.core.plan.strategy import Strategy, canary
-from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
+from airflow_sm_rollout.core.rollout import AHEAD, WHEN_NEEDED, Green, Plan, Rollout
 from airflow_sm_rollout.sandbox.app import Sandbox
 from airflow_sm_rollout.sandbox.clock import ManualClock
 from airflow_sm_rollout.sandbox.faults import Fault
@@ -81,6 +81,8 @@ class Lab:
 
     traffic: ClassVar[str] = "variants"
     strategy: ClassVar[Strategy] = STRATEGY
+    capacity: ClassVar[str] = WHEN_NEEDED
+    """Not as by default: it has all steps that a rollout with its instances ahead has, and more."""
     sandbox: Sandbox = field(default_factory=lambda: Sandbox(clock=ManualClock()))
     hook: Callable[[str, str, str], None] | None = None
     shares: list[float] = field(default_factory=list)
@@ -281,7 +283,9 @@ class Lab:
 
     def plan(self) -> Rollout:
         green = Green(image="green:2", model_data_url="s3://models/green.tar.gz")
-        plan = Plan(self.strategy, alarms=(USER_ALARM,), traffic=self.traffic, on_drift=self.on_drift)
+        plan = Plan(
+            self.strategy, alarms=(USER_ALARM,), traffic=self.traffic, on_drift=self.on_drift, capacity=self.capacity
+        )
         while True:
             try:
                 return plan_rollout(
@@ -333,6 +337,12 @@ class Lab:
             self.reach(AsBefore(), patience)
         self.sandbox.faults.clear()
         return str(caught.value)
+
+
+class AheadLab(Lab):
+    """Green has all its instances before it has traffic, as by default."""
+
+    capacity = AHEAD
 
 
 def essence(target: dict[str, Any]) -> dict[str, Any]:

@@ -354,7 +354,7 @@ def test_a_rollout_that_an_earlier_version_began_is_rolled_back_and_leaves_no_al
     assert lab.names.latency_alarm in lab.describe()["alarms"]
     stored = json.loads(lab.clients.ssm.get_parameter(Name=lab.names.record)["Parameter"]["Value"])
     stored["baseline_p99_microseconds"] = float(stored.pop("thresholds")["p99"])
-    for member in ("evidence", "on_drift"):
+    for member in ("evidence", "on_drift", "capacity"):
         stored["plan"].pop(member)
     lab.clients.ssm.put_parameter(Name=lab.names.record, Value=json.dumps(stored), Overwrite=True)
     lab.roll_back()

@@ -102,11 +102,12 @@ def test_a_record_from_before_there_was_evidence_can_still_be_rolled_back(rollou
     stored = json.loads(to_json(rollout))
     for member in ("thresholds", "shadow_since", "paused_before_traffic"):
         stored.pop(member, None)
-    for member in ("evidence", "on_drift"):
+    for member in ("evidence", "on_drift", "capacity"):
         stored["plan"].pop(member)
     read = from_json(json.dumps(stored if p99 is None else {**stored, "baseline_p99_microseconds": p99}))
     assert (read.blue, read.phase, read.plan.alarms) == (rollout.blue, rollout.phase, rollout.plan.alarms)
     assert (read.plan.evidence.tolerances, read.plan.evidence.metric_seconds) == (None, None), "as it was planned"
+    assert read.plan.capacity == "when_needed", "or its config would be another than the one that it has made"
     with_latency = p99 is not None and rollout.plan.default_alarms is not None
     assert (read.names.latency_alarm in read.own_alarms) == with_latency, "or the alarm would be left behind"
 

@@ -7,19 +7,37 @@ from typing import Any
 
 from airflow_sm_rollout.core.actions import CreateConfig
 from airflow_sm_rollout.core.plan.evidence import with_enhanced_metrics
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rollout import AHEAD, Plan, Rollout
 
 
 def create_mixed(rollout: Rollout) -> CreateConfig:
     """Blue's config with blue as it is now (not as the config first had it), and green beside it without traffic."""
     [blue] = create_blue_alone(rollout).config["ProductionVariants"]
-    first = rollout.step(0)
-    count = math.ceil(rollout.blue.instance_count * first.share / 100.0) if first else 1
-    variants = [blue, _green_variant(rollout, max(1, count), 0.0)]
+    count = instances_at_first(rollout.plan, rollout.blue.instance_count)
+    variants = [blue, _green_variant(rollout, count, 0.0)]
     config = with_enhanced_metrics(rollout.blue.config, rollout.plan.evidence)
     return CreateConfig(
         rollout.names.mixed_config, {**config, "ProductionVariants": variants}, rollout.blue.config_tags
     )
+
+
+def instances_at_first(plan: Plan, blues: int) -> int:
+    """Green's instances when it is deployed. All that it will need, unless the plan says otherwise: a change of instances takes minutes in
+    which AWS refuses every other one, so that one in a bake would hold up a rollback.
+
+    :param blues: blue's instances.
+    """
+    if plan.capacity == AHEAD:
+        return blues
+    return instances_of(blues, plan.strategy.steps[0].share) if plan.strategy else 1
+
+
+def instances_of(blues: int, share: float) -> int:
+    """Enough for a share of blue's capacity, rounded up, and never none.
+
+    :param share: in percent.
+    """
+    return max(1, math.ceil(blues * share / 100.0))
 
 
 def create_blue_alone(rollout: Rollout) -> CreateConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import wraps
@@ -12,7 +11,13 @@ from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Hold, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout
-from airflow_sm_rollout.core.variants.configs import create_blue_alone, create_final, create_mixed, create_shadow
+from airflow_sm_rollout.core.variants.configs import (
+    create_blue_alone,
+    create_final,
+    create_mixed,
+    create_shadow,
+    instances_of,
+)
 from airflow_sm_rollout.core.watch.ringing import describe_harm
 from airflow_sm_rollout.core.way import Rule
 
@@ -162,7 +167,7 @@ def instances_for(share: float, rollout: Rollout, seen: Observation) -> int:
     """Enough for that share of blue's capacity, rounded up, and never none."""
     blue = endpoint_of(seen).variant(rollout.blue.variant)
     capacity = blue.desired_count if blue else rollout.blue.instance_count
-    return max(1, math.ceil(capacity * share / 100.0))
+    return instances_of(capacity, share)
 
 
 def weights(share: float, rollout: Rollout) -> actions.SetWeights:
