@@ -10,13 +10,13 @@ import pytest
 
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
-from airflow_sm_rollout.core.goals import AsBefore, OnlyGreen
+from airflow_sm_rollout.core.goals import AsBefore, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Green, Plan
 from airflow_sm_rollout.sandbox.faults import Fault
 from convergence import live_lab
 from convergence.guardrails_lab import GuardrailsLab
-from convergence.lab import BLUE_CONFIG, ENDPOINT, Lab
+from convergence.lab import BLUE_CONFIG, ENDPOINT, AheadLab, Lab
 from convergence.live_lab import LiveLab
 from convergence.test_exits import update_by_hand
 
@@ -143,3 +143,29 @@ def test_a_pointer_restored_over_somebodys_is_as_it_was_before() -> None:
     lab.put_pointer(endpoint_name="theirs")
     assert lab.reach(AsBefore()).outcome is Outcome.ROLLED_BACK
     assert json.loads(lab.describe()["pointer"]) == {"endpoint_name": ENDPOINT}
+
+
+@pytest.mark.parametrize("make", [Lab, AheadLab])
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("moved", [0.0, 3.0, 60.0, 95.0])
+def test_traffic_that_somebody_moved_between_two_bakes_is_not_added_to(
+    make: Callable[[], Lab], step: int, moved: float
+) -> None:
+    lab = make()
+    lab.reach(GreenDeployed(lab.plan()))
+    shares = [each.share for each in lab.strategy.steps]
+    for share in shares[:step]:
+        lab.reach(GreenShare(share))
+    theirs = {"AllTraffic": 100 - moved, lab.names.variant: moved}
+    lab.clients.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=ENDPOINT,
+        DesiredWeightsAndCapacities=[{"VariantName": name, "DesiredWeight": each} for name, each in theirs.items()],
+    )
+    if moved == 0:  # as before each first step, so that it is no mistake to go on
+        lab.reach(GreenShare(shares[step]))
+        return
+    with pytest.raises(RolloutGaveUp, match=f"somebody else moved traffic: green has {moved:g} %"):
+        lab.reach(GreenShare(shares[step]))
+    assert max(lab.shares) == max(*shares[:step], moved)
+    lab.roll_back()
+    assert lab.describe() == lab.before

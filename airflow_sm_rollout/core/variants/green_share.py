@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShare
+from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenShare
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic, with_instances
 from airflow_sm_rollout.core.variants.shared import (
@@ -38,6 +38,18 @@ def _share_reached(goal: GreenShare, rollout: Rollout, seen: Observation) -> Dec
     if not endpoint.has_share(green.name, goal.share) or not enough:
         return None
     return Done(f"green has {goal.share:g} % of the traffic: {endpoint.describe()}")
+
+
+def _share_as_planned(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Where somebody has moved traffic between two bakes, no bake has seen it: green gets nothing more on top of that."""
+    endpoint, green = endpoint_of(seen), rollout.names.variant
+    planned = [step.share for step in rollout.plan.strategy.steps] if rollout.plan.strategy else []
+    if goal.share not in planned or any(endpoint.has_share(green, share) for share in (0.0, *planned)):
+        return None
+    return GiveUp(
+        f"somebody else moved traffic: green has {endpoint.share(green):g} %, and the plan's shares are "
+        f"{', '.join(f'{share:g}' for share in planned)} %: {endpoint.describe()}"
+    )
 
 
 def _less_needs_no_capacity(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -75,6 +87,7 @@ RULES: tuple[Rule, ...] = (
     is_in_service,
     on_known_config("mixed"),
     _share_reached,
+    _share_as_planned,
     _less_needs_no_capacity,
     no_harm,
     heed_wish,
