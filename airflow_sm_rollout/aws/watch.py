@@ -15,19 +15,21 @@ from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
 from airflow_sm_rollout.aws.limits import read_calls, read_executions, read_kpi, read_slow
 from airflow_sm_rollout.aws.metrics import count_requests
 from airflow_sm_rollout.aws.parameters import read_parameters
-from airflow_sm_rollout.aws.scene import read_scene
+from airflow_sm_rollout.aws.scene import Seen, read_scene
 from airflow_sm_rollout.aws.world import AwsWorld, translated_errors
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.control import Control
+from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.goals import AsBefore, Decision, GiveUp, Goal
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.coverage import with_idle
 from airflow_sm_rollout.core.watch.judge import Look, judge
 from airflow_sm_rollout.core.watch.ledger import Ledger, fold
 from airflow_sm_rollout.core.watch.policy import judged_limits
-from airflow_sm_rollout.core.watch.readings import NewFigures, Readings
+from airflow_sm_rollout.core.watch.readings import NewFigures, Readings, Scene
 from airflow_sm_rollout.core.watch.sources import (
     Sources,
     judged_dimensions,
@@ -69,12 +71,14 @@ class Lookout:
         self.world = world
         self._watch: Watch | None = None
         self._memory = Memory()
+        self._seen: Seen | None = None
 
     def why_turn(self) -> str:
         """Why the rollout has to turn around; empty: nothing that could be read speaks against green, or green is not to be judged."""
         if self._watch is None:
             return ""
-        judgement = look(self.world.clients, self._watch, self.world.now(), self._memory).judgement
+        seen, self._seen = self._seen, None
+        judgement = look(self.world.clients, self._watch, self.world.now(), self._memory, seen=seen).judgement
         return judgement.reason if judgement.verdict in TURNING else ""
 
     def heed(self) -> None:
@@ -86,6 +90,21 @@ class Lookout:
         harm = self.why_turn()
         if harm:
             raise RolloutGaveUp(harm)
+
+    def look_for(self, goal: Goal) -> tuple[Decision, str]:
+        """One look of somebody who waits for a goal: what is to be done, and why to turn around. What was read for one is not read again
+        for the other.
+
+        :raises Passing: if nobody can tell just now what is to be done; then ask :meth:`why_turn` alone.
+        :raises RolloutError: as for the world's look.
+        """
+        seen = self.world.observe(goal)
+        decision = decide(goal, self.world.rollout_id, seen)
+        if isinstance(goal, AsBefore) or isinstance(decision, GiveUp):
+            return decision, ""
+        self.see(seen.record)
+        self._seen = Seen(Scene(seen.record, seen.pointer, None), seen.control)
+        return decision, self.why_turn()
 
     def see(self, record: Rollout | None) -> None:
         """Take the rollout as it is recorded on AWS now: what is watched goes forward, and has had a request."""
@@ -113,15 +132,17 @@ def _ask_anything(clients: Clients, watch: Watch) -> None:
         read_alarms(clients.cloudwatch, watch.alarms[:1], None)
 
 
-def look(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Look:
+def look(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, seen: Seen | None = None) -> Look:
     """One look, with errors of AWS as judgements.
 
     An error that passes leaves the watch on, until it has been over for a while, with all that it is longer by pauses and where nobody can
     tell; then, and after one that does not pass, nobody can tell.
+
+    :param seen: what was read right before of what is watched; ``None``: it is read now.
     """
     try:
         with translated_errors("could not look at green"):
-            return look_at(clients, watch, now, memory)
+            return look_at(clients, watch, now, memory, seen=seen)
     except Passing as error:
         over = now >= (memory.ends_at or watch.ends_at) + watch.extension + _PATIENCE
         return Look(Judgement(Verdict.INCONCLUSIVE if over else Verdict.WATCHING, str(error)))
@@ -129,15 +150,18 @@ def look(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Look:
         return Look(Judgement(Verdict.INCONCLUSIVE, str(error)))
 
 
-def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Look:
-    """One look; errors of AWS are raised as they come, but for those that come behind what ends the watch all the same."""
-    readings = _read_scene(clients, watch, now, memory)
+def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, seen: Seen | None = None) -> Look:
+    """One look; errors of AWS are raised as they come, but for those that come behind what ends the watch all the same.
+
+    :param seen: as for :func:`look`.
+    """
+    readings = _read_scene(clients, watch, now, memory, seen)
     try:
         readings = _read_evidence(clients, watch, readings, now, memory)
     except AWS_ERRORS:
-        seen = judge(watch, readings, memory.ledger, now)
-        if seen.judgement.verdict in TURNING:
-            return seen
+        judged_without = judge(watch, readings, memory.ledger, now)
+        if judged_without.judgement.verdict in TURNING:
+            return judged_without
         raise
     judged = None
     if readings.figures is not None:
@@ -145,12 +169,12 @@ def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Lo
     return judge(watch, readings, judged, now)
 
 
-def _read_scene(clients: Clients, watch: Watch, now: datetime, memory: Memory) -> Readings:
+def _read_scene(clients: Clients, watch: Watch, now: datetime, memory: Memory, seen: Seen | None) -> Readings:
     """The alarms, what is wished, and what is watched."""
     alarms = read_alarms(clients.cloudwatch, watch.alarms, watch.alarms_count_since, memory.flaps_seen)
     if watch.rollout is None:
         return Readings(alarms)
-    seen = read_scene(clients, watch.rollout, memory.control, observes=watch.observes)
+    seen = seen or read_scene(clients, watch.rollout, memory.control, observes=watch.observes)
     memory.control = seen.control
     memory.ends_at = watch.end(seen.control, now)
     return Readings(alarms, seen.control, scene=seen.scene, unread=seen.unread)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -16,20 +17,23 @@ from airflow_sm_rollout.aws.blue import config_of
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE, Clock, listening
-from airflow_sm_rollout.aws.control import read_control
+from airflow_sm_rollout.aws.control import control_of
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, if_found, meaning_of
 from airflow_sm_rollout.aws.live import live_name, read_pointer
 from airflow_sm_rollout.aws.own_alarms import read_unlike
+from airflow_sm_rollout.aws.parameters import read_parameters
 from airflow_sm_rollout.aws.perform import perform
-from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.record import read_record, record_of
 from airflow_sm_rollout.aws.scaling import read_scaling
 from airflow_sm_rollout.aws.whole import read
 from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.converge import is_decided_by_pointer, needs
 from airflow_sm_rollout.core.errors import NotThere, RefusedByAws, RolloutGaveUp
 from airflow_sm_rollout.core.found import is_used, why_other_config, why_other_model
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare
+from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
@@ -73,14 +77,26 @@ class AwsWorld:
 
     def read_record(self) -> Rollout | None:
         """Whoever holds the endpoint, by the record."""
-        record = read_record(self.clients.ssm, self.endpoint_name)
+        return self._take(read_record(self.clients.ssm, self.endpoint_name))
+
+    def _take(self, record: Rollout | None) -> Rollout | None:
         self.record = record if record is not None and record.rollout_id == self.rollout_id else None
         return record
+
+    def _read_noted(self, goal: Goal) -> tuple[Rollout | None, Control | None]:
+        """The record and what is wished, in one call. On the way back nobody's wish counts, and nothing that could be denied is asked."""
+        if isinstance(goal, AsBefore):
+            return self.read_record(), None
+        names = Names(self.endpoint_name, self.rollout_id)
+        found = read_parameters(self.clients.ssm, [names.record, names.control])
+        record = self._take(record_of(found[names.record], names.record) if names.record in found else None)
+        wished = control_of(found[names.control], names.control, self.rollout_id) if names.control in found else None
+        return record, wished
 
     def observe(self, goal: Goal) -> Observation:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         with translated_errors("could not look"), listening(self._clock):
-            record = self.read_record()
+            record, control = self._read_noted(goal)
             planned = None if isinstance(goal, GreenShare) else goal.rollout
             rollout = record or planned
             if rollout is None or rollout.rollout_id != self.rollout_id:
@@ -90,8 +106,8 @@ class AwsWorld:
                 return Observation(self._clock.now(), endpoint, record, pointer=pointer)
             pointer = read_pointer(self.clients.ssm, self.endpoint_name) if rollout.traffic.has_pointer else None
             if record is not None and is_decided_by_pointer(goal, rollout, pointer):
-                return Observation(self._clock.now(), None, record, pointer=pointer)
-            return self._observe_needed(goal, rollout, record, pointer)
+                return Observation(self._clock.now(), None, record, control=control, pointer=pointer)
+            return replace(self._observe_needed(goal, rollout, record, pointer), control=control)
 
     def _observe_needed(
         self, goal: Goal, rollout: Rollout, record: Rollout | None, pointer: Pointer | None
@@ -107,7 +123,6 @@ class AwsWorld:
             configs=self._read_configs(needed.configs, goal, rollout),
             models=frozenset(name for name in needed.models if self._is_there(name, goal, rollout)),
             alarms=self._read_alarms(needed.alarms, goal, rollout),
-            control=read_control(self.clients.ssm, self.endpoint_name, self.rollout_id) if needed.control else None,
             pointer=pointer,
             green_endpoint=green_endpoint,
             scaling=read_scaling(self.clients.autoscaling, needed.targets),

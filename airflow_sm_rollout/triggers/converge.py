@@ -13,11 +13,9 @@ from airflow_sm_rollout.aws.guardian import SIGNS
 from airflow_sm_rollout.aws.watch import Lookout
 from airflow_sm_rollout.aws.world import AwsWorld, utc_now
 from airflow_sm_rollout.core.advance import SOON, Passing
-from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.goals import (
     AsBefore,
-    GiveUp,
     Goal,
     GreenDeployed,
     GreenShadowed,
@@ -95,21 +93,15 @@ class ConvergeTrigger(RolloutTrigger):
         """Whether to go on waiting, and why to turn around. An error that does not pass is the task's to meet, and to say."""
         SIGNS.leave(lookout.world.clients, self.endpoint_name)
         try:
-            seen = lookout.world.observe(goal)
-            decision = decide(goal, self.rollout_id, seen)
+            decision, harm = lookout.look_for(goal)
         except Passing as error:
             self.log.warning("%s", error)
             return utc_now() < deadline, lookout.why_turn()
         except RolloutError:
             return False, ""
-        if isinstance(decision, GiveUp):
-            return False, ""
         if isinstance(decision, (Wait, Hold)):
             self.log.info("Waiting: %s", decision.reason)
-        waits = isinstance(decision, Hold) or (isinstance(decision, Wait) and utc_now() < deadline)
-        if not isinstance(goal, AsBefore):
-            lookout.see(seen.record)
-        return waits, lookout.why_turn()
+        return isinstance(decision, Hold) or (isinstance(decision, Wait) and utc_now() < deadline), harm
 
 
 def goal_to_dict(goal: Goal) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from airflow_sm_rollout.aws.watch import Lookout, Memory, look
 from airflow_sm_rollout.aws.world import AwsWorld
 from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.errors import RolloutError, RolloutGaveUp
-from airflow_sm_rollout.core.goals import AsBefore, Done, Goal, GreenDeployed, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.goals import AsBefore, Decision, Done, Goal, GreenDeployed, GreenShare, OnlyGreen, Wait
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary
 from airflow_sm_rollout.core.rollout import Green, Plan
@@ -158,16 +158,23 @@ class Ours:
 
     def _reach(self, world: World, goal: Goal) -> Done:
         aws = AwsWorld(world.clients, ENDPOINT, self.names.rollout_id, world.now)
-        lookout, is_back = Lookout(aws), isinstance(goal, AsBefore)
+        lookout = Lookout(aws)
         world.serve(BETWEEN_TASKS)
         deadline = world.now() + timedelta(hours=2)
         while True:
             step = advance(goal, self.names.rollout_id, aws, deadline, lambda line: None)
             if isinstance(step, Done):
                 return step
-            world.serve(BACK if is_back else POLL)
-            if not is_back:
-                lookout.heed()
+            self._wait(world, lookout, goal)
+
+    def _wait(self, world: World, lookout: Lookout, goal: Goal) -> None:
+        """Look, as the task's trigger does, until there is something to do."""
+        decision: Decision = Wait("", timedelta())
+        while isinstance(decision, Wait):
+            world.serve(BACK if isinstance(goal, AsBefore) else POLL)
+            decision, harm = lookout.look_for(goal)
+            if harm:
+                raise RolloutGaveUp(harm)
 
     def _bake(self, world: World, share: float, lasts: timedelta) -> None:
         now, record, memory = world.now(), read_record(world.clients.ssm, ENDPOINT), Memory()

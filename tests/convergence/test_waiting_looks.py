@@ -1,0 +1,74 @@
+"""A look of a task that waits: it serves the wait and the watch, and reads nothing twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from airflow_sm_rollout.aws.watch import Lookout
+from airflow_sm_rollout.aws.world import AwsWorld
+from airflow_sm_rollout.core.control import Wish
+from airflow_sm_rollout.core.goals import AsBefore, GiveUp, GreenDeployed, GreenShare, Hold, Wait
+from airflow_sm_rollout.core.plan.evidence import Evidence
+from convergence.lab import ENDPOINT, USER_ALARM, Lab
+from convergence.test_exits import wish
+
+
+def waiting(share: float = 10.0) -> tuple[Lab, Lookout]:
+    """A rollout whose green has had traffic, and whose endpoint is changing."""
+    lab = Lab()
+    planned = lab.plan()
+    lab.reach(GreenDeployed(replace(planned, plan=replace(planned.plan, default_alarms=None, evidence=Evidence(None)))))
+    lab.reach(GreenShare(share))
+    green = {"VariantName": lab.names.variant, "DesiredInstanceCount": 2}
+    lab.clients.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=ENDPOINT, DesiredWeightsAndCapacities=[green]
+    )
+    return lab, Lookout(AwsWorld(lab.clients, ENDPOINT, lab.names.rollout_id, lab.now))
+
+
+def calls_of_a_look(lab: Lab, lookout: Lookout) -> Counter[str]:
+    lab.calls.clear()
+    lookout.look_for(GreenShare(50.0))
+    return Counter(lab.calls)
+
+
+def test_each_look_asks_once_for_the_record_the_wish_the_endpoint_and_the_alarms() -> None:
+    lab, lookout = waiting()
+    calls_of_a_look(lab, lookout)  # the first one reads an alarm's history, too
+    assert calls_of_a_look(lab, lookout) == {
+        "ssm:GetParameters": 1,
+        "sagemaker:DescribeEndpoint": 1,
+        "cloudwatch:DescribeAlarms": 1,
+    }
+
+
+def test_a_wish_is_heeded_by_the_watch_while_the_endpoint_is_changing() -> None:
+    lab, lookout = waiting()
+    decision, harm = lookout.look_for(GreenShare(50.0))
+    assert (type(decision), harm) == (Wait, "")
+    wish(lab, Wish.ABORT)
+    decision, harm = lookout.look_for(GreenShare(50.0))
+    assert isinstance(decision, Wait)
+    assert "aborted by alice" in harm
+
+
+def test_a_pause_holds_as_soon_as_the_endpoint_can_be_changed_and_an_alarm_ends_that() -> None:
+    lab, lookout = waiting()
+    wish(lab, Wish.PAUSE)
+    assert isinstance(lookout.look_for(GreenShare(50.0))[0], Wait)
+    lab.pass_time(300)
+    decision, harm = lookout.look_for(GreenShare(50.0))
+    assert (type(decision), harm) == (Hold, "")
+    lab.clients.cloudwatch.set_alarm_state(AlarmName=USER_ALARM, StateValue="ALARM", StateReason="37 of 5")
+    decision, _ = lookout.look_for(GreenShare(50.0))
+    assert isinstance(decision, GiveUp)
+    assert "37 of 5" in decision.reason
+
+
+def test_on_the_way_back_nobody_asks_for_wishes_and_nothing_turns_it() -> None:
+    lab, lookout = waiting()
+    wish(lab, Wish.ABORT)
+    lab.calls.clear()
+    assert lookout.look_for(AsBefore())[1] == ""
+    assert Counter(lab.calls) == {"ssm:GetParameters": 1, "sagemaker:DescribeEndpoint": 1}
