@@ -141,7 +141,7 @@ class Second:
             self.reason = str(error)
             self.turned_at = self.now
             with contextlib.suppress(RolloutError):
-                self.ended = self.reach(AsBefore(self.rollout)).outcome
+                self.ended = self.reach(AsBefore(self.rollout)).as_dict()["outcome"]
         self.lab.hook = None
 
     def forward(self) -> None:

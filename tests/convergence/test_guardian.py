@@ -23,6 +23,7 @@ from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, GreenShare
 from airflow_sm_rollout.core.guardian import Patience, Sign, State
 from airflow_sm_rollout.core.names import record_name
+from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Phase, with_green_traffic, with_phase
 from airflow_sm_rollout.guardian.guardian import Guardian
 from airflow_sm_rollout.guardian.run import look_on, look_once
@@ -169,7 +170,7 @@ def test_airflow_that_comes_back_meets_the_guardians_sentence(make: Make, begun:
     guard(lab, guardian_of(lab, "lighthouse"))
     with pytest.raises(RolloutGaveUp):
         lab.tasks()[-1]()
-    assert lab.reach(AsBefore(planned)).outcome == "as_before"
+    assert lab.reach(AsBefore(planned)).outcome is Outcome.ROLLED_BACK
     note = read_taken_back(lab.clients.ssm, ENDPOINT, lab.names.rollout_id)
     assert note is not None
     assert "guardian lighthouse took it back" in note.describe()

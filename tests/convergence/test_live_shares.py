@@ -9,6 +9,7 @@ import pytest
 
 from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, GreenShare, OnlyGreen
+from airflow_sm_rollout.core.outcome import Outcome
 from convergence.lab import ENDPOINT, USER_ALARM, Killed
 from convergence.live_lab import (
     LiveLab,
@@ -145,5 +146,5 @@ def test_with_its_record_gone_a_share_is_taken_back_by_the_plan_and_never_called
     for goal in (AsBefore(), OnlyGreen(), GreenShare(100)):
         with pytest.raises(RolloutGaveUp, match=r"record .* is gone.*for 10 % of the requests, endpoint fraud-"):
             lab.reach(goal)
-    assert lab.reach(AsBefore(planned)).outcome == "as_before"
+    assert lab.reach(AsBefore(planned)).outcome is Outcome.ROLLED_BACK
     assert lab.describe() == lab.before
