@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from airflow_sm_rollout.core.goals import AsBefore, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.plan.strategy import canary, linear
+from airflow_sm_rollout.core.rollout import Rollout
 from aws.answers import change_answers
 from convergence.lab import ENDPOINT, Lab
 
@@ -32,8 +34,15 @@ def rounded(described: dict[str, Any]) -> dict[str, Any]:
     return {**described, "ProductionVariants": variants}
 
 
-def deployed() -> Lab:
-    lab = Lab()
+class Unplanned(Lab):
+    """A rollout of single operators, with shares of their own."""
+
+    def plan(self) -> Rollout:
+        planned = super().plan()
+        return replace(planned, plan=replace(planned.plan, strategy=None))
+
+
+def deployed(lab: Lab) -> Lab:
     change_answers(lab, "DescribeEndpoint", rounded)
     lab.run(until=1)
     return lab
@@ -50,7 +59,7 @@ def changes_to(lab: Lab, share: float) -> int:
 
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_each_tenth_of_a_percent_is_reached_by_one_change(way: str, capsys: pytest.CaptureFixture[str]) -> None:
-    lab = deployed()
+    lab = deployed(Unplanned())
     tenths = [*TENTHS] if way == "up" else [*reversed(TENTHS)]
     lab.sandbox.calls.clear()
     changes = {tenth / 10: changes_to(lab, tenth / 10) for tenth in tenths}
@@ -66,8 +75,9 @@ def test_each_tenth_of_a_percent_is_reached_by_one_change(way: str, capsys: pyte
 )
 def test_a_whole_rollout_and_a_rollback_reach_their_ends(strategy: Any) -> None:
     for goal in (OnlyGreen(), AsBefore()):
-        lab = deployed()
+        lab = Lab()
         lab.strategy = strategy  # type: ignore[misc]
+        deployed(lab)
         for step in strategy.steps:
             assert changes_to(lab, step.share) == 1
         lab.reach(goal, patience=timedelta(hours=1))
@@ -76,7 +86,7 @@ def test_a_whole_rollout_and_a_rollback_reach_their_ends(strategy: Any) -> None:
 
 @pytest.mark.parametrize("share", [32.4, 33.3, 36.9, 66.6])
 def test_a_share_that_green_has_without_the_instances_for_it_gets_them(share: float) -> None:
-    lab = deployed()
+    lab = deployed(Unplanned())
     changes_to(lab, share)
     change = {"VariantName": lab.names.variant, "DesiredInstanceCount": 1}
     lab.clients.sagemaker.update_endpoint_weights_and_capacities(
