@@ -142,6 +142,7 @@ class AlarmSensor(WaitingTask):
             rollout=planned,
             judges_evidence=self.judges_evidence,
             share=step.share if step else None,
+            share_since=now if step else None,
             observes=True,
             **self.watch_options(planned),
         )

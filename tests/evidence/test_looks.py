@@ -55,7 +55,7 @@ class BakingLab(Lab):
     @property
     def asked(self) -> Watch:
         evidence = {"alarms": (USER_ALARM,), "judges_evidence": True}
-        return replace(self.bake, rollout=self.rollout, share=self.share, **evidence)
+        return replace(self.bake, rollout=self.rollout, share=self.share, share_since=self.bake.started_at, **evidence)
 
     def look(self) -> Look:
         return look_at(self.clients, self.asked, self.now(), self.memory)

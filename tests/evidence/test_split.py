@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_rollout.aws.watch import look_at
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.plan.tolerances import Tolerances
 from airflow_sm_rollout.core.watch.verdict import Verdict
@@ -87,3 +88,11 @@ def test_the_minute_in_which_a_share_was_changed_does_not_count() -> None:
     lab.serve(48, blue={"requests": 20}, green={"requests": 20})
     lab.pass_time(60)
     assert "split" not in lab.look().judgement.reason
+
+
+def test_a_watch_of_several_shares_counts_no_split() -> None:
+    lab = lab_at(50.0)
+    watch = replace(lab.asked, share_since=None)
+    lab.serve(60, blue={"requests": 36}, green={"requests": 4})
+    lab.pass_time(60)
+    assert "split" not in look_at(lab.clients, watch, lab.now(), lab.memory).judgement.reason

@@ -54,6 +54,7 @@ def seen_by_both(
         rollout=rollout,
         judges_evidence=True,
         share=25.0,
+        share_since=lab.now(),
     )
     baked = TaskTrace("bake_10", "deferred", lab.now(), None, {WATCH: watch_to_dict(bake)})
     found = Found("canary", rollout, (baked,), Connection(None, None))

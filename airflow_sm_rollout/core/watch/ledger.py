@@ -93,7 +93,7 @@ class Ledger:
         ):
             return None
         share, tolerance = watch.share / 100, rollout.traffic.split_tolerance
-        if tolerance is None or not 0 < share < 1:
+        if tolerance is None or watch.share_since is None or not 0 < share < 1:
             return None
         return RoutingTest(share, tolerance, (watch.ends_at - watch.started_at) / timedelta(minutes=1))
 
@@ -150,14 +150,14 @@ class Ledger:
         if period.start >= self._watch.started_at:
             self.green.take(period.start, period.green)
             self.blue.take(period.start, period.blue)
-        if self.routing is not None and period.start >= self._watch.started_at + _SHARE_SETTLES:
-            self._take_routed(self.routing, period)
+        if self.routing is not None and self._watch.share_since is not None:
+            self._take_routed(self.routing, period, self._watch.share_since + _SHARE_SETTLES)
         if period.end > self._watch.started_at:
             self._count(period, figures)
 
     @staticmethod
-    def _take_routed(routing: RoutingTest, period: Period) -> None:
-        if period.green is not None and period.blue is not None:
+    def _take_routed(routing: RoutingTest, period: Period, settled: datetime) -> None:
+        if period.start >= settled and period.green is not None and period.blue is not None:
             routing.take(period.green.requests, period.blue.requests, period.seconds / 60)
 
     def _take_kpi(self, number: int, period: KpiPeriod) -> None:

@@ -12,7 +12,7 @@ from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
 from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
 
 _BEYOND_QUESTIONS = timedelta(days=1)
-_MOMENTS = ("started_at", "ends_at", "green_traffic_since")
+_MOMENTS = ("started_at", "ends_at", "green_traffic_since", "share_since")
 _DURATIONS = ("paused_before", "extension")
 
 
@@ -33,6 +33,7 @@ class Watch:
     :param rollout: whose wishes are heeded and whose requests are counted; ``None``: only the alarms are watched.
     :param judges_evidence: whether the comparison and the limits of the rollout's plan are asked, too.
     :param share: green's share as planned, in percent; ``None``: not known.
+    :param share_since: since when it has had that share, if it has kept it all the time since; ``None``: not known.
     :param observes: whether somebody else's change of the endpoint, of its shares or of the live pointer ends it.
     """
 
@@ -49,6 +50,7 @@ class Watch:
     rollout: Rollout | None = None
     judges_evidence: bool = False
     share: float | None = None
+    share_since: datetime | None = None
     observes: bool = False
 
     def end(self, control: Control | None, now: datetime) -> datetime:
@@ -77,7 +79,7 @@ def watch_from_dict(stored: Mapping[str, Any]) -> Watch:
     :raises KeyError: if something is not there.
     :raises TypeError: if there is something that this version does not know.
     """
-    members = dict(stored)
+    members = {"share_since": None, **stored}
     members |= {name: members[name] and datetime.fromisoformat(members[name]) for name in _MOMENTS}
     members |= {name: timedelta(seconds=members.get(name, 0.0)) for name in _DURATIONS}
     rollout = members.get("rollout")
