@@ -15,10 +15,10 @@ from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.aws.parameters import read_parameters, text_of
-from airflow_sm_rollout.core.endpoints.shared import is_promoted_for_good
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
-from airflow_sm_rollout.core.rollout import Phase, Rollout, from_json, to_json
+from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
+from airflow_sm_rollout.core.turned import outlasts
 
 _SSM_HOLDS = 8192  # bytes of an advanced parameter (SSM, PutParameter)
 
@@ -105,16 +105,8 @@ def update_record(ssm: Any, rollout: Rollout) -> None:
         delete_record(ssm, rollout)  # it was over: what was just written holds nothing
         return
     before = _read_version(ssm, rollout.names.record, version - 1)
-    if before is not None and _outlasts(before, rollout):
+    if before is not None and outlasts(before, rollout):
         write_record(ssm, before, overwrite=True)
-
-
-def _outlasts(before: Rollout, written: Rollout) -> bool:
-    """Whether a record must not be followed by this one: it is another rollout's, or has been turned for good."""
-    if before.rollout_id != written.rollout_id:
-        return True
-    is_for_good = before.phase is Phase.ROLLING_BACK or is_promoted_for_good(before)
-    return is_for_good and before.phase is not written.phase
 
 
 def _read_version(ssm: Any, name: str, version: int) -> Rollout | None:

@@ -1,0 +1,14 @@
+"""Of two who write a rollout's record at the same moment, whose word stays: whoever has turned the rollout first has turned it for good."""
+
+from __future__ import annotations
+
+from airflow_sm_rollout.core.endpoints.shared import is_promoted_for_good
+from airflow_sm_rollout.core.rollout import Phase, Rollout
+
+
+def outlasts(before: Rollout, written: Rollout) -> bool:
+    """Whether a record must not be followed by the one that was written over it: it is another rollout's, or has been turned for good."""
+    if before.rollout_id != written.rollout_id:
+        return True
+    is_for_good = before.phase is Phase.ROLLING_BACK or is_promoted_for_good(before)
+    return is_for_good and before.phase is not written.phase
