@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint, Observation
-from airflow_sm_rollout.core.pointer import Pointer, is_as_recorded, is_on_green, is_ours
+from airflow_sm_rollout.core.pointer import Pointer, is_as_recorded, is_ours, share_on_green
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.scaling import ALL_SUSPENDED, resource_id
 
@@ -30,7 +30,7 @@ def is_lost(rollout: Rollout, seen: Observation) -> bool:
     """
     if seen.endpoint is not None and is_on_passing_config(rollout.rollout_id, seen.endpoint):
         return True
-    if seen.green_endpoint is not None and _names_blue(rollout, seen.pointer):
+    if seen.green_endpoint is not None and _leaves_some_to_blue(rollout, seen.pointer):
         return True
     own = {alarm.name for alarm in seen.alarms if alarm.state != "MISSING"} & set(rollout.own_alarms)
     if own or _passing_configs(rollout.names) & seen.configs.keys():
@@ -98,10 +98,10 @@ def find_unrecorded(endpoint_name: str, seen_names: Iterable[str]) -> list[Names
     return list(found.values())
 
 
-def _names_blue(rollout: Rollout, pointer: Pointer | None) -> bool:
-    """Whether clients call blue, and nobody but the rollout has written that."""
-    is_back = is_ours(rollout, pointer) and not is_on_green(rollout, pointer)
-    return is_back or is_as_recorded(rollout, pointer)
+def _leaves_some_to_blue(rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether clients call blue, some of them at least, and nobody but the rollout has written that."""
+    is_shared = is_ours(rollout, pointer) and share_on_green(rollout, pointer) < 100
+    return is_shared or is_as_recorded(rollout, pointer)
 
 
 def _passing_configs(names: Names) -> set[str]:

@@ -121,8 +121,3 @@ def share_on_green(rollout: Rollout, pointer: Pointer | None) -> float:
     """The share of the requests that this rollout has sent to green, in percent."""
     split = pointer.split if pointer is not None and is_ours(rollout, pointer) else None
     return split.share_of(rollout.green_endpoint_name) if split else 0.0
-
-
-def is_on_green(rollout: Rollout, pointer: Pointer | None) -> bool:
-    """Whether this rollout has sent all clients to green."""
-    return share_on_green(rollout, pointer) == 100

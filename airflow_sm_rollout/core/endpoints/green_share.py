@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
@@ -22,6 +21,7 @@ from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShare, Wait
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.pointer import share_on_green, split_between
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
+from airflow_sm_rollout.core.variants.configs import instances_of
 from airflow_sm_rollout.core.variants.shared import UPDATE_TAKES, endpoint_of, goes_forward, heed_wish, no_harm
 from airflow_sm_rollout.core.way import Needs, Rule
 
@@ -51,11 +51,11 @@ def _share_reached(goal: GreenShare, rollout: Rollout, seen: Observation) -> Dec
 
 
 def _capacity_first(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    """Blue may have been scaled up since green was made; green needs as much for the same traffic."""
+    """Blue may have been scaled up since green was made; green needs as much for the same traffic. Serverless ones have no instances."""
     blue, green = endpoint_of(seen).variant(rollout.blue.variant), green_of(seen).variant(rollout.green_variant)
-    if blue is None or green is None:
+    if blue is None or not blue.desired_count or green is None:
         return None
-    needed = math.ceil(blue.desired_count * goal.share / 100)
+    needed = instances_of(blue.desired_count, goal.share)
     if green.current_count >= needed:
         return None
     if green.desired_count >= needed:
