@@ -32,7 +32,7 @@ from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.converge import is_decided_by_pointer, needs
 from airflow_sm_rollout.core.errors import NotThere, RefusedByAws, RolloutGaveUp
 from airflow_sm_rollout.core.found import is_used, why_other_config, why_other_model
-from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, heeds_wishes
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.pointer import Pointer
@@ -84,8 +84,8 @@ class AwsWorld:
         return record
 
     def _read_noted(self, goal: Goal) -> tuple[Rollout | None, Control | None]:
-        """The record and what is wished, in one call. On the way back nobody's wish counts, and nothing that could be denied is asked."""
-        if isinstance(goal, AsBefore):
+        """The record and what is wished, in one call. Where no wish counts nothing is asked that could be denied."""
+        if not heeds_wishes(goal):
             return self.read_record(), None
         names = Names(self.endpoint_name, self.rollout_id)
         found = read_parameters(self.clients.ssm, [names.record, names.control])

@@ -81,6 +81,11 @@ class OnlyGreen:
 Goal = GreenDeployed | GreenShadowed | GreenShare | AsBefore | OnlyGreen
 
 
+def heeds_wishes(goal: Goal) -> bool:
+    """Whether a pause or an abort counts on the way there. Nobody's wish keeps traffic on green, so it is not even read on the way back."""
+    return not isinstance(goal, AsBefore) and goal != GreenShare(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """Do this, then look again."""

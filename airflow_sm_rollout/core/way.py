@@ -16,12 +16,11 @@ Rule = Callable[[Any, Rollout, Observation], "Decision | None"]
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What an observation must hold beyond the endpoint and the record."""
+    """What an observation must hold beyond the endpoint, the record and what a person wishes."""
 
     configs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
-    control: bool = False
     targets: tuple[str, ...] = ()
 
 

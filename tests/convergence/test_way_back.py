@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from airflow_sm_rollout.core.errors import RolloutGaveUp
-from airflow_sm_rollout.core.goals import AsBefore, GreenDeployed, GreenShare, OnlyGreen, pause_after
+from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen, pause_after
 from airflow_sm_rollout.sandbox.faults import Fault
+from convergence.blinking import green_share_now
 from convergence.guardrails_lab import CANARY_BAKES_AT, GuardrailsLab
 from convergence.lab import ENDPOINT, Lab
 from convergence.live_lab import LiveLab
@@ -50,6 +51,19 @@ def test_where_weights_are_denied_an_update_takes_the_traffic_from_green(tasks_d
     deny(lab, WEIGHTS)
     lab.roll_back()
     assert lab.describe() == lab.before
+
+
+@pytest.mark.parametrize(("make", "tasks_done"), [(Lab, 4), (LiveLab, 2)])
+@pytest.mark.parametrize("goal", [GreenShare(0), AsBefore()], ids=str)
+def test_a_wish_that_nobody_can_read_keeps_no_traffic_on_green(
+    make: Callable[[], Lab], tasks_done: int, goal: Goal
+) -> None:
+    lab = make()
+    lab.run(until=tasks_done)
+    assert green_share_now(lab) > 0
+    lab.clients.ssm.put_parameter(Name=lab.names.control, Value="not a wish", Type="String", Overwrite=True)
+    lab.reach(goal)
+    assert green_share_now(lab) == 0
 
 
 def test_green_loses_its_traffic_though_neither_weights_nor_the_record_may_be_changed() -> None:

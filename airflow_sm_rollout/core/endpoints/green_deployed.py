@@ -36,7 +36,6 @@ def needs(rollout: Rollout) -> Needs:
         (rollout.names.final_config,),
         (rollout.green_model_name,),
         rollout.watched_alarms,
-        control=True,
         targets=targets(rollout),
     )
 

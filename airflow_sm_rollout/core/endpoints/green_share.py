@@ -27,8 +27,8 @@ from airflow_sm_rollout.core.way import Needs, Rule
 
 
 def needs(rollout: Rollout) -> Needs:
-    """The alarms and the wish: clients are not sent to green while one rings, nor while a person holds it."""
-    return Needs(alarms=rollout.watched_alarms, control=True)
+    """The alarms: clients are not sent to green while one rings."""
+    return Needs(alarms=rollout.watched_alarms)
 
 
 def _less_at_once(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:

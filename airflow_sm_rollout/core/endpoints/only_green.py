@@ -24,7 +24,7 @@ from airflow_sm_rollout.core.way import Needs, Rule
 def needs(rollout: Rollout) -> Needs:
     """The alarms, and what is tidied on the way."""
     configs, models = old_of_blue(rollout)
-    return Needs(configs, models, rollout.watched_alarms, control=True, targets=targets(rollout))
+    return Needs(configs, models, rollout.watched_alarms, targets=targets(rollout))
 
 
 def _pointer_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:

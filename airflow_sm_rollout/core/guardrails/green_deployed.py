@@ -30,7 +30,7 @@ from airflow_sm_rollout.core.way import Needs, Rule
 
 def needs(rollout: Rollout) -> Needs:
     """The alarms, and what is made on the way."""
-    return Needs((rollout.names.final_config,), (rollout.green_model_name,), rollout.watched_alarms, control=True)
+    return Needs((rollout.names.final_config,), (rollout.green_model_name,), rollout.watched_alarms)
 
 
 def _sagemaker_can_shift(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:

@@ -32,9 +32,9 @@ _FIRST_STATE_TAKES = timedelta(minutes=6)
 
 
 def needs(rollout: Rollout) -> Needs:
-    """The alarms, the wish, and what is made or tidied on the way."""
+    """The alarms, and what is made or tidied on the way."""
     configs = (rollout.names.final_config, rollout.blue.config_name)
-    return Needs(configs, old_of_blue(rollout)[1], rollout.watched_alarms, control=True)
+    return Needs(configs, old_of_blue(rollout)[1], rollout.watched_alarms)
 
 
 def _on_blue(rule: Rule) -> Rule:

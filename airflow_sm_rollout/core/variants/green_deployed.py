@@ -27,7 +27,7 @@ from airflow_sm_rollout.core.way import Needs, Rule
 def needs(rollout: Rollout) -> Needs:
     """The alarms, and what is made on the way."""
     names = (rollout.names.mixed_config, rollout.blue.config_name), (rollout.green_model_name,), rollout.watched_alarms
-    return Needs(*names, control=True, targets=targets(rollout))
+    return Needs(*names, targets=targets(rollout))
 
 
 def blue_as_planned(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:

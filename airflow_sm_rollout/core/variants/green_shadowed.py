@@ -32,7 +32,7 @@ from airflow_sm_rollout.core.way import Needs, Rule
 def needs(rollout: Rollout) -> Needs:
     """The user's alarms, and what is made on the way."""
     names = (rollout.names.shadow_config,), (rollout.green_model_name,), rollout.plan.alarms
-    return Needs(*names, control=True, targets=targets(rollout))
+    return Needs(*names, targets=targets(rollout))
 
 
 def _shadow_config_exists(goal: GreenShadowed, rollout: Rollout, seen: Observation) -> Decision | None:

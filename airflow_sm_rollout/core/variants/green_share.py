@@ -27,8 +27,8 @@ from airflow_sm_rollout.core.way import Needs, Rule
 
 
 def needs(rollout: Rollout) -> Needs:
-    """The alarms and the wish: a share is never raised past one that rings, nor while a person holds it."""
-    return Needs(alarms=rollout.watched_alarms, control=True)
+    """The alarms: a share is never raised past one that rings."""
+    return Needs(alarms=rollout.watched_alarms)
 
 
 def _share_reached(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:

@@ -34,7 +34,7 @@ def needs(rollout: Rollout) -> Needs:
     names = rollout.names
     configs, models = old_of_blue(rollout)
     known = (names.shadow_config, names.mixed_config, names.final_config, *configs)
-    return Needs(known, models, rollout.watched_alarms, control=True, targets=targets(rollout))
+    return Needs(known, models, rollout.watched_alarms, targets=targets(rollout))
 
 
 def _all_traffic_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
