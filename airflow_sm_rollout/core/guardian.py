@@ -20,9 +20,6 @@ from airflow_sm_rollout.core.watch.watch import Watch
 SIGN_EVERY = timedelta(minutes=1)
 """How often who drives a rollout says so on AWS at most, and so a guardian that it looks."""
 
-LOOKED_LATELY = timedelta(minutes=2)
-"""How old the last look of a guardian may be that counts as being there."""
-
 _ENDED = " ended"
 _ENDLESS = timedelta(days=365)
 _UNDER_WAY = timedelta(minutes=1)

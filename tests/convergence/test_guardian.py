@@ -383,7 +383,7 @@ def test_a_guardian_needs_no_airflow() -> None:
         "        if name.partition('.')[0] in {'airflow', 'asgiref', 'fastapi', 'moto', 'sqlalchemy'}:\n"
         "            raise ImportError(f'{name} is not for guardians')\n"
         "sys.meta_path.insert(0, Refuse())\n"
-        "import airflow_sm_rollout.guardian.guardian, airflow_sm_rollout.guardian.run\n"
+        "import airflow_sm_rollout.guardian.handler, airflow_sm_rollout.guardian.run\n"
         "from airflow_sm_rollout.cli import main\n"
         "main(['guardian', '--help'])\n"
     )
