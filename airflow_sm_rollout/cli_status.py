@@ -63,8 +63,24 @@ def show_status(options: argparse.Namespace) -> int:
         print(json.dumps(summary_to_dict(_look(clients, name, _now(), _Evidence())), indent=2))
         return 0
     seen = _observe(clients, name, _now())
-    print("\n".join([*describe_status(seen), *_describe_lost(clients, name, seen)]))
+    print(
+        "\n".join([*describe_status(seen), *_describe_guard(clients, name, seen), *_describe_lost(clients, name, seen)])
+    )
     return 0
+
+
+def _describe_guard(clients: Clients, name: str, seen: Observation) -> list[str]:
+    """Who would take the rollout back without Airflow. A person who may not read that sees the rest all the same."""
+    from airflow_sm_rollout.aws.errors import AWS_ERRORS
+    from airflow_sm_rollout.aws.guardian import read_guardian
+
+    if seen.record is None:
+        return []
+    try:
+        guardian = read_guardian(clients.ssm, name)
+    except AWS_ERRORS:
+        return []
+    return [guardian.describe(seen.at)] if guardian else []
 
 
 def _describe_lost(clients: Clients, name: str, seen: Observation) -> list[str]:

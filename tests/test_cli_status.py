@@ -34,6 +34,8 @@ from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pe
 from airflow_sm_rollout.core.outcome import Aftermath
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.summary import describe_summary, ended, summarize, summary_to_dict
+from airflow_sm_rollout.guardian.guardian import Guardian
+from airflow_sm_rollout.sandbox.faults import Fault
 from core.test_status import BEGUN, NOW, endpoint, wish
 from core.test_status import rollout as planned_without_model
 from production import Production, wait_until
@@ -119,6 +121,23 @@ def test_a_rollout_is_watched_in_a_terminal_to_its_end_and_the_exit_code_says_wh
         drive(goal, rollout_id)
     terminal.wait_for(told)
     assert terminal.end() == code
+
+
+def test_it_says_who_guards_a_rollout_to_whoever_may_read_that(
+    production: Production,
+    tell: Tell,  # noqa: F811
+) -> None:
+    clients = Clients.of(boto3.Session(region_name="us-east-1"))
+    Guardian(clients, name="night-watch", prefix=ENDPOINT[:2]).look()
+    assert "guarded" not in tell("status", ENDPOINT)[1]
+    orphan_a_rollout(production)
+    shown = tell("status", ENDPOINT)[1]
+    assert re.search(r"^guarded by night-watch, last look .* ago$", shown, re.MULTILINE)
+    production.sandbox.faults.add(Fault("denied", "GetParametersByPath", times=1))
+    code, shown, _ = tell("status", ENDPOINT)
+    assert code == 0
+    assert "green has 25 % of the traffic" in shown
+    assert "guarded" not in shown
 
 
 def test_a_rollout_that_ends_between_two_reads_of_one_look_is_told_as_it_ended(
