@@ -5,6 +5,7 @@ An alarm that begins to ring makes it look at the rollouts that watch this alarm
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.core.errors import RolloutError
-from airflow_sm_rollout.core.guardian import Patience, State
+from airflow_sm_rollout.core.guardian import Finding, Patience, State
 from airflow_sm_rollout.guardian.guardian import Guardian
 from airflow_sm_rollout.guardian.run import look_once
 
@@ -80,7 +81,13 @@ def _guardian(name: str) -> Guardian:
         _minutes("SM_ROLLOUT_BETWEEN_TASKS", usual.between_tasks),
     )
     clients = Clients.of(boto3.Session(botocore_session=session))
-    return Guardian(clients, name=name, prefix=os.environ.get("SM_ROLLOUT_PREFIX", ""), patience=patience)
+    prefix = os.environ.get("SM_ROLLOUT_PREFIX", "")
+    return Guardian(clients, name=name, prefix=prefix, patience=patience, tell=_log)
+
+
+def _log(finding: Finding) -> None:
+    """A JSON line in the function's log: what an event's call returns is seen by nobody."""
+    print(json.dumps(asdict(finding)), flush=True)
 
 
 def _minutes(variable: str, usual: timedelta) -> timedelta:

@@ -14,6 +14,7 @@ from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.guardian import Sign, State
 from airflow_sm_rollout.core.names import record_name
 from airflow_sm_rollout.guardian import handler
+from airflow_sm_rollout.guardian.guardian import Guardian
 from convergence.blinking import green_share_now
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
 from convergence.live_lab import LiveLab
@@ -118,6 +119,16 @@ def test_it_stops_in_time_and_what_it_could_not_do_is_an_error_after_all_else() 
     assert is_losing_traffic(lab)
 
 
+def test_what_is_done_stands_in_the_functions_log(capsys: pytest.CaptureFixture[str]) -> None:
+    lab = with_green(Lab)
+    ring_quietly(lab)
+    guardian = Guardian(lab.clients, name="guard", now=lab.now, tell=handler._log)
+    handler.answer(by_event_bridge(USER_ALARM), guardian, LAMBDA_SECONDS, lab.pass_time)
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told[0]["endpoint_name"] == ENDPOINT
+    assert told[0]["sentence"].startswith("taken back: ")
+
+
 def test_lambda_gives_its_own_name_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = with_green(Lab)
     monkeypatch.setattr(handler, "_guardian", lambda name: guardian_of(lab, name))
@@ -132,6 +143,7 @@ def test_what_the_environment_says_holds_and_no_number_of_minutes_is_refused(mon
     monkeypatch.setenv("SM_ROLLOUT_ABANDONED_AFTER", "20")
     guardian = handler._guardian("guard")
     assert guardian._patience.in_task == timedelta(minutes=20)
+    assert guardian._tell is handler._log
     for text in ("soon", "0", "-3", "nan", "inf"):
         monkeypatch.setenv("SM_ROLLOUT_ABANDONED_AFTER", text)
         handler._guardian.cache_clear()
