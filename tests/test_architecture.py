@@ -7,6 +7,7 @@ import importlib
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -197,6 +198,27 @@ def test_the_provider_tells_airflow_its_name_and_version() -> None:
 def test_every_directory_with_modules_is_a_package() -> None:
     directories = {module.parent for module in MODULES}
     assert [str(directory) for directory in directories if not (directory / "__init__.py").exists()] == []
+
+
+def repeated_basenames(directory: Path) -> set[str]:
+    """Names that more than one module of a directory has, so that the name alone does not lead to the module."""
+    counts = Counter(module.stem for module in directory.rglob("*.py") if module.stem != "__init__")
+    return {name for name, count in counts.items() if count > 1}
+
+
+# Where each way to split traffic has rules of its own still. A name leaves when its goal's rules stand in one place; none comes.
+REPEATED_IN_CORE = {"as_before", "green_deployed", "green_share", "only_green", "scaling", "shared", "way"}
+
+
+def test_a_name_leads_to_one_module_of_core() -> None:
+    assert repeated_basenames(PACKAGE / "core") == REPEATED_IN_CORE
+
+
+def test_a_name_that_occurs_twice_is_found_at_any_depth(tmp_path: Path) -> None:
+    for name in ("way.py", "once.py", "__init__.py", "one/way.py", "one/__init__.py", "one/deep/other.py", "other.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert repeated_basenames(tmp_path) == {"way", "other"}
 
 
 def names_in(tree: ast.AST) -> Iterator[str]:
