@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from airflow_sm_rollout.core.rollout import AHEAD, WHEN_NEEDED, Plan
+from airflow_sm_rollout.core.rules.configs import instances_at_first, instances_of
+from airflow_sm_rollout.core.rules.shared import UPDATE_TAKES, WEIGHTS_TAKE
 from airflow_sm_rollout.core.traffic import parse_traffic
-from airflow_sm_rollout.core.variants.configs import instances_at_first, instances_of
-from airflow_sm_rollout.core.variants.shared import UPDATE_TAKES, WEIGHTS_TAKE
 
 _HOUR = timedelta(hours=1)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_sm_rollout.core.endpoints.shared import is_promoted_for_good
 from airflow_sm_rollout.core.rollout import Phase, Rollout
+from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
 
 
 def outlasts(before: Rollout, written: Rollout) -> bool:

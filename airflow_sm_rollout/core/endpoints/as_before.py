@@ -6,7 +6,12 @@ from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.endpoints import only_green
-from airflow_sm_rollout.core.endpoints.shared import (
+from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, OnlyGreen, Wait
+from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.pointer import Split, is_ours, share_on_green
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rules.autoscaling import blue_scales_as_before, has_blues_count, targets
+from airflow_sm_rollout.core.rules.pair import (
     DELETE_TAKES,
     blue_is_unchanged,
     describe_drift,
@@ -16,13 +21,7 @@ from airflow_sm_rollout.core.endpoints.shared import (
     point_at,
     wait_for_clients,
 )
-from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, OnlyGreen, Wait
-from airflow_sm_rollout.core.observation import Endpoint, Observation
-from airflow_sm_rollout.core.pointer import Split, is_ours, share_on_green
-from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants.as_before import turn_around
-from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, has_blues_count, targets
-from airflow_sm_rollout.core.variants.shared import (
+from airflow_sm_rollout.core.rules.shared import (
     blue_config_exists,
     endpoint_of,
     is_in_service,
@@ -30,6 +29,7 @@ from airflow_sm_rollout.core.variants.shared import (
     unless_restoring,
     wait_while_busy,
 )
+from airflow_sm_rollout.core.variants.as_before import turn_around
 from airflow_sm_rollout.core.way import Needs, Rule
 
 # Recorded: a bad container holds an endpoint in Creating that long, then it is Failed.

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.endpoints.shared import (
+from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenDeployed
+from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rules.autoscaling import suspend_blues_scaling, targets
+from airflow_sm_rollout.core.rules.pair import (
     blue_is_unchanged,
     blue_stands,
     green_is_in_service,
@@ -15,9 +19,7 @@ from airflow_sm_rollout.core.endpoints.shared import (
     pointer_is_known,
     wait_for_green,
 )
-from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenDeployed
-from airflow_sm_rollout.core.observation import Observation
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rules.shared import endpoint_of, goes_forward, heed_wish, is_in_service, wait_while_busy
 from airflow_sm_rollout.core.variants.green_deployed import (
     given_alarms_are_quiet,
     given_model_exists,
@@ -25,8 +27,6 @@ from airflow_sm_rollout.core.variants.green_deployed import (
     own_alarms_exist,
     record_first,
 )
-from airflow_sm_rollout.core.variants.scaling import suspend_blues_scaling, targets
-from airflow_sm_rollout.core.variants.shared import endpoint_of, goes_forward, heed_wish, is_in_service, wait_while_busy
 from airflow_sm_rollout.core.way import Needs, Rule
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.endpoints.shared import (
+from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShare, Wait
+from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.pointer import share_on_green, split_between
+from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
+from airflow_sm_rollout.core.rules.configs import instances_of
+from airflow_sm_rollout.core.rules.pair import (
     blue_is_unchanged,
     blue_stands,
     green_is_in_service,
@@ -17,12 +22,7 @@ from airflow_sm_rollout.core.endpoints.shared import (
     pointer_is_known,
     wait_for_green,
 )
-from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShare, Wait
-from airflow_sm_rollout.core.observation import Observation
-from airflow_sm_rollout.core.pointer import share_on_green, split_between
-from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
-from airflow_sm_rollout.core.variants.configs import instances_of
-from airflow_sm_rollout.core.variants.shared import UPDATE_TAKES, endpoint_of, goes_forward, heed_wish, no_harm
+from airflow_sm_rollout.core.rules.shared import UPDATE_TAKES, endpoint_of, goes_forward, heed_wish, no_harm
 from airflow_sm_rollout.core.way import Needs, Rule
 
 

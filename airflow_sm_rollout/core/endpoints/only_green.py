@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.endpoints.shared import (
+from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
+from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.pointer import share_on_green
+from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
+from airflow_sm_rollout.core.rules.autoscaling import blue_scales_as_before, green_scales_as_blue_did, targets
+from airflow_sm_rollout.core.rules.pair import (
     blue_is_unchanged,
     green_is_in_service,
     green_is_unchanged,
@@ -12,12 +17,7 @@ from airflow_sm_rollout.core.endpoints.shared import (
     wait_for_clients,
     wait_for_green,
 )
-from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
-from airflow_sm_rollout.core.observation import Observation
-from airflow_sm_rollout.core.pointer import share_on_green
-from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
-from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, green_scales_as_blue_did, targets
-from airflow_sm_rollout.core.variants.shared import goes_forward, heed_wish, no_harm, old_of_blue, tidy, wait_while_busy
+from airflow_sm_rollout.core.rules.shared import goes_forward, heed_wish, no_harm, old_of_blue, tidy, wait_while_busy
 from airflow_sm_rollout.core.way import Needs, Rule
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from airflow_sm_rollout.core.endpoints import as_before, green_deployed, green_share, only_green
-from airflow_sm_rollout.core.endpoints.shared import is_promoted_for_good
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.pointer import Pointer, share_on_green
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
 from airflow_sm_rollout.core.way import Needs, Way
 
 

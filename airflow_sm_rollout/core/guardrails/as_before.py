@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.endpoints.shared import is_promoted_for_good
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, OnlyGreen
 from airflow_sm_rollout.core.guardrails import only_green
-from airflow_sm_rollout.core.guardrails.shared import wait_while_shifting
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants.as_before import (
-    back_to_blue_config,
-    blue_count_and_weight,
-    if_endpoint,
-    leave_failed_rollback,
-    turn_around,
-)
-from airflow_sm_rollout.core.variants.scaling import blue_scales_as_before, targets
-from airflow_sm_rollout.core.variants.shared import (
+from airflow_sm_rollout.core.rules.autoscaling import blue_scales_as_before, targets
+from airflow_sm_rollout.core.rules.aws_shift import wait_while_shifting
+from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
+from airflow_sm_rollout.core.rules.shared import (
     blue_config_exists,
     is_in_service,
     on_known_config,
     own_config_exists,
     tidy,
     unless_restoring,
+)
+from airflow_sm_rollout.core.variants.as_before import (
+    back_to_blue_config,
+    blue_count_and_weight,
+    if_endpoint,
+    leave_failed_rollback,
+    turn_around,
 )
 from airflow_sm_rollout.core.way import Needs, Rule
 

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from airflow_sm_rollout.core.deployment_config import why_unsuited
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenDeployed
-from airflow_sm_rollout.core.guardrails.shared import wait_while_shifting
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants.configs import create_final
-from airflow_sm_rollout.core.variants.green_deployed import (
-    blue_as_planned,
-    given_alarms_are_quiet,
-    given_model_exists,
-    model_exists,
-    own_alarms_exist,
-    record_first,
-)
-from airflow_sm_rollout.core.variants.shared import (
+from airflow_sm_rollout.core.rules.aws_shift import wait_while_shifting
+from airflow_sm_rollout.core.rules.configs import create_final
+from airflow_sm_rollout.core.rules.shared import (
     endpoint_exists,
     endpoint_of,
     goes_forward,
@@ -24,6 +16,14 @@ from airflow_sm_rollout.core.variants.shared import (
     is_in_service,
     not_promoted_yet,
     on_known_config,
+)
+from airflow_sm_rollout.core.variants.green_deployed import (
+    blue_as_planned,
+    given_alarms_are_quiet,
+    given_model_exists,
+    model_exists,
+    own_alarms_exist,
+    record_first,
 )
 from airflow_sm_rollout.core.way import Needs, Rule
 

@@ -8,10 +8,10 @@ from functools import wraps
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.deployment_config import deployment_config, why_too_few
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen, Wait
-from airflow_sm_rollout.core.guardrails.shared import is_put_back, wait_while_shifting
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_endpoint_modified, with_green_traffic, with_phase
-from airflow_sm_rollout.core.variants.shared import (
+from airflow_sm_rollout.core.rules.aws_shift import is_put_back, wait_while_shifting
+from airflow_sm_rollout.core.rules.shared import (
     because,
     blue_config_exists,
     endpoint_exists,

@@ -9,15 +9,14 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, Goal, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
-from airflow_sm_rollout.core.variants import only_green
-from airflow_sm_rollout.core.variants.configs import create_blue_alone
-from airflow_sm_rollout.core.variants.scaling import (
+from airflow_sm_rollout.core.rules.autoscaling import (
     blue_scales_as_before,
     greens_scaling_ends,
     has_blues_count,
     targets,
 )
-from airflow_sm_rollout.core.variants.shared import (
+from airflow_sm_rollout.core.rules.configs import create_blue_alone
+from airflow_sm_rollout.core.rules.shared import (
     blue_config_exists,
     endpoint_of,
     is_in_service,
@@ -28,6 +27,7 @@ from airflow_sm_rollout.core.variants.shared import (
     wait_while_busy,
     weights,
 )
+from airflow_sm_rollout.core.variants import only_green
 from airflow_sm_rollout.core.way import Needs, Rule
 
 

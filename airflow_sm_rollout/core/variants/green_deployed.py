@@ -6,9 +6,9 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, Goal, GreenDeployed
 from airflow_sm_rollout.core.observation import Observation, Variant
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants.configs import create_mixed
-from airflow_sm_rollout.core.variants.scaling import suspend_blues_scaling, targets
-from airflow_sm_rollout.core.variants.shared import (
+from airflow_sm_rollout.core.rules.autoscaling import suspend_blues_scaling, targets
+from airflow_sm_rollout.core.rules.configs import create_mixed
+from airflow_sm_rollout.core.rules.shared import (
     blue_config_exists,
     endpoint_exists,
     endpoint_of,

@@ -6,16 +6,9 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShadowed
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout, with_shadow
-from airflow_sm_rollout.core.variants.configs import create_shadow
-from airflow_sm_rollout.core.variants.green_deployed import (
-    blue_as_planned,
-    given_alarms_are_quiet,
-    given_model_exists,
-    model_exists,
-    record_first,
-)
-from airflow_sm_rollout.core.variants.scaling import suspend_blues_scaling, targets
-from airflow_sm_rollout.core.variants.shared import (
+from airflow_sm_rollout.core.rules.autoscaling import suspend_blues_scaling, targets
+from airflow_sm_rollout.core.rules.configs import create_shadow
+from airflow_sm_rollout.core.rules.shared import (
     endpoint_exists,
     endpoint_of,
     goes_forward,
@@ -25,6 +18,13 @@ from airflow_sm_rollout.core.variants.shared import (
     on_known_config,
     update_once,
     wait_while_busy,
+)
+from airflow_sm_rollout.core.variants.green_deployed import (
+    blue_as_planned,
+    given_alarms_are_quiet,
+    given_model_exists,
+    model_exists,
+    record_first,
 )
 from airflow_sm_rollout.core.way import Needs, Rule
 

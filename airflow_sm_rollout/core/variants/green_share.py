@@ -8,7 +8,7 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenShare
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic, with_instances
-from airflow_sm_rollout.core.variants.shared import (
+from airflow_sm_rollout.core.rules.shared import (
     capacity_for,
     endpoint_exists,
     endpoint_of,

@@ -8,9 +8,9 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants.configs import create_final
-from airflow_sm_rollout.core.variants.scaling import blue_place, green_scales_as_blue_did, is_registered, targets
-from airflow_sm_rollout.core.variants.shared import (
+from airflow_sm_rollout.core.rules.autoscaling import blue_place, green_scales_as_blue_did, is_registered, targets
+from airflow_sm_rollout.core.rules.configs import create_final
+from airflow_sm_rollout.core.rules.shared import (
     capacity_for,
     endpoint_exists,
     endpoint_of,

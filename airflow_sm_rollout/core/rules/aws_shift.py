@@ -1,4 +1,4 @@
-"""Rules that several goals share, beyond those of :mod:`~airflow_sm_rollout.core.variants.shared`."""
+"""Rules about the shift that SageMaker makes by its guardrails, which several goals share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from airflow_sm_rollout.core.deployment_config import LAUNCH_TAKES, longest_run
 from airflow_sm_rollout.core.goals import Decision, Goal, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants.shared import endpoint_of, wait_while_busy
+from airflow_sm_rollout.core.rules.shared import endpoint_of, wait_while_busy
 
 _SOON = timedelta(seconds=30)
 

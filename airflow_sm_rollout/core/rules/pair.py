@@ -1,4 +1,4 @@
-"""Rules that several goals share, and what rules are made of."""
+"""Rules about a pair of endpoints and the live pointer, which several goals share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_sm_rollout.core.goals import Decision, GiveUp, Goal, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.pointer import Split, is_as_recorded, is_ours, render_pointer
 from airflow_sm_rollout.core.rollout import Phase, Rollout
-from airflow_sm_rollout.core.variants.shared import because
+from airflow_sm_rollout.core.rules.shared import because
 
 CREATE_TAKES = timedelta(seconds=134)  # recorded: CreateEndpoint, three instances
 DELETE_TAKES = timedelta(seconds=30)

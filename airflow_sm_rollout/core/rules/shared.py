@@ -11,7 +11,7 @@ from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Hold, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout
-from airflow_sm_rollout.core.variants.configs import (
+from airflow_sm_rollout.core.rules.configs import (
     create_blue_alone,
     create_final,
     create_mixed,
