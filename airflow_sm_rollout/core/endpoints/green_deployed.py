@@ -12,11 +12,11 @@ from airflow_sm_rollout.core.rules.autoscaling import suspend_blues_scaling, tar
 from airflow_sm_rollout.core.rules.pair import (
     blue_is_unchanged,
     blue_stands,
+    green_endpoint_of,
     green_is_in_service,
     green_is_unchanged,
-    green_of,
-    not_promoted_yet,
     pointer_is_known,
+    promotion_not_noted,
     wait_for_green,
 )
 from airflow_sm_rollout.core.rules.shared import endpoint_of, goes_forward, heed_wish, is_in_service, wait_while_busy
@@ -88,12 +88,12 @@ def _green_endpoint_exists(goal: GreenDeployed, rollout: Rollout, seen: Observat
 
 
 def _deployed(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
-    return Done(f"green is an endpoint of its own: {green_of(seen).describe()}")
+    return Done(f"green is an endpoint of its own: {green_endpoint_of(seen).describe()}")
 
 
 RULES: tuple[Rule, ...] = (
     goes_forward,
-    not_promoted_yet,
+    promotion_not_noted,
     pointer_is_known,
     blue_stands,
     wait_for_green,

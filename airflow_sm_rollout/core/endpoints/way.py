@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_sm_rollout.core.endpoints import as_before, green_deployed, green_share, only_green
+from airflow_sm_rollout.core.endpoints import as_before, green_deployed, only_green
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.pointer import Pointer, share_on_green
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rules import green_share
 from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
 from airflow_sm_rollout.core.way import Needs, Way
 
@@ -34,7 +35,7 @@ def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None)
 ENDPOINTS = Way(
     rules={
         GreenDeployed: green_deployed.RULES,
-        GreenShare: green_share.RULES,
+        GreenShare: green_share.ENDPOINTS,
         OnlyGreen: only_green.RULES,
         AsBefore: as_before.RULES,
     },

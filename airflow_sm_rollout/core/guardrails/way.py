@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
-from airflow_sm_rollout.core.guardrails import as_before, green_deployed, green_share, only_green
+from airflow_sm_rollout.core.guardrails import as_before, green_deployed, only_green
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rules import green_share
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -23,7 +24,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
 GUARDRAILS = Way(
     rules={
         GreenDeployed: green_deployed.RULES,
-        GreenShare: green_share.RULES,
+        GreenShare: green_share.GUARDRAILS,
         OnlyGreen: only_green.RULES,
         AsBefore: as_before.RULES,
     },

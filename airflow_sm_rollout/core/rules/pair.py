@@ -15,7 +15,7 @@ CREATE_TAKES = timedelta(seconds=134)  # recorded: CreateEndpoint, three instanc
 DELETE_TAKES = timedelta(seconds=30)
 
 
-def not_promoted_yet(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+def promotion_not_noted(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Give up where the rollout has ended well, and only tidies: a cleared step must not do anything then."""
     if rollout.phase is not Phase.PROMOTED:
         return None
@@ -74,7 +74,7 @@ def wait_for_green(goal: Goal, rollout: Rollout, seen: Observation) -> Decision 
 
 def green_is_in_service(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Give up where green's endpoint does not serve, with AWS's reason."""
-    endpoint = green_of(seen)
+    endpoint = green_endpoint_of(seen)
     return None if endpoint.is_in_service else GiveUp(f"{endpoint.describe()}{because(endpoint)}")
 
 
@@ -119,7 +119,7 @@ def describe_drift(rollout: Rollout, seen: Observation) -> str:
     )
 
 
-def green_of(seen: Observation) -> Endpoint:
+def green_endpoint_of(seen: Observation) -> Endpoint:
     """Green's endpoint, behind a rule that has made sure of it."""
     if seen.green_endpoint is None:
         raise LookupError("no green endpoint was observed")

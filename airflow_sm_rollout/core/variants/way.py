@@ -5,7 +5,8 @@ from __future__ import annotations
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.variants import as_before, green_deployed, green_shadowed, green_share, only_green
+from airflow_sm_rollout.core.rules import green_share
+from airflow_sm_rollout.core.variants import as_before, green_deployed, green_shadowed, only_green
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -28,7 +29,7 @@ VARIANTS = Way(
     rules={
         GreenDeployed: green_deployed.RULES,
         GreenShadowed: green_shadowed.RULES,
-        GreenShare: green_share.RULES,
+        GreenShare: green_share.VARIANTS,
         OnlyGreen: only_green.RULES,
         AsBefore: as_before.RULES,
     },
