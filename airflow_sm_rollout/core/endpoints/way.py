@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_sm_rollout.core.endpoints import as_before, green_deployed, only_green
+from airflow_sm_rollout.core.endpoints import as_before, only_green
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.pointer import Pointer, share_on_green
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.rules import green_share
+from airflow_sm_rollout.core.rules import green_deployed, green_share
 from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
 from airflow_sm_rollout.core.way import Needs, Way
 
@@ -17,7 +17,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     if endpoint is not None and endpoint.is_busy and not isinstance(goal, AsBefore):
         return Needs()
     if isinstance(goal, GreenDeployed):
-        return green_deployed.needs(rollout)
+        return green_deployed.needs_of_endpoints(rollout)
     if isinstance(goal, GreenShare):
         return green_share.needs(rollout)
     if isinstance(goal, OnlyGreen):
@@ -34,7 +34,7 @@ def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None)
 
 ENDPOINTS = Way(
     rules={
-        GreenDeployed: green_deployed.RULES,
+        GreenDeployed: green_deployed.ENDPOINTS,
         GreenShare: green_share.ENDPOINTS,
         OnlyGreen: only_green.RULES,
         AsBefore: as_before.RULES,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
-from airflow_sm_rollout.core.guardrails import as_before, green_deployed, only_green
+from airflow_sm_rollout.core.guardrails import as_before, only_green
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.rules import green_share
+from airflow_sm_rollout.core.rules import green_deployed, green_share
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -15,7 +15,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     if (endpoint is not None and endpoint.is_busy) or isinstance(goal, GreenShare):
         return Needs()
     if isinstance(goal, GreenDeployed):
-        return green_deployed.needs(rollout)
+        return green_deployed.needs_of_guardrails(rollout)
     if isinstance(goal, OnlyGreen):
         return only_green.needs(rollout)
     return as_before.needs(rollout)
@@ -23,7 +23,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
 
 GUARDRAILS = Way(
     rules={
-        GreenDeployed: green_deployed.RULES,
+        GreenDeployed: green_deployed.GUARDRAILS,
         GreenShare: green_share.GUARDRAILS,
         OnlyGreen: only_green.RULES,
         AsBefore: as_before.RULES,

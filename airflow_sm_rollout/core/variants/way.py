@@ -5,8 +5,8 @@ from __future__ import annotations
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.rules import green_share
-from airflow_sm_rollout.core.variants import as_before, green_deployed, green_shadowed, only_green
+from airflow_sm_rollout.core.rules import green_deployed, green_shadowed, green_share
+from airflow_sm_rollout.core.variants import as_before, only_green
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -15,9 +15,9 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     if endpoint is not None and endpoint.is_busy:
         return Needs()
     if isinstance(goal, GreenDeployed):
-        return green_deployed.needs(rollout)
+        return green_deployed.needs_of_variants(rollout)
     if isinstance(goal, GreenShadowed):
-        return green_shadowed.needs(rollout)
+        return green_shadowed.needs_of_variants(rollout)
     if isinstance(goal, GreenShare):
         return green_share.needs(rollout)
     if isinstance(goal, OnlyGreen):
@@ -27,8 +27,8 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
 
 VARIANTS = Way(
     rules={
-        GreenDeployed: green_deployed.RULES,
-        GreenShadowed: green_shadowed.RULES,
+        GreenDeployed: green_deployed.VARIANTS,
+        GreenShadowed: green_shadowed.VARIANTS,
         GreenShare: green_share.VARIANTS,
         OnlyGreen: only_green.RULES,
         AsBefore: as_before.RULES,

@@ -8,6 +8,13 @@ from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout, with_shadow
 from airflow_sm_rollout.core.rules.autoscaling import suspend_blues_scaling, targets
 from airflow_sm_rollout.core.rules.configs import create_shadow
+from airflow_sm_rollout.core.rules.green_deployed import (
+    blue_as_planned,
+    given_alarms_are_quiet,
+    given_model_exists,
+    model_exists,
+    record_first,
+)
 from airflow_sm_rollout.core.rules.shared import (
     endpoint_exists,
     endpoint_of,
@@ -19,17 +26,10 @@ from airflow_sm_rollout.core.rules.shared import (
     update_once,
     wait_while_busy,
 )
-from airflow_sm_rollout.core.variants.green_deployed import (
-    blue_as_planned,
-    given_alarms_are_quiet,
-    given_model_exists,
-    model_exists,
-    record_first,
-)
 from airflow_sm_rollout.core.way import Needs, Rule
 
 
-def needs(rollout: Rollout) -> Needs:
+def needs_of_variants(rollout: Rollout) -> Needs:
     """The user's alarms, and what is made on the way."""
     names = (rollout.names.shadow_config,), (rollout.green_model_name,), rollout.plan.alarms
     return Needs(*names, targets=targets(rollout))
@@ -55,7 +55,7 @@ def _shadowed(goal: GreenShadowed, rollout: Rollout, seen: Observation) -> Decis
     return Done(f"green gets copies of {goal.percent:g} % of the requests: {endpoint_of(seen).describe()}")
 
 
-RULES: tuple[Rule, ...] = (
+VARIANTS: tuple[Rule, ...] = (
     endpoint_exists,
     goes_forward,
     not_promoted_yet,
