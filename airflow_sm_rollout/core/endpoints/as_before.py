@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.endpoints import only_green
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, OnlyGreen, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.pointer import Split, is_ours, share_on_green
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rules import only_green
 from airflow_sm_rollout.core.rules.autoscaling import blue_scales_as_before, has_blues_count, targets
 from airflow_sm_rollout.core.rules.pair import (
     DELETE_TAKES,
@@ -39,7 +39,7 @@ STUCK_TAKES = timedelta(minutes=24)
 def needs(rollout: Rollout, green_endpoint: Endpoint | None) -> Needs:
     """Blue's config, which somebody may have deleted; once green's endpoint is gone, what was made for it."""
     if is_promoted_for_good(rollout):
-        return only_green.needs(rollout)
+        return only_green.needs_of_endpoints(rollout)
     if green_endpoint is not None:
         return Needs((rollout.blue.config_name,), alarms=rollout.own_alarms, targets=targets(rollout))
     made = (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
@@ -51,7 +51,7 @@ def _finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> De
     """With blue half deleted, green alone is the one sound end."""
     if not is_promoted_for_good(rollout):
         return None
-    answers = (rule(OnlyGreen(), rollout, seen) for rule in only_green.RULES)
+    answers = (rule(OnlyGreen(), rollout, seen) for rule in only_green.ENDPOINTS)
     return next(decision for decision in answers if decision is not None)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_sm_rollout.core.endpoints import as_before, only_green
+from airflow_sm_rollout.core.endpoints import as_before
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.pointer import Pointer, share_on_green
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.rules import green_deployed, green_share
+from airflow_sm_rollout.core.rules import green_deployed, green_share, only_green
 from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
 from airflow_sm_rollout.core.way import Needs, Way
 
@@ -21,7 +21,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     if isinstance(goal, GreenShare):
         return green_share.needs(rollout)
     if isinstance(goal, OnlyGreen):
-        return only_green.needs(rollout)
+        return only_green.needs_of_endpoints(rollout)
     return as_before.needs(rollout, endpoint)
 
 
@@ -36,7 +36,7 @@ ENDPOINTS = Way(
     rules={
         GreenDeployed: green_deployed.ENDPOINTS,
         GreenShare: green_share.ENDPOINTS,
-        OnlyGreen: only_green.RULES,
+        OnlyGreen: only_green.ENDPOINTS,
         AsBefore: as_before.RULES,
     },
     needs=needs,

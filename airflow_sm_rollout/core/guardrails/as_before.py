@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, OnlyGreen
-from airflow_sm_rollout.core.guardrails import only_green
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rules import only_green
 from airflow_sm_rollout.core.rules.autoscaling import blue_scales_as_before, targets
 from airflow_sm_rollout.core.rules.aws_shift import wait_while_shifting
 from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
@@ -31,7 +31,7 @@ from airflow_sm_rollout.core.way import Needs, Rule
 def needs(rollout: Rollout) -> Needs:
     """Blue's config, which somebody may have deleted, and what was made on the way."""
     if is_promoted_for_good(rollout):
-        return only_green.needs(rollout)
+        return only_green.needs_of_guardrails(rollout)
     made = (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
     configs = (rollout.names.final_config, rollout.names.spare_config, rollout.blue.config_name)
     return Needs(configs, made, rollout.own_alarms, targets=targets(rollout))
@@ -41,7 +41,7 @@ def _finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> De
     """With blue's config and model half deleted, green alone is the one sound end."""
     if not is_promoted_for_good(rollout):
         return None
-    answers = (rule(OnlyGreen(), rollout, seen) for rule in only_green.RULES)
+    answers = (rule(OnlyGreen(), rollout, seen) for rule in only_green.GUARDRAILS)
     return next(decision for decision in answers if decision is not None)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
-from airflow_sm_rollout.core.guardrails import as_before, only_green
+from airflow_sm_rollout.core.guardrails import as_before
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.rules import green_deployed, green_share
+from airflow_sm_rollout.core.rules import green_deployed, green_share, only_green
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -17,7 +17,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     if isinstance(goal, GreenDeployed):
         return green_deployed.needs_of_guardrails(rollout)
     if isinstance(goal, OnlyGreen):
-        return only_green.needs(rollout)
+        return only_green.needs_of_guardrails(rollout)
     return as_before.needs(rollout)
 
 
@@ -25,7 +25,7 @@ GUARDRAILS = Way(
     rules={
         GreenDeployed: green_deployed.GUARDRAILS,
         GreenShare: green_share.GUARDRAILS,
-        OnlyGreen: only_green.RULES,
+        OnlyGreen: only_green.GUARDRAILS,
         AsBefore: as_before.RULES,
     },
     needs=needs,

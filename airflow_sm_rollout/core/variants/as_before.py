@@ -9,6 +9,7 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, Goal, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
+from airflow_sm_rollout.core.rules import only_green
 from airflow_sm_rollout.core.rules.autoscaling import (
     blue_scales_as_before,
     greens_scaling_ends,
@@ -27,14 +28,13 @@ from airflow_sm_rollout.core.rules.shared import (
     wait_while_busy,
     weights,
 )
-from airflow_sm_rollout.core.variants import only_green
 from airflow_sm_rollout.core.way import Needs, Rule
 
 
 def needs(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """A rollback that still has to take traffic from green needs nothing more: no throttled or denied read may come before that."""
     if rollout.phase is Phase.PROMOTED:
-        return only_green.needs(rollout)
+        return only_green.needs_of_variants(rollout)
     if endpoint is not None and _has_green_traffic(rollout, endpoint) and not goal.refused:
         return Needs()
     names, blue = rollout.names, rollout.blue
@@ -53,7 +53,7 @@ def _finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> De
     """Its record was lost behind the promotion and made again: what is left is to tidy."""
     if rollout.phase is not Phase.PROMOTED:
         return None
-    answers = (rule(OnlyGreen(), rollout, seen) for rule in only_green.RULES)
+    answers = (rule(OnlyGreen(), rollout, seen) for rule in only_green.VARIANTS)
     return next(decision for decision in answers if decision is not None)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.rules import green_deployed, green_shadowed, green_share
-from airflow_sm_rollout.core.variants import as_before, only_green
+from airflow_sm_rollout.core.rules import green_deployed, green_shadowed, green_share, only_green
+from airflow_sm_rollout.core.variants import as_before
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -21,7 +21,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     if isinstance(goal, GreenShare):
         return green_share.needs(rollout)
     if isinstance(goal, OnlyGreen):
-        return only_green.needs(rollout)
+        return only_green.needs_of_variants(rollout)
     return as_before.needs(goal, rollout, endpoint)
 
 
@@ -30,7 +30,7 @@ VARIANTS = Way(
         GreenDeployed: green_deployed.VARIANTS,
         GreenShadowed: green_shadowed.VARIANTS,
         GreenShare: green_share.VARIANTS,
-        OnlyGreen: only_green.RULES,
+        OnlyGreen: only_green.VARIANTS,
         AsBefore: as_before.RULES,
     },
     needs=needs,

@@ -1,0 +1,300 @@
+"""Only green: promotion, and what is tidied after it."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from functools import wraps
+
+from airflow_sm_rollout.core import actions
+from airflow_sm_rollout.core.deployment_config import deployment_config, why_too_few
+from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen, Wait
+from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.pointer import share_on_green
+from airflow_sm_rollout.core.rollout import Phase, Rollout, with_endpoint_modified, with_green_traffic, with_phase
+from airflow_sm_rollout.core.rules.autoscaling import (
+    blue_place,
+    blue_scales_as_before,
+    green_scales_as_blue_did,
+    is_registered,
+    targets,
+)
+from airflow_sm_rollout.core.rules.aws_shift import is_put_back, wait_while_shifting
+from airflow_sm_rollout.core.rules.configs import create_final
+from airflow_sm_rollout.core.rules.pair import (
+    blue_is_unchanged,
+    green_is_in_service,
+    green_is_unchanged,
+    green_stands,
+    pointer_is_known,
+    wait_for_clients,
+    wait_for_green,
+)
+from airflow_sm_rollout.core.rules.shared import (
+    because,
+    blue_config_exists,
+    capacity_for,
+    endpoint_exists,
+    endpoint_of,
+    goes_forward,
+    green_of,
+    heed_wish,
+    is_in_service,
+    no_harm,
+    old_of_blue,
+    on_known_config,
+    own_config_exists,
+    tidy,
+    update_once,
+    wait_while_busy,
+)
+from airflow_sm_rollout.core.watch.ringing import describe_harm
+from airflow_sm_rollout.core.way import Needs, Rule
+
+
+def needs_of_variants(rollout: Rollout) -> Needs:
+    """The alarms, and what is made and tidied on the way."""
+    names = rollout.names
+    configs, models = old_of_blue(rollout)
+    known = (names.shadow_config, names.mixed_config, names.final_config, *configs)
+    return Needs(known, models, rollout.watched_alarms, targets=targets(rollout))
+
+
+def needs_of_endpoints(rollout: Rollout) -> Needs:
+    """The alarms, and what is tidied on the way."""
+    configs, models = old_of_blue(rollout)
+    return Needs(configs, models, rollout.watched_alarms, targets=targets(rollout))
+
+
+def needs_of_guardrails(rollout: Rollout) -> Needs:
+    """The alarms, and what is made or tidied on the way."""
+    configs = (rollout.names.final_config, rollout.blue.config_name)
+    return Needs(configs, old_of_blue(rollout)[1], rollout.watched_alarms)
+
+
+def _all_traffic_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    endpoint = endpoint_of(seen)
+    share = endpoint.share(rollout.names.variant)
+    if endpoint.config_name == rollout.names.final_config or math.isclose(share, 100.0):
+        return None
+    return GiveUp(f"green has {share:g} % of the traffic, promotion needs 100 %: shift it there and watch it first")
+
+
+def _before_final_config(rule: Rule) -> Rule:
+    """Once the endpoint is on the final config, green is promoted."""
+
+    @wraps(rule)
+    def guarded(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+        return None if endpoint_of(seen).config_name == rollout.names.final_config else rule(goal, rollout, seen)
+
+    return guarded
+
+
+def _capacity_for_all(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return capacity_for(100.0, rollout, seen)
+
+
+def _final_config_exists(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    if rollout.names.final_config in seen.configs:
+        return None
+    return Act(create_final(rollout, green_of(rollout, seen).current_count))
+
+
+def _blues_scaling_ends(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """AWS refuses an update that removes a variant which is a scalable target."""
+    place = blue_place(rollout)
+    return Act(actions.DeregisterTarget(*place)) if is_registered(place, seen) else None
+
+
+def _update_to_final(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    if endpoint_of(seen).config_name != rollout.names.mixed_config:
+        return None
+    return update_once(rollout, seen, rollout.names.final_config, keep_weights=False)
+
+
+def _tidy_after_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    configs, models = old_of_blue(rollout)
+    names = rollout.names
+    return tidy(rollout, seen, [names.shadow_config, names.mixed_config, *configs], models)
+
+
+def _note_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Written before anything of the rollout or of blue is deleted, so that a retry knows why something is not there."""
+    if rollout.phase is Phase.PROMOTED:
+        return None
+    then = "is deleted" if rollout.plan.delete_blue else "is kept (delete_blue=False), delete it yourself"
+    of_blue = f"; blue's endpoint {rollout.blue_endpoint_name} {then}" if rollout.traffic.has_pointer else ""
+    return Act(actions.UpdateRecord(with_phase(rollout, Phase.PROMOTED), f"green is promoted{of_blue}"))
+
+
+def _promoted(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return Act(actions.DeleteRecord(rollout))
+
+
+def _pointer_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    share = share_on_green(rollout, seen.pointer)
+    if share == 100:
+        return None
+    return GiveUp(f"green has {share:g} % of the traffic, promotion needs 100 %: shift it there and watch it first")
+
+
+def _of_a_blue_to_delete(rule: Rule) -> Rule:
+    @wraps(rule)
+    def guarded(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+        return rule(goal, rollout, seen) if rollout.plan.delete_blue and seen.endpoint is not None else None
+
+    return guarded
+
+
+def _kept_blue_scales_as_before(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    blue = seen.endpoint
+    if rollout.plan.delete_blue or blue is None or blue.variant(rollout.blue.variant) is None:
+        return None
+    return blue_scales_as_before(goal, rollout, seen)
+
+
+def _clients_left_blue(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return wait_for_clients(rollout.blue_endpoint_name, rollout, seen)
+
+
+def _delete_blue_endpoint(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return Act(actions.DeleteEndpoint(rollout.blue_endpoint_name))
+
+
+def _tidy_blue(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return tidy(rollout, seen, *old_of_blue(rollout))
+
+
+# An alarm of three one-minute periods, each of which is final a minute after its end, and some.
+_FIRST_STATE_TAKES = timedelta(minutes=6)
+
+
+def _on_blue(rule: Rule) -> Rule:
+    """Before SageMaker is asked to shift, or after it has gone back."""
+
+    @wraps(rule)
+    def guarded(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+        is_on_blue = endpoint_of(seen).config_name == rollout.blue.config_name
+        return rule(goal, rollout, seen) if is_on_blue else None
+
+    return guarded
+
+
+def _before_promotion(rule: Rule) -> Rule:
+    """Once green is promoted, its own alarms are deleted and say nothing."""
+
+    @wraps(rule)
+    def guarded(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+        return rule(goal, rollout, seen) if rollout.phase is Phase.FORWARD else None
+
+    return guarded
+
+
+def _not_put_back(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """SageMaker's reason may be missing or old, so which alarm it was is asked of CloudWatch, whose history forgets nothing."""
+    endpoint = endpoint_of(seen)
+    if not is_put_back(rollout, endpoint):
+        return None
+    harm = describe_harm(seen.alarms, rollout.green_traffic_since)
+    why = harm or "no watched alarm has rung since, so it was for another reason"
+    return GiveUp(f"SageMaker put blue back: {why}; {endpoint.describe()}{because(endpoint)}")
+
+
+def _enough_instances(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Blue may have been scaled since the plan was made, and one instance be more than a step's share by now."""
+    too_few = why_too_few(rollout.plan.strategy, _instances(rollout, seen)) if rollout.plan.strategy else ""
+    return GiveUp(f"traffic='guardrails': {too_few}; {endpoint_of(seen).describe()}") if too_few else None
+
+
+def _note_update(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Written before SageMaker is asked, so that its going back can't be taken for not having been asked yet."""
+    if rollout.endpoint_modified is not None:
+        return None
+    noted = with_endpoint_modified(with_green_traffic(rollout, seen.at), endpoint_of(seen).last_modified)
+    return Act(actions.UpdateRecord(noted, "SageMaker is about to shift traffic to green"))
+
+
+def _ask_sagemaker_to_shift(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    if rollout.plan.strategy is None:
+        return GiveUp("the plan has no strategy that SageMaker could shift by")
+    deployment = deployment_config(rollout.plan.strategy, rollout.watched_alarms, _instances(rollout, seen))
+    final = rollout.names.final_config
+    return Act(actions.UpdateEndpoint(rollout.endpoint_name, final, keep_weights=True, deployment=deployment))
+
+
+def _was_watched(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """To SageMaker an alarm without data is quiet; but it has told nothing of green."""
+    blind = [alarm for alarm in seen.alarms if alarm.state == "INSUFFICIENT_DATA"]
+    if not blind:
+        return None
+    told = f"alarm {blind[0].name} has too little data to tell: {blind[0].reason}"
+    left = endpoint_of(seen).last_modified + _FIRST_STATE_TAKES - seen.at
+    return Wait(told, left) if left > timedelta() else GiveUp(f"SageMaker shifted all traffic to green, but {told}")
+
+
+def _instances(rollout: Rollout, seen: Observation) -> int:
+    """What green will have: UpdateEndpoint carries the count over to the variant of the same name."""
+    variant = endpoint_of(seen).variant(rollout.blue.variant)
+    return variant.desired_count if variant else rollout.blue.instance_count
+
+
+VARIANTS: tuple[Rule, ...] = (
+    endpoint_exists,
+    goes_forward,
+    wait_while_busy,
+    is_in_service,
+    on_known_config("mixed", "final"),
+    own_config_exists,
+    _all_traffic_on_green,
+    _before_final_config(no_harm),
+    _before_final_config(heed_wish),
+    _before_final_config(_capacity_for_all),
+    _final_config_exists,
+    _before_final_config(_blues_scaling_ends),
+    _update_to_final,
+    green_scales_as_blue_did,
+    _tidy_after_promotion,
+    _promoted,
+)
+
+
+ENDPOINTS: tuple[Rule, ...] = (
+    goes_forward,
+    pointer_is_known,
+    _pointer_on_green,
+    green_stands,
+    green_is_unchanged,
+    wait_for_green,
+    green_is_in_service,
+    _before_promotion(no_harm),
+    _before_promotion(heed_wish),
+    _note_promotion,
+    green_scales_as_blue_did,
+    _of_a_blue_to_delete(blue_is_unchanged),
+    _of_a_blue_to_delete(wait_while_busy),
+    _of_a_blue_to_delete(_clients_left_blue),
+    _of_a_blue_to_delete(_delete_blue_endpoint),
+    _kept_blue_scales_as_before,  # before the tidying, which a denied delete may hold up
+    _tidy_blue,
+    _promoted,
+)
+
+
+GUARDRAILS: tuple[Rule, ...] = (
+    endpoint_exists,
+    goes_forward,
+    wait_while_shifting,
+    is_in_service,
+    on_known_config("blue", "final"),
+    _not_put_back,
+    _before_promotion(no_harm),
+    _before_promotion(heed_wish),
+    _on_blue(blue_config_exists),
+    _on_blue(_enough_instances),
+    _on_blue(_note_update),
+    _on_blue(_ask_sagemaker_to_shift),
+    _before_promotion(_was_watched),
+    _note_promotion,
+    _tidy_blue,
+    _promoted,
+)
