@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_sm_rollout.core.endpoints import as_before
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.pointer import Pointer, share_on_green
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.rules import green_deployed, green_share, only_green
+from airflow_sm_rollout.core.rules import as_before, green_deployed, green_share, only_green
 from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
 from airflow_sm_rollout.core.way import Needs, Way
 
@@ -22,7 +21,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
         return green_share.needs(rollout)
     if isinstance(goal, OnlyGreen):
         return only_green.needs_of_endpoints(rollout)
-    return as_before.needs(rollout, endpoint)
+    return as_before.needs_of_endpoints(rollout, endpoint)
 
 
 def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None) -> bool:
@@ -37,7 +36,7 @@ ENDPOINTS = Way(
         GreenDeployed: green_deployed.ENDPOINTS,
         GreenShare: green_share.ENDPOINTS,
         OnlyGreen: only_green.ENDPOINTS,
-        AsBefore: as_before.RULES,
+        AsBefore: as_before.ENDPOINTS,
     },
     needs=needs,
     is_decided_by_pointer=is_decided_by_pointer,

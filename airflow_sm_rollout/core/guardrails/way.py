@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShare, OnlyGreen
-from airflow_sm_rollout.core.guardrails import as_before
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.rules import green_deployed, green_share, only_green
+from airflow_sm_rollout.core.rules import as_before, green_deployed, green_share, only_green
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -18,7 +17,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
         return green_deployed.needs_of_guardrails(rollout)
     if isinstance(goal, OnlyGreen):
         return only_green.needs_of_guardrails(rollout)
-    return as_before.needs(rollout)
+    return as_before.needs_of_guardrails(rollout)
 
 
 GUARDRAILS = Way(
@@ -26,7 +25,7 @@ GUARDRAILS = Way(
         GreenDeployed: green_deployed.GUARDRAILS,
         GreenShare: green_share.GUARDRAILS,
         OnlyGreen: only_green.GUARDRAILS,
-        AsBefore: as_before.RULES,
+        AsBefore: as_before.GUARDRAILS,
     },
     needs=needs,
 )

@@ -44,12 +44,16 @@ from airflow_sm_rollout.core.rules.shared import (
     old_of_blue,
     on_known_config,
     own_config_exists,
+    record_goes,
     tidy,
     update_once,
     wait_while_busy,
 )
 from airflow_sm_rollout.core.watch.ringing import describe_harm
 from airflow_sm_rollout.core.way import Needs, Rule
+
+# An alarm of three one-minute periods, each of which is final a minute after its end, and some.
+_FIRST_STATE_TAKES = timedelta(minutes=6)
 
 
 def needs_of_variants(rollout: Rollout) -> Needs:
@@ -127,10 +131,6 @@ def _note_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Dec
     return Act(actions.UpdateRecord(with_phase(rollout, Phase.PROMOTED), f"green is promoted{of_blue}"))
 
 
-def _promoted(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
-    return Act(actions.DeleteRecord(rollout))
-
-
 def _pointer_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     share = share_on_green(rollout, seen.pointer)
     if share == 100:
@@ -163,10 +163,6 @@ def _delete_blue_endpoint(goal: OnlyGreen, rollout: Rollout, seen: Observation) 
 
 def _tidy_blue(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     return tidy(rollout, seen, *old_of_blue(rollout))
-
-
-# An alarm of three one-minute periods, each of which is final a minute after its end, and some.
-_FIRST_STATE_TAKES = timedelta(minutes=6)
 
 
 def _on_blue(rule: Rule) -> Rule:
@@ -254,7 +250,7 @@ VARIANTS: tuple[Rule, ...] = (
     _update_to_final,
     green_scales_as_blue_did,
     _tidy_after_promotion,
-    _promoted,
+    record_goes,
 )
 
 
@@ -276,7 +272,7 @@ ENDPOINTS: tuple[Rule, ...] = (
     _of_a_blue_to_delete(_delete_blue_endpoint),
     _kept_blue_scales_as_before,  # before the tidying, which a denied delete may hold up
     _tidy_blue,
-    _promoted,
+    record_goes,
 )
 
 
@@ -296,5 +292,5 @@ GUARDRAILS: tuple[Rule, ...] = (
     _before_promotion(_was_watched),
     _note_promotion,
     _tidy_blue,
-    _promoted,
+    record_goes,
 )

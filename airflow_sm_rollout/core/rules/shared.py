@@ -148,6 +148,11 @@ def capacity_for(share: float, rollout: Rollout, seen: Observation) -> Decision 
     return Act(actions.SetCapacity(rollout.endpoint_name, green.name, needed))
 
 
+def record_goes(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """The last effect of a rollout, however it ended: another one may begin."""
+    return Act(actions.DeleteRecord(rollout))
+
+
 def endpoint_of(seen: Observation) -> Endpoint:
     """The endpoint, behind a rule that has made sure of it."""
     if seen.endpoint is None:

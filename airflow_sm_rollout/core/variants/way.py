@@ -5,8 +5,7 @@ from __future__ import annotations
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.rules import green_deployed, green_shadowed, green_share, only_green
-from airflow_sm_rollout.core.variants import as_before
+from airflow_sm_rollout.core.rules import as_before, green_deployed, green_shadowed, green_share, only_green
 from airflow_sm_rollout.core.way import Needs, Way
 
 
@@ -22,7 +21,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
         return green_share.needs(rollout)
     if isinstance(goal, OnlyGreen):
         return only_green.needs_of_variants(rollout)
-    return as_before.needs(goal, rollout, endpoint)
+    return as_before.needs_of_variants(goal, rollout, endpoint)
 
 
 VARIANTS = Way(
@@ -31,7 +30,7 @@ VARIANTS = Way(
         GreenShadowed: green_shadowed.VARIANTS,
         GreenShare: green_share.VARIANTS,
         OnlyGreen: only_green.VARIANTS,
-        AsBefore: as_before.RULES,
+        AsBefore: as_before.VARIANTS,
     },
     needs=needs,
 )

@@ -1,0 +1,336 @@
+"""As before: users back on blue first, then everything else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+
+from airflow_sm_rollout.core import actions
+from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, Goal, OnlyGreen, Wait
+from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
+from airflow_sm_rollout.core.pointer import Split, is_ours, share_on_green
+from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
+from airflow_sm_rollout.core.rules import only_green
+from airflow_sm_rollout.core.rules.autoscaling import (
+    blue_scales_as_before,
+    greens_scaling_ends,
+    has_blues_count,
+    targets,
+)
+from airflow_sm_rollout.core.rules.aws_shift import wait_while_shifting
+from airflow_sm_rollout.core.rules.configs import create_blue_alone
+from airflow_sm_rollout.core.rules.pair import (
+    DELETE_TAKES,
+    blue_is_unchanged,
+    describe_drift,
+    green_is_unchanged,
+    is_promoted_for_good,
+    live,
+    point_at,
+    wait_for_clients,
+)
+from airflow_sm_rollout.core.rules.shared import (
+    blue_config_exists,
+    endpoint_of,
+    is_in_service,
+    on_known_config,
+    own_config_exists,
+    record_goes,
+    tidy,
+    unless_restoring,
+    wait_while_busy,
+    weights,
+)
+from airflow_sm_rollout.core.way import Needs, Rule
+
+# Recorded: a bad container holds an endpoint in Creating that long, then it is Failed.
+STUCK_TAKES = timedelta(minutes=24)
+
+
+def needs_of_variants(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """A rollback that still has to take traffic from green needs nothing more: no throttled or denied read may come before that."""
+    if rollout.phase is Phase.PROMOTED:
+        return only_green.needs_of_variants(rollout)
+    if endpoint is not None and _has_green_traffic(rollout, endpoint) and not goal.refused:
+        return Needs()
+    names, blue = rollout.names, rollout.blue
+    configs = (names.shadow_config, names.mixed_config, names.final_config, names.spare_config, blue.config_name)
+    return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
+
+
+def needs_of_endpoints(rollout: Rollout, green_endpoint: Endpoint | None) -> Needs:
+    """Blue's config, which somebody may have deleted; once green's endpoint is gone, what was made for it."""
+    if is_promoted_for_good(rollout):
+        return only_green.needs_of_endpoints(rollout)
+    if green_endpoint is not None:
+        return Needs((rollout.blue.config_name,), alarms=rollout.own_alarms, targets=targets(rollout))
+    configs = (rollout.names.final_config, rollout.blue.config_name)
+    return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
+
+
+def needs_of_guardrails(rollout: Rollout) -> Needs:
+    """Blue's config, which somebody may have deleted, and what was made on the way."""
+    if is_promoted_for_good(rollout):
+        return only_green.needs_of_guardrails(rollout)
+    configs = (rollout.names.final_config, rollout.names.spare_config, rollout.blue.config_name)
+    return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
+
+
+def _once_promoted(is_promoted: Callable[[Rollout], bool], rules: tuple[Rule, ...]) -> Rule:
+    """There is no way back then, so what is left is to finish the promotion: its record was lost behind it and made again, or blue is half
+    deleted.
+    """
+
+    def finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+        answers = (rule(OnlyGreen(), rollout, seen) for rule in rules) if is_promoted(rollout) else ()
+        return next((decision for decision in answers if decision is not None), None)
+
+    return finish_promotion
+
+
+def _is_promoted(rollout: Rollout) -> bool:
+    return rollout.phase is Phase.PROMOTED
+
+
+def _has_green_traffic(rollout: Rollout, endpoint: Endpoint) -> bool:
+    """Whether green has traffic that can be taken from it now."""
+    movable = endpoint.is_in_service and endpoint.config_name == rollout.names.mixed_config
+    return movable and endpoint.share(rollout.names.variant) > 0
+
+
+def _traffic_back_first(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Where AWS refuses that, an update to blue's config takes green's traffic too, only later."""
+    if seen.endpoint is None or not _has_green_traffic(rollout, seen.endpoint):
+        return None
+    back = weights(0.0, rollout)
+    return None if back in goal.refused else Act(back)
+
+
+def turn_around(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """From here on no step of this rollout, cleared or delayed, gives green anything. Where AWS refuses that, green loses its traffic
+    all the same.
+    """
+    if rollout.phase is Phase.ROLLING_BACK:
+        return None
+    turn = actions.UpdateRecord(with_phase(rollout, Phase.ROLLING_BACK), "rolling back")
+    is_urgent = seen.endpoint is not None and _has_green_traffic(rollout, seen.endpoint)
+    return None if is_urgent and turn in goal.refused else Act(turn)
+
+
+def if_endpoint(rule: Rule) -> Rule:
+    """A deleted endpoint needs no restoring, only what was made for it goes."""
+
+    @wraps(rule)
+    def guarded(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+        return rule(goal, rollout, seen) if seen.endpoint is not None else None
+
+    return guarded
+
+
+def leave_failed_rollback(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Instances of two configs serve side by side, since AWS could not roll its own update back. An update to another config than the
+    endpoint's leads out (inferred, AWS's remedy is not recorded); where AWS refuses it, its answer says why.
+    """
+    endpoint = endpoint_of(seen)
+    if endpoint.status != "UpdateRollbackFailed":
+        return None
+    return _by_spare_config(rollout, seen) or blue_config_exists(goal, rollout, seen) or _to_blue_config(rollout, seen)
+
+
+def back_to_blue_config(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """The endpoint is on blue's config."""
+    blue, endpoint = rollout.blue, endpoint_of(seen)
+    if endpoint.config_name == blue.config_name:
+        return None
+    # Promoted, and blue had been scaled since its config was written: that config would bring back too few instances for all traffic.
+    is_too_small = blue.variant_config.get("InitialInstanceCount") != blue.instance_count
+    by_spare = is_too_small and endpoint.variant(blue.variant) is None
+    return (_by_spare_config(rollout, seen) if by_spare else None) or _to_blue_config(rollout, seen)
+
+
+def _by_spare_config(rollout: Rollout, seen: Observation) -> Decision | None:
+    spare = create_blue_alone(rollout)
+    if endpoint_of(seen).config_name == spare.name:
+        return None
+    if spare.name not in seen.configs:
+        return Act(spare)
+    return Act(actions.UpdateEndpoint(rollout.endpoint_name, spare.name, keep_weights=False))
+
+
+def _to_blue_config(rollout: Rollout, seen: Observation) -> Decision:
+    """The config gives blue its weight again where it could not be set before."""
+    blue = endpoint_of(seen).variant(rollout.blue.variant)
+    keep_weights = blue is None or _has_blues_weight(blue, rollout)
+    return Act(actions.UpdateEndpoint(rollout.endpoint_name, rollout.blue.config_name, keep_weights))
+
+
+def _has_blues_weight(variant: Variant, rollout: Rollout) -> bool:
+    return math.isclose(variant.desired_weight, rollout.blue.weight, rel_tol=1e-6)  # AWS keeps 32-bit floats
+
+
+def blue_count_and_weight(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Blue has the weight and the instances that it had; where autoscaling is at work again, it may have more."""
+    blue = rollout.blue
+    variant = endpoint_of(seen).variant(blue.variant)
+    if variant is None:
+        return GiveUp(
+            f"blue's config {blue.config_name} no longer has variant {blue.variant}: {endpoint_of(seen).describe()}"
+        )
+    if not _has_blues_weight(variant, rollout):
+        return Act(actions.SetWeights(rollout.endpoint_name, {blue.variant: blue.weight}))
+    if not has_blues_count(variant, rollout, seen):
+        return Act(actions.SetCapacity(rollout.endpoint_name, blue.variant, blue.instance_count))
+    return None
+
+
+def _tidy_after_rollback(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Of the configs only those are seen that the way to split traffic makes."""
+    names = rollout.names
+    configs = [names.shadow_config, names.mixed_config, names.final_config, names.spare_config]
+    return tidy(rollout, seen, configs, _made_models(rollout))
+
+
+def _made_models(rollout: Rollout) -> tuple[str, ...]:
+    return (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
+
+
+def _pointer_back_first(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    if not share_on_green(rollout, seen.pointer):
+        return None
+    return Act(point_at(Split(rollout.blue_endpoint_name), rollout, seen))
+
+
+def _pointer_names_blue(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Whoever has pointed it there: a person in a hurry may have done by hand what a rollback does."""
+    if live(rollout, seen) == Split(rollout.blue_endpoint_name):
+        return None
+    if rollout.plan.on_drift == "restore":
+        return Act(point_at(Split(rollout.blue_endpoint_name), rollout, seen))
+    return GiveUp(describe_drift(rollout, seen))
+
+
+def _blue_exists(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Clients call it, so it is made again if somebody has deleted it."""
+    if seen.endpoint is not None:
+        return None
+    blue = rollout.blue
+    return Act(actions.CreateEndpoint(rollout.blue_endpoint_name, blue.config_name, blue.endpoint_tags))
+
+
+def _blue_config_is_back(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Only a plan that says so puts blue's endpoint back on its config over somebody else's change."""
+    if rollout.plan.on_drift != "restore" or endpoint_of(seen).config_name == rollout.blue.config_name:
+        return None
+    return Act(actions.UpdateEndpoint(rollout.blue_endpoint_name, rollout.blue.config_name, keep_weights=True))
+
+
+def _blue_count(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    endpoint, blue = endpoint_of(seen), rollout.blue
+    variant = endpoint.variant(blue.variant)
+    if endpoint.config_name != blue.config_name or variant is None or has_blues_count(variant, rollout, seen):
+        return None
+    return Act(actions.SetCapacity(rollout.blue_endpoint_name, blue.variant, blue.instance_count))
+
+
+def _blue_scales_as_before(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Before green is waited for and deleted: that may take half an hour or be denied, and all clients call blue meanwhile. What somebody
+    else has made of blue is not touched.
+    """
+    is_on_its_config = endpoint_of(seen).config_name == rollout.blue.config_name
+    return blue_scales_as_before(goal, rollout, seen) if is_on_its_config else None
+
+
+def _wait_while_green_is_changing(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    endpoint = seen.green_endpoint
+    if endpoint is None or not endpoint.is_busy:
+        return None
+    if endpoint.status == "Creating":
+        return Wait(
+            f"{endpoint.describe()}; AWS refuses to delete it meanwhile, which may take up to {STUCK_TAKES.seconds // 60} minutes. "
+            f"Clients call {rollout.blue_endpoint_name}",
+            STUCK_TAKES,
+        )
+    return Wait(f"{endpoint.describe()}; nothing can interrupt that", DELETE_TAKES)
+
+
+def _clients_left_green(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    return wait_for_clients(rollout.green_endpoint_name, rollout, seen) if seen.green_endpoint else None
+
+
+def _delete_green(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    return Act(actions.DeleteEndpoint(rollout.green_endpoint_name)) if seen.green_endpoint else None
+
+
+def _pointer_as_before(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """The explicit pointer at blue has served its turn; what was there before says the same to clients."""
+    if seen.pointer is None or not is_ours(rollout, seen.pointer):
+        return None
+    text = rollout.blue.pointer
+    if text is None:
+        return Act(actions.DeletePointer(rollout.endpoint_name))
+    return Act(
+        actions.PutPointer(
+            rollout.endpoint_name, Split(rollout.blue_endpoint_name), text, replaces=seen.pointer.version
+        )
+    )
+
+
+VARIANTS: tuple[Rule, ...] = (
+    _once_promoted(_is_promoted, only_green.VARIANTS),
+    _traffic_back_first,
+    turn_around,
+    if_endpoint(wait_while_busy),
+    if_endpoint(unless_restoring(on_known_config("blue", "shadow", "mixed", "final", "spare"))),
+    if_endpoint(leave_failed_rollback),
+    if_endpoint(is_in_service),
+    if_endpoint(blue_config_exists),
+    if_endpoint(own_config_exists),
+    if_endpoint(greens_scaling_ends),
+    if_endpoint(back_to_blue_config),
+    if_endpoint(blue_count_and_weight),
+    if_endpoint(blue_scales_as_before),  # before the tidying, which a denied delete may hold up
+    _tidy_after_rollback,
+    record_goes,
+)
+
+
+ENDPOINTS: tuple[Rule, ...] = (
+    _once_promoted(is_promoted_for_good, only_green.ENDPOINTS),
+    _pointer_back_first,
+    turn_around,
+    _pointer_names_blue,
+    blue_config_exists,
+    _blue_exists,
+    wait_while_busy,
+    is_in_service,
+    _blue_config_is_back,
+    _blue_count,
+    _blue_scales_as_before,
+    unless_restoring(green_is_unchanged),
+    _wait_while_green_is_changing,
+    _clients_left_green,
+    _delete_green,
+    _tidy_after_rollback,
+    blue_is_unchanged,
+    _pointer_as_before,
+    record_goes,
+)
+
+
+GUARDRAILS: tuple[Rule, ...] = (
+    _once_promoted(is_promoted_for_good, only_green.GUARDRAILS),
+    turn_around,
+    if_endpoint(wait_while_shifting),
+    if_endpoint(unless_restoring(on_known_config("blue", "final", "spare"))),
+    if_endpoint(leave_failed_rollback),
+    if_endpoint(is_in_service),
+    if_endpoint(blue_config_exists),
+    if_endpoint(own_config_exists),
+    if_endpoint(back_to_blue_config),
+    if_endpoint(blue_count_and_weight),
+    _tidy_after_rollback,
+    if_endpoint(blue_scales_as_before),
+    record_goes,
+)
