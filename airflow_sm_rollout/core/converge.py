@@ -6,16 +6,14 @@ Every operator, the command line and the tests drive the same loop::
 
 Nothing is remembered between two turns, so a retry, a cleared task or a killed worker is no special case: the next turn reads the world
 and goes on. That holds only if each rule asks what *is*, never what was done. The rules are in
-:mod:`~airflow_sm_rollout.core.variants` and its siblings, one package for each way to split traffic.
+:mod:`~airflow_sm_rollout.core.rules`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 from airflow_sm_rollout.core.actions import CreateRecord
-from airflow_sm_rollout.core.endpoints.way import ENDPOINTS
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.goals import (
     Act,
@@ -26,10 +24,10 @@ from airflow_sm_rollout.core.goals import (
     Goal,
     GreenDeployed,
     GreenShadowed,
+    GreenShare,
     OnlyGreen,
     Wait,
 )
-from airflow_sm_rollout.core.guardrails.way import GUARDRAILS
 from airflow_sm_rollout.core.lost import (
     describe_lost,
     describe_lost_split,
@@ -40,13 +38,13 @@ from airflow_sm_rollout.core.lost import (
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.outcome import Outcome
-from airflow_sm_rollout.core.pointer import Pointer
+from airflow_sm_rollout.core.pointer import Pointer, share_on_green
 from airflow_sm_rollout.core.rollout import AHEAD, WHEN_NEEDED, Phase, Plan, Rollout, with_green_traffic, with_phase
+from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
+from airflow_sm_rollout.core.rules.table import WAYS
 from airflow_sm_rollout.core.traffic import parse_traffic
-from airflow_sm_rollout.core.variants.way import VARIANTS
-from airflow_sm_rollout.core.way import Needs, Way
+from airflow_sm_rollout.core.way import Needs
 
-WAYS: Mapping[str, Way] = {"variants": VARIANTS, "endpoints": ENDPOINTS, "guardrails": GUARDRAILS}
 ON_DRIFT = ("refuse", "restore")
 CAPACITY = (AHEAD, WHEN_NEEDED)
 SOON = timedelta(seconds=30)
@@ -73,13 +71,18 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
 
     :param endpoint: the endpoint where green is: its own, or blue's.
     """
-    return WAYS[rollout.plan.traffic].needs(goal, rollout, endpoint)
+    if endpoint is not None and endpoint.is_busy and not (rollout.traffic.has_pointer and isinstance(goal, AsBefore)):
+        return Needs()  # it has to be waited for, but for a way back that goes on beside it
+    return WAYS[rollout.plan.traffic].needs[type(goal)](goal, rollout, endpoint)
 
 
 def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None) -> bool:
-    """Whether the live pointer is all that a decision has to know."""
-    ask = WAYS[rollout.plan.traffic].is_decided_by_pointer
-    return ask is not None and ask(goal, rollout, pointer)
+    """Whether the live pointer is all that a decision has to know: no throttled or denied read may come before traffic goes back."""
+    if not rollout.traffic.has_pointer:
+        return False
+    if isinstance(goal, GreenShare):
+        return goal.share == 0
+    return isinstance(goal, AsBefore) and share_on_green(rollout, pointer) > 0 and not is_promoted_for_good(rollout)
 
 
 def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:

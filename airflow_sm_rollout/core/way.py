@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_sm_rollout.core.goals import Decision, Goal
+from airflow_sm_rollout.core.goals import Decision
 from airflow_sm_rollout.core.observation import Endpoint, Observation
-from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 
 Rule = Callable[[Any, Rollout, Observation], "Decision | None"]
@@ -29,10 +28,9 @@ class Way:
     """One way to split traffic.
 
     :param rules: for each type of goal its rules, asked in order; the first that has an answer decides, the last always has one.
-    :param needs: what a decision has to know, so that just that is read.
-    :param is_decided_by_pointer: for a way with a live pointer, whether that alone decides, so that nothing else is read.
+    :param needs: for each type of goal what a decision has to know, so that just that is read. It is asked with the goal, the rollout and
+        the endpoint where green is.
     """
 
     rules: Mapping[type[Any], tuple[Rule, ...]]
-    needs: Callable[[Goal, Rollout, Endpoint | None], Needs]
-    is_decided_by_pointer: Callable[[Goal, Rollout, Pointer | None], bool] | None = None
+    needs: Mapping[type[Any], Callable[[Any, Rollout, Endpoint | None], Needs]]

@@ -52,7 +52,7 @@ STUCK_TAKES = timedelta(minutes=24)
 def needs_of_variants(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """A rollback that still has to take traffic from green needs nothing more: no throttled or denied read may come before that."""
     if rollout.phase is Phase.PROMOTED:
-        return only_green.needs_of_variants(rollout)
+        return only_green.needs_of_variants(goal, rollout, endpoint)
     if endpoint is not None and _has_green_traffic(rollout, endpoint) and not goal.refused:
         return Needs()
     names, blue = rollout.names, rollout.blue
@@ -60,20 +60,20 @@ def needs_of_variants(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | Non
     return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
 
 
-def needs_of_endpoints(rollout: Rollout, green_endpoint: Endpoint | None) -> Needs:
+def needs_of_endpoints(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """Blue's config, which somebody may have deleted; once green's endpoint is gone, what was made for it."""
     if is_promoted_for_good(rollout):
-        return only_green.needs_of_endpoints(rollout)
-    if green_endpoint is not None:
+        return only_green.needs_of_endpoints(goal, rollout, endpoint)
+    if endpoint is not None:
         return Needs((rollout.blue.config_name,), alarms=rollout.own_alarms, targets=targets(rollout))
     configs = (rollout.names.final_config, rollout.blue.config_name)
     return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
 
 
-def needs_of_guardrails(rollout: Rollout) -> Needs:
+def needs_of_guardrails(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """Blue's config, which somebody may have deleted, and what was made on the way."""
     if is_promoted_for_good(rollout):
-        return only_green.needs_of_guardrails(rollout)
+        return only_green.needs_of_guardrails(goal, rollout, endpoint)
     configs = (rollout.names.final_config, rollout.names.spare_config, rollout.blue.config_name)
     return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
 

@@ -39,13 +39,13 @@ from airflow_sm_rollout.core.watch.ringing import describe_harm
 from airflow_sm_rollout.core.way import Needs, Rule
 
 
-def needs_of_variants(rollout: Rollout) -> Needs:
+def needs_of_variants(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms, and what is made on the way."""
     names = (rollout.names.mixed_config, rollout.blue.config_name), (rollout.green_model_name,), rollout.watched_alarms
     return Needs(*names, targets=targets(rollout))
 
 
-def needs_of_endpoints(rollout: Rollout) -> Needs:
+def needs_of_endpoints(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms, and what is made on the way."""
     return Needs(
         (rollout.names.final_config,),
@@ -55,7 +55,7 @@ def needs_of_endpoints(rollout: Rollout) -> Needs:
     )
 
 
-def needs_of_guardrails(rollout: Rollout) -> Needs:
+def needs_of_guardrails(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms, and what is made on the way."""
     return Needs((rollout.names.final_config,), (rollout.green_model_name,), rollout.watched_alarms)
 

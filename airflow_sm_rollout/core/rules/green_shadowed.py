@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GreenShadowed
-from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Rollout, with_shadow
 from airflow_sm_rollout.core.rules.autoscaling import suspend_blues_scaling, targets
 from airflow_sm_rollout.core.rules.configs import create_shadow
@@ -29,7 +29,7 @@ from airflow_sm_rollout.core.rules.shared import (
 from airflow_sm_rollout.core.way import Needs, Rule
 
 
-def needs_of_variants(rollout: Rollout) -> Needs:
+def needs(goal: GreenShadowed, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The user's alarms, and what is made on the way."""
     names = (rollout.names.shadow_config,), (rollout.green_model_name,), rollout.plan.alarms
     return Needs(*names, targets=targets(rollout))

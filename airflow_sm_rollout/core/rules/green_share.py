@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenShare, Wait
-from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.pointer import share_on_green, split_between
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic, with_instances
 from airflow_sm_rollout.core.rules.configs import instances_of
@@ -41,9 +41,14 @@ from airflow_sm_rollout.core.rules.shared import (
 from airflow_sm_rollout.core.way import Needs, Rule
 
 
-def needs(rollout: Rollout) -> Needs:
+def needs(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms: a share is never raised past one that rings."""
     return Needs(alarms=rollout.watched_alarms)
+
+
+def needs_of_guardrails(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """Nothing: it is no question of what is."""
+    return Needs()
 
 
 def _share_reached(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:

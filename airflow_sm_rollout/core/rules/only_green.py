@@ -8,8 +8,8 @@ from functools import wraps
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.deployment_config import deployment_config, why_too_few
-from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, OnlyGreen, Wait
-from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, OnlyGreen, Wait
+from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.pointer import share_on_green
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_endpoint_modified, with_green_traffic, with_phase
 from airflow_sm_rollout.core.rules.autoscaling import (
@@ -56,7 +56,7 @@ from airflow_sm_rollout.core.way import Needs, Rule
 _FIRST_STATE_TAKES = timedelta(minutes=6)
 
 
-def needs_of_variants(rollout: Rollout) -> Needs:
+def needs_of_variants(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms, and what is made and tidied on the way."""
     names = rollout.names
     configs, models = old_of_blue(rollout)
@@ -64,13 +64,13 @@ def needs_of_variants(rollout: Rollout) -> Needs:
     return Needs(known, models, rollout.watched_alarms, targets=targets(rollout))
 
 
-def needs_of_endpoints(rollout: Rollout) -> Needs:
+def needs_of_endpoints(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms, and what is tidied on the way."""
     configs, models = old_of_blue(rollout)
     return Needs(configs, models, rollout.watched_alarms, targets=targets(rollout))
 
 
-def needs_of_guardrails(rollout: Rollout) -> Needs:
+def needs_of_guardrails(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms, and what is made or tidied on the way."""
     configs = (rollout.names.final_config, rollout.blue.config_name)
     return Needs(configs, old_of_blue(rollout)[1], rollout.watched_alarms)
