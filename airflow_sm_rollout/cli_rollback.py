@@ -17,7 +17,8 @@ from airflow_sm_rollout.cli_numbers import positive
 from airflow_sm_rollout.core.converge import ON_DRIFT
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.goals import AsBefore
-from airflow_sm_rollout.core.rollout import Rollout, from_json
+from airflow_sm_rollout.core.record import from_json
+from airflow_sm_rollout.core.rollout import Rollout
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients

@@ -34,7 +34,8 @@ from airflow_sm_rollout.core.control import Control, Wish, control_to_json
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.plan.strategy import canary
-from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout, to_json
+from airflow_sm_rollout.core.record import to_json
+from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
 

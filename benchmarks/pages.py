@@ -124,7 +124,8 @@ def xcoms(steps: list[Any], with_figures: bool) -> dict[tuple[str, str], Any]:
     """What the tasks of a promoted rollout leave."""
     from airflow_sm_rollout.core.figures import Figures, Point, figures_to_dict
     from airflow_sm_rollout.core.plan.strategy import Strategy
-    from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout, to_json
+    from airflow_sm_rollout.core.record import to_json
+    from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
     from airflow_sm_rollout.core.traces import DID, FIGURES, NOTE, PLANNED
 
     config = {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "wine-v1"}]}

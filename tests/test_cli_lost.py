@@ -15,7 +15,7 @@ from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.world import read_endpoint
 from airflow_sm_rollout.core.lost import find_unrecorded
 from airflow_sm_rollout.core.names import Names
-from airflow_sm_rollout.core.rollout import to_json
+from airflow_sm_rollout.core.record import to_json
 from airflow_sm_rollout.operators.handle import handle_of
 from convergence.lab import ENDPOINT as LAB_ENDPOINT
 from convergence.lab import Lab

@@ -29,7 +29,8 @@ from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.owner import is_of_run_that_is_gone
 from airflow_sm_rollout.core.plan.evidence import published_every
 from airflow_sm_rollout.core.pointer import Pointer, Split
-from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout, from_json, to_json
+from airflow_sm_rollout.core.record import from_json, to_json
+from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.traffic import Traffic, parse_traffic
 from airflow_sm_rollout.core.watch.policy import why_unprovable
 from airflow_sm_rollout.core.watch.ringing import describe_harm

@@ -17,7 +17,8 @@ from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.aws.parameters import read_parameters, text_of
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
-from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
+from airflow_sm_rollout.core.record import from_json, to_json
+from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.turned import outlasts
 
 _SSM_HOLDS = 8192  # bytes of an advanced parameter (SSM, PutParameter)

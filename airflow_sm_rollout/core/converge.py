@@ -40,7 +40,6 @@ from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.pointer import Pointer, share_on_green
 from airflow_sm_rollout.core.rollout import AHEAD, WHEN_NEEDED, Phase, Plan, Rollout, with_green_traffic, with_phase
-from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
 from airflow_sm_rollout.core.rules.table import WAYS
 from airflow_sm_rollout.core.traffic import parse_traffic
 from airflow_sm_rollout.core.way import Needs
@@ -82,7 +81,7 @@ def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None)
         return False
     if isinstance(goal, GreenShare):
         return goal.share == 0
-    return isinstance(goal, AsBefore) and share_on_green(rollout, pointer) > 0 and not is_promoted_for_good(rollout)
+    return isinstance(goal, AsBefore) and share_on_green(rollout, pointer) > 0 and not rollout.is_promoted_for_good
 
 
 def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:

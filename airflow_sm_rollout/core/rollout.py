@@ -1,28 +1,22 @@
-"""A rollout as it is recorded on AWS: who drives it, what blue was, what the plan is.
-
-This is the JSON in the SSM parameter ``/sm-rollout/<endpoint>``. It is written before the first effect and deleted after the last, so
-that everything needed for going back can be read again by whoever comes next: a retry, the command line, a person.
-"""
+"""A rollout: who drives it, what blue was, what the plan is, and how far it has come."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from airflow_sm_rollout.core.errors import PlanError, RolloutError
+from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.owner import describe_owner
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
-from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds, evidence_from, thresholds_from
+from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy
-from airflow_sm_rollout.core.scaling import Scaling, scaling_from
+from airflow_sm_rollout.core.scaling import Scaling
 from airflow_sm_rollout.core.traffic import DEFAULT, Traffic, parse_traffic
 
-RECORD_VERSION = 1
 AHEAD, WHEN_NEEDED = "ahead", "when_needed"
 
 
@@ -191,6 +185,11 @@ class Rollout:
         return parse_traffic(self.plan.traffic)
 
     @property
+    def is_promoted_for_good(self) -> bool:
+        """Whether green is promoted and blue is being deleted, so that there is no way back any more."""
+        return self.phase is Phase.PROMOTED and self.plan.delete_blue
+
+    @property
     def names(self) -> Names:
         """What it calls the things it makes."""
         return Names(self.endpoint_name, self.rollout_id)
@@ -284,31 +283,6 @@ class Rollout:
         return f"Wait for it to end, or end it: sm-rollout abort {name}; {alone}"
 
 
-def to_json(rollout: Rollout) -> str:
-    """The record's text; compact, because a standard SSM parameter holds 4 KB."""
-    return json.dumps({"version": RECORD_VERSION, **_plain(rollout)}, separators=(",", ":"))
-
-
-def from_json(text: str) -> Rollout:
-    """Read a record.
-
-    :raises RolloutError: if it is not one, or of a version that this package does not know.
-    """
-    try:
-        stored = json.loads(text)
-        version = stored["version"]
-    except (ValueError, KeyError, TypeError):
-        raise RolloutError(f"this is no rollout record: {text[:80]!r}") from None
-    if version != RECORD_VERSION:
-        raise RolloutError(
-            f"the rollout record has version {version}, this package reads version {RECORD_VERSION}: upgrade it"
-        )
-    try:
-        return _rollout_from(stored)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise RolloutError(f"the rollout record can't be read by this version of the package: {error!r}") from error
-
-
 def with_phase(rollout: Rollout, phase: Phase) -> Rollout:
     """The rollout, going the other way."""
     return replace(rollout, phase=phase)
@@ -335,64 +309,3 @@ def with_shadow(rollout: Rollout, since: datetime) -> Rollout:
 def with_endpoint_modified(rollout: Rollout, last_modified: datetime) -> Rollout:
     """The rollout, with SageMaker being asked to shift traffic."""
     return replace(rollout, endpoint_modified=last_modified)
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses, datetimes and durations as JSON has them; what is at its default of None is left out."""
-    if hasattr(value, "__dataclass_fields__"):
-        named = {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
-        return {name: plain for name, plain in named.items() if plain is not None}
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value
-
-
-def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
-    moments = ("green_traffic_since", "shadow_since", "endpoint_modified")
-    since, shadow, modified = (stored.get(moment) for moment in moments)
-    return Rollout(
-        endpoint_name=stored["endpoint_name"],
-        rollout_id=stored["rollout_id"],
-        owner=stored["owner"],
-        started_at=datetime.fromisoformat(stored["started_at"]),
-        blue=Blue(**{**stored["blue"], "scaling": scaling_from(stored["blue"].get("scaling"))}),
-        green=Green(**stored["green"]),
-        plan=_plan_from(stored["plan"]),
-        phase=Phase(stored["phase"]),
-        green_traffic_since=datetime.fromisoformat(since) if since else None,
-        paused_before_traffic=timedelta(seconds=stored.get("paused_before_traffic", 0.0)),
-        instances_since={count: datetime.fromisoformat(at) for count, at in stored.get("instances_since", {}).items()},
-        shadow_since=datetime.fromisoformat(shadow) if shadow else None,
-        endpoint_modified=datetime.fromisoformat(modified) if modified else None,
-        thresholds=thresholds_from(stored),
-        worst_errors=stored.get("worst_errors", 0.0),
-        metric_period_seconds=stored["metric_period_seconds"],
-    )
-
-
-def _plan_from(stored: Mapping[str, Any]) -> Plan:
-    strategy = stored.get("strategy")
-    alarms = stored.get("default_alarms")
-    return Plan(
-        strategy=_strategy_from(strategy) if strategy else None,
-        alarms=tuple(stored["alarms"]),
-        default_alarms=AlarmDefaults(**alarms) if alarms else None,
-        delete_blue=stored["delete_blue"],
-        traffic=parse_traffic(stored["traffic"]).name,
-        drain=timedelta(seconds=stored["drain"]),
-        on_drift=stored.get("on_drift", "refuse"),
-        # A record without it was written when there were alarms alone, and no endpoint was made to publish its metrics more often.
-        evidence=evidence_from(stored["evidence"]) if "evidence" in stored else Evidence(None, metric_seconds=None),
-        capacity=stored.get("capacity", WHEN_NEEDED),
-    )
-
-
-def _strategy_from(stored: Mapping[str, Any]) -> Strategy:
-    steps = tuple(Step(step["share"], timedelta(seconds=step["bake"])) for step in stored["steps"])
-    return Strategy(stored["name"], steps, stored["paced_by_clock"])

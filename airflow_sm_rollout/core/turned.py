@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from airflow_sm_rollout.core.rollout import Phase, Rollout
-from airflow_sm_rollout.core.rules.pair import is_promoted_for_good
 
 
 def outlasts(before: Rollout, written: Rollout) -> bool:
     """Whether a record must not be followed by the one that was written over it: it is another rollout's, or has been turned for good."""
     if before.rollout_id != written.rollout_id:
         return True
-    is_for_good = before.phase is Phase.ROLLING_BACK or is_promoted_for_good(before)
+    is_for_good = before.phase is Phase.ROLLING_BACK or before.is_promoted_for_good
     return is_for_good and before.phase is not written.phase

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_sm_rollout.core.names import Names
-from airflow_sm_rollout.core.rollout import Rollout, from_json
+from airflow_sm_rollout.core.record import from_json
+from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.demo import DemoFailed
 from airflow_sm_rollout.demo.airflow_processes import AirflowProcesses
 from airflow_sm_rollout.demo.inventory import take_inventory

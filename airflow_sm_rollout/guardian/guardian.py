@@ -37,7 +37,8 @@ from airflow_sm_rollout.core.guardian import (
     why_not_watched,
 )
 from airflow_sm_rollout.core.observation import Observation
-from airflow_sm_rollout.core.rollout import Phase, Rollout, from_json, with_phase
+from airflow_sm_rollout.core.record import from_json
+from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
-from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
+from airflow_sm_rollout.core.record import from_json, to_json
+from airflow_sm_rollout.core.rollout import Rollout
 
 VERSION = 2
 _EXPECTED = "a rollout handle such as deploy.output"
@@ -29,7 +30,7 @@ class Handle(TypedDict):
     blue_endpoint: str
     alarms: list[str]
     frozen: str
-    """The plan and what blue was: :func:`~airflow_sm_rollout.core.rollout.to_json`."""
+    """The plan and what blue was: :func:`~airflow_sm_rollout.core.record.to_json`."""
 
 
 def handle_of(rollout: Rollout) -> Handle:

@@ -91,7 +91,7 @@ def notice(context: Context, event: str, sentence: str, handle: Mapping[str, Any
     :param handle: the rollout's handle, or as much of it as is known.
     :param figures: XCom :data:`~airflow_sm_rollout.core.traces.FIGURES`.
     """
-    from airflow_sm_rollout.core.rollout import from_json
+    from airflow_sm_rollout.core.record import from_json
 
     ti, frozen = context["ti"], handle.get("frozen")
     return {

@@ -17,7 +17,8 @@ from sqlalchemy import select
 
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.outcome import Outcome, find_outcome
-from airflow_sm_rollout.core.rollout import Rollout, from_json
+from airflow_sm_rollout.core.record import from_json
+from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.screen.log import Wished
 from airflow_sm_rollout.core.traces import KEYS, NOTE, PLANNED, REFUSED, UNREADABLE, TaskTrace, plain_xcom
 from airflow_sm_rollout.plugin.address import group_name

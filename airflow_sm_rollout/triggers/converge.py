@@ -25,7 +25,7 @@ from airflow_sm_rollout.core.goals import (
     Wait,
     pause_after,
 )
-from airflow_sm_rollout.core.rollout import from_json, to_json
+from airflow_sm_rollout.core.record import from_json, to_json
 from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger, in_thread
 
 

@@ -10,7 +10,8 @@ from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.watch import Memory, look
 from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, GreenShare
-from airflow_sm_rollout.core.rollout import Phase, Rollout, to_json, with_phase
+from airflow_sm_rollout.core.record import to_json
+from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
 from airflow_sm_rollout.core.watch.judge import Look
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.core.watch.watch import Watch

@@ -22,7 +22,8 @@ from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.goals import GreenDeployed
 from airflow_sm_rollout.core.names import Names, record_name
 from airflow_sm_rollout.core.plan.strategy import canary
-from airflow_sm_rollout.core.rollout import Green, Plan, from_json
+from airflow_sm_rollout.core.record import from_json
+from airflow_sm_rollout.core.rollout import Green, Plan
 from production import GOOD, IMAGE, Production
 
 TIMES = 100

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from airflow_sm_rollout.core.rules.table import WAYS
 from airflow_sm_rollout.core.goals import Decision
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rules.table import WAYS
 from airflow_sm_rollout.core.way import Rule
 from convergence import (
     test_canary,

@@ -11,7 +11,8 @@ import pytest
 
 from airflow_sm_rollout.core.names import derive_rollout_id
 from airflow_sm_rollout.core.owner import describe_owner, is_of_run_that_is_gone, is_own, own_id
-from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
+from airflow_sm_rollout.core.record import from_json, to_json
+from airflow_sm_rollout.core.rollout import Rollout
 from core.test_orphans import RECORD
 
 OWNER = {

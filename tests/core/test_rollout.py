@@ -13,7 +13,8 @@ from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.plan.strategy import Strategy, canary, linear
 from airflow_sm_rollout.core.plan.tolerances import Margin, Tolerances
-from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout, from_json, to_json
+from airflow_sm_rollout.core.record import from_json, to_json
+from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_sm_rollout.core.control import Control, Wish, control_from_json, control_to_json
 from airflow_sm_rollout.core.errors import RolloutError
-from airflow_sm_rollout.core.rollout import from_json, to_json
+from airflow_sm_rollout.core.record import from_json, to_json
 from convergence.lab import Lab
 
 ODD: tuple[Any, ...] = (None, 0, "", "x", [], {}, [1], True, -1.5, 1e300, "2024-01-01", "\u0000", {"version": 1})

@@ -14,7 +14,8 @@ from airflow_sm_rollout.core.errors import RolloutRefused
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.plan.strategy import linear
-from airflow_sm_rollout.core.rollout import Green, Phase, Plan, Rollout, to_json, with_instances
+from airflow_sm_rollout.core.record import to_json
+from airflow_sm_rollout.core.rollout import Green, Phase, Plan, Rollout, with_instances
 from convergence.lab import ENDPOINT, Lab
 
 EFFECTS = ("Create", "Update", "Put", "Delete")

@@ -21,7 +21,7 @@ from airflow_sm_rollout import (
     SnapshotOperator,
     VerdictOperator,
 )
-from airflow_sm_rollout.core.rollout import from_json
+from airflow_sm_rollout.core.record import from_json
 from airflow_sm_rollout.sandbox.faults import Fault
 from operators.dag_runs import Ended
 from production import GOOD, IMAGE, Production, alarm_of, meanwhile

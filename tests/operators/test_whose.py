@@ -204,6 +204,6 @@ def test_what_ends_a_task_is_what_airflow_says() -> None:
 
 
 def _text(record: Any) -> str:
-    from airflow_sm_rollout.core.rollout import to_json
+    from airflow_sm_rollout.core.record import to_json
 
     return to_json(record)

@@ -15,7 +15,7 @@ from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.watch import Memory, look_at
 from airflow_sm_rollout.core.comparison.comparison import Finding
 from airflow_sm_rollout.core.plan.evidence import Thresholds
-from airflow_sm_rollout.core.rollout import to_json
+from airflow_sm_rollout.core.record import to_json
 from airflow_sm_rollout.core.traces import WATCH, TaskTrace
 from airflow_sm_rollout.core.watch.judge import Look
 from airflow_sm_rollout.core.watch.verdict import Verdict

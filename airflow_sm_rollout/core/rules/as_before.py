@@ -26,7 +26,6 @@ from airflow_sm_rollout.core.rules.pair import (
     blue_is_unchanged,
     describe_drift,
     green_is_unchanged,
-    is_promoted_for_good,
     live,
     point_at,
     wait_for_clients,
@@ -62,7 +61,7 @@ def needs_of_variants(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | Non
 
 def needs_of_endpoints(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """Blue's config, which somebody may have deleted; once green's endpoint is gone, what was made for it."""
-    if is_promoted_for_good(rollout):
+    if rollout.is_promoted_for_good:
         return only_green.needs_of_endpoints(goal, rollout, endpoint)
     if endpoint is not None:
         return Needs((rollout.blue.config_name,), alarms=rollout.own_alarms, targets=targets(rollout))
@@ -72,7 +71,7 @@ def needs_of_endpoints(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | No
 
 def needs_of_guardrails(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """Blue's config, which somebody may have deleted, and what was made on the way."""
-    if is_promoted_for_good(rollout):
+    if rollout.is_promoted_for_good:
         return only_green.needs_of_guardrails(goal, rollout, endpoint)
     configs = (rollout.names.final_config, rollout.names.spare_config, rollout.blue.config_name)
     return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
@@ -92,6 +91,10 @@ def _once_promoted(is_promoted: Callable[[Rollout], bool], rules: tuple[Rule, ..
 
 def _is_promoted(rollout: Rollout) -> bool:
     return rollout.phase is Phase.PROMOTED
+
+
+def _is_promoted_for_good(rollout: Rollout) -> bool:
+    return rollout.is_promoted_for_good
 
 
 def _has_green_traffic(rollout: Rollout, endpoint: Endpoint) -> bool:
@@ -297,7 +300,7 @@ VARIANTS: tuple[Rule, ...] = (
 
 
 ENDPOINTS: tuple[Rule, ...] = (
-    _once_promoted(is_promoted_for_good, only_green.ENDPOINTS),
+    _once_promoted(_is_promoted_for_good, only_green.ENDPOINTS),
     _pointer_back_first,
     turn_around,
     _pointer_names_blue,
@@ -320,7 +323,7 @@ ENDPOINTS: tuple[Rule, ...] = (
 
 
 GUARDRAILS: tuple[Rule, ...] = (
-    _once_promoted(is_promoted_for_good, only_green.GUARDRAILS),
+    _once_promoted(_is_promoted_for_good, only_green.GUARDRAILS),
     turn_around,
     if_endpoint(wait_while_shifting),
     if_endpoint(unless_restoring(on_known_config("blue", "final", "spare"))),

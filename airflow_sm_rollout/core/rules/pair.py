@@ -83,11 +83,6 @@ def live(rollout: Rollout, seen: Observation) -> Split | None:
     return seen.pointer.split if seen.pointer else Split(rollout.endpoint_name)
 
 
-def is_promoted_for_good(rollout: Rollout) -> bool:
-    """Whether green is promoted and blue is being deleted, so that there is no way back any more."""
-    return rollout.phase is Phase.PROMOTED and rollout.plan.delete_blue
-
-
 def point_at(target: Split, rollout: Rollout, seen: Observation) -> PutPointer:
     """Send clients there."""
     replaces = seen.pointer.version if seen.pointer else 0

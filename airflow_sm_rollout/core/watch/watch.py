@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_sm_rollout.core.control import Control
-from airflow_sm_rollout.core.rollout import Rollout, from_json, to_json
+from airflow_sm_rollout.core.record import from_json, to_json
+from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
 
 _BEYOND_QUESTIONS = timedelta(days=1)
