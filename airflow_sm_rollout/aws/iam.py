@@ -20,6 +20,7 @@ from airflow_sm_rollout.core.names import (
     taken_back_name,
     validate_endpoint_name,
 )
+from airflow_sm_rollout.core.traffic import TRAFFIC, Traffic
 
 ANY = "*"
 
@@ -235,7 +236,16 @@ _GUARDIAN = (
         condition=_SCALABLE,
     ),
 )
-GRANTS = {"variants": (*_ONE_ENDPOINT, _END_SCALING), "endpoints": _TWO_ENDPOINTS, "guardrails": _ONE_ENDPOINT}
+
+
+def _grants_of(way: Traffic) -> tuple[Grant, ...]:
+    """AWS refuses to remove a variant from a config while it scales, so where both are in one, a promotion ends blue's scaling first."""
+    if way.has_pointer:
+        return _TWO_ENDPOINTS
+    return (*_ONE_ENDPOINT, _END_SCALING) if way.has_one_config else _ONE_ENDPOINT
+
+
+GRANTS = {name: _grants_of(way) for name, way in TRAFFIC.items()}
 
 
 def policy(
