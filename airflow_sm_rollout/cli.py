@@ -269,13 +269,10 @@ def _add_demo(commands: Any) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from airflow_sm_rollout.core.converge import validate_plan
+    from airflow_sm_rollout.cli_plan import read_plan
     from airflow_sm_rollout.core.cost import describe_cost
-    from airflow_sm_rollout.core.rollout import Plan
 
-    strategy = _strategy_of(options)
-    plan = Plan(strategy, traffic=options.traffic, capacity=options.capacity)
-    validate_plan(plan)
+    plan, strategy = read_plan(options, _PLAN_OPTIONS)
     begins = timedelta()
     for step in strategy.steps:
         print(f"{step.share:>6g} %  for {step.bake}" + (f", from {begins} on" if strategy.paced_by_clock else ""))
