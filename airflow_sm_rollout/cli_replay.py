@@ -83,7 +83,7 @@ def tolerances_of(options: argparse.Namespace) -> Tolerances:
     """
     try:
         asked = json.loads(options.tolerances or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         asked = None
     if not isinstance(asked, dict):
         raise PlanError("tolerances", options.tolerances, "a JSON object")

@@ -167,7 +167,7 @@ def _ask(client: Any, name: str) -> _Split:
         raise
     try:
         return _parse(json.loads(text))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(
             f"SSM parameter {parameter} names no endpoint, or a share that is none: {text[:160]!r}"
         ) from None

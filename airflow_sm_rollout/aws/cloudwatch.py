@@ -84,7 +84,7 @@ def _reason_of(item: Mapping[str, Any]) -> str:
     """The alarm's reason in a history item, with its figures; else its summary."""
     try:
         return str(json.loads(item["HistoryData"])["newState"]["stateReason"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return str(item["HistorySummary"])
 
 

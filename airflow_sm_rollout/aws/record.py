@@ -19,6 +19,7 @@ from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
 from airflow_sm_rollout.core.record import from_json, to_json
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.spoilt import describe_spoilt, refuse_impossible
 from airflow_sm_rollout.core.turned import outlasts
 
 _SSM_HOLDS = 8192  # bytes of an advanced parameter (SSM, PutParameter)
@@ -63,9 +64,16 @@ def record_of(parameter: Mapping[str, Any], name: str) -> Rollout:
     :raises RolloutError: if it is none that this version can read.
     """
     try:
-        return from_json(text_of(parameter, name))
-    except RolloutError as error:
-        raise RolloutError(f"SSM parameter {name}: {error}{_TO_MEND.format(name=name)}") from error
+        rollout = from_json(text_of(parameter, name))
+        refuse_impossible(rollout, name)
+    except (RolloutError, ValueError, KeyError, TypeError) as error:
+        why = (
+            error
+            if isinstance(error, RolloutError)
+            else f"no rollout has written this record: {describe_spoilt(error)}"
+        )
+        raise RolloutError(f"SSM parameter {name}: {why}{_TO_MEND.format(name=name)}") from error
+    return rollout
 
 
 def read_record_texts(ssm: Any) -> dict[str, str]:

@@ -37,7 +37,7 @@ def read(client: Any, operation: str, **request: Any) -> dict[str, Any]:
 def _parse(text: bytes, operation: str) -> dict[str, Any]:
     try:
         written = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         written = None
     if not isinstance(written, dict):
         raise ResponseParserError(f"{operation} answered no JSON, so it was not AWS: {text[:80]!r}")

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.spoilt import well_typed
 
 CONTROL_VERSION = 1
 
@@ -107,6 +108,6 @@ def control_from_json(text: str) -> Control:
             "paused_before": timedelta(seconds=stored["paused_before"]),
             "wish": Wish(stored["wish"]),
         }
-        return Control(**stored)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return well_typed(Control(**stored))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise RolloutError(f"this is no wish about a rollout: {text[:80]!r}") from None

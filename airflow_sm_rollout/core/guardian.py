@@ -132,7 +132,7 @@ def _read(text: str, what: str, members: tuple[str, ...]) -> Mapping[str, Any]:
         stored = json.loads(text)
         known = {name: stored[name] for name in members}
         return {**known, "at": _moment(known["at"])}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RolloutError(f"this is no {what}: {text[:80]!r}") from None
 
 

@@ -83,7 +83,7 @@ class Pointer:
     def _stored(self) -> Mapping[str, Any]:
         try:
             stored = json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return stored if isinstance(stored, dict) else {}
 

@@ -17,6 +17,7 @@ from airflow_sm_rollout.core.plan.evidence import Evidence, evidence_from, thres
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy
 from airflow_sm_rollout.core.rollout import WHEN_NEEDED, Blue, Green, Phase, Plan, Rollout
 from airflow_sm_rollout.core.scaling import scaling_from
+from airflow_sm_rollout.core.spoilt import describe_spoilt, well_typed
 from airflow_sm_rollout.core.traffic import parse_traffic
 
 RECORD_VERSION = 1
@@ -35,16 +36,17 @@ def from_json(text: str) -> Rollout:
     try:
         stored = json.loads(text)
         version = stored["version"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RolloutError(f"this is no rollout record: {text[:80]!r}") from None
     if version != RECORD_VERSION:
         raise RolloutError(
             f"the rollout record has version {version}, this package reads version {RECORD_VERSION}: upgrade it"
         )
     try:
-        return _rollout_from(stored)
+        return well_typed(_rollout_from(stored))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise RolloutError(f"the rollout record can't be read by this version of the package: {error!r}") from error
+        why = describe_spoilt(error)
+        raise RolloutError(f"the rollout record can't be read by this version of the package: {why}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from airflow_sm_rollout.aws.record import record_of
 from airflow_sm_rollout.core.control import Control, Wish, control_from_json, control_to_json
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.record import from_json, to_json
+from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
+from airflow_sm_rollout.core.watch.sources import sources_of
+from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import Lab
+from convergence.live_lab import LiveLab, SharedLab
+
+PROPERTIES = [name for name, each in vars(Rollout).items() if isinstance(each, property)]
 
 ODD: tuple[Any, ...] = (None, 0, "", "x", [], {}, [1], True, -1.5, 1e300, "2024-01-01", "\u0000", {"version": 1})
 
@@ -43,9 +51,26 @@ def read_all(stored: Any, read: Any) -> int:
     return count
 
 
-def test_a_record_with_any_part_spoilt_is_read_or_refused_in_a_sentence() -> None:
+def use(text: str) -> None:
+    """Read a record, and ask it all that anybody asks of one before he acts."""
+    rollout = record_of({"Value": text}, "/sm-rollout/fraud")
+    moment = rollout.started_at + timedelta(hours=1)
+    for name in PROPERTIES:
+        getattr(rollout, name)
+    for config in (rollout.names.configs, rollout.blue.variant_config.items()):
+        assert config
+    index = len(rollout.plan.strategy.steps) - 1 if rollout.plan.strategy else 0
+    for asked in (rollout, with_green_traffic(rollout, moment)):
+        asked.bake_end(index, moment, timedelta(minutes=1))
+        sources_of(asked, moment)
+    assert rollout.describe_owner()
+    assert rollout.how_to_end()
+    assert from_json(to_json(rollout)) == rollout
+
+
+def test_a_record_with_any_part_spoilt_can_be_used_or_is_refused_in_a_sentence() -> None:
     stored = json.loads(to_json(Lab().plan()))
-    count = read_all(stored, from_json)
+    count = read_all(stored, use)
     print(f"{count} spoilt records read")
     assert count > 500
 
@@ -57,7 +82,19 @@ def test_a_wish_with_any_part_spoilt_is_read_or_refused_in_a_sentence() -> None:
     assert count > 80
 
 
-@pytest.mark.parametrize("text", ["", "pause", "{", "\ufeff{}", "NaN"])
+@pytest.mark.parametrize("make", [Lab, LiveLab, SharedLab, GuardrailsLab])
+def test_a_record_cut_short_anywhere_is_refused(make: type[Lab]) -> None:
+    text = to_json(make().plan())
+    assert from_json(text)
+    for length in range(0, len(text), 3):
+        with pytest.raises(RolloutError):
+            from_json(text[:length])
+    print(f"{len(text)} records cut short")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "pause", "{", "\ufeff{}", "NaN", "[" * 100_000, "1" * 5000, '{"version":' * 9999], ids=range(8)
+)
 def test_what_is_no_json_is_refused(text: str) -> None:
     for read in (from_json, control_from_json):
         with pytest.raises(RolloutError):
