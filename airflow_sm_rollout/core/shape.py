@@ -34,7 +34,7 @@ def misfits(value: Any, declared: Any, where: str = "") -> Iterator[str]:
         return
     if origin in (Union, UnionType):
         yield from _misfits_of_all(value, get_args(declared), where)
-    elif is_dataclass(declared) and isinstance(value, declared):  # type: ignore[arg-type]
+    elif isinstance(declared, type) and is_dataclass(declared) and isinstance(value, declared):
         for name, each in hints(declared).items():
             yield from misfits(getattr(value, name), each, f"{where}.{name}".lstrip("."))
     elif isinstance(origin, type) and isinstance(value, origin):
@@ -57,7 +57,7 @@ def describe(declared: Any) -> str:
     """A type in words."""
     if get_origin(declared) is not None:
         return "a mapping" if get_origin(declared) is Mapping else "a list"
-    return _WORDS.get(declared) or getattr(declared, "__name__", str(declared))
+    return _WORDS.get(declared) or str(getattr(declared, "__name__", declared))
 
 
 @cache

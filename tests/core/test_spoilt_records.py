@@ -99,3 +99,8 @@ def test_what_is_no_json_is_refused(text: str) -> None:
     for read in (from_json, control_from_json):
         with pytest.raises(RolloutError):
             read(text)
+
+
+def test_a_record_that_was_copied_from_another_endpoint_is_refused_with_both_names() -> None:
+    with pytest.raises(RolloutError, match=r"/sm-rollout/wine: .* another endpoint, fraud"):
+        record_of({"Value": to_json(Lab().plan())}, "/sm-rollout/wine")
