@@ -79,6 +79,7 @@ class RolloutOptions(AirflowOptions, total=False):
     deferrable: bool
     delete_blue: bool
     drain: DurationOption
+    dry_run: bool
     end_early: bool
     environment: Mapping[str, str | float] | str | None
     execution_role_arn: str | None

@@ -26,7 +26,7 @@ from airflow_sm_rollout.core.goals import AsBefore, Decision, GiveUp, Goal
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.coverage import with_idle
-from airflow_sm_rollout.core.watch.judge import Look, judge
+from airflow_sm_rollout.core.watch.judge import Look, judge, only_told
 from airflow_sm_rollout.core.watch.ledger import Ledger, fold
 from airflow_sm_rollout.core.watch.policy import judged_limits
 from airflow_sm_rollout.core.watch.readings import NewFigures, Readings, Scene
@@ -79,7 +79,7 @@ class Lookout:
             return ""
         seen, self._seen = self._seen, None
         judgement = look(self.world.clients, self._watch, self.world.now(), self._memory, seen=seen).judgement
-        return judgement.reason if judgement.verdict in TURNING else ""
+        return judgement.reason if judgement.verdict in TURNING and not judgement.passes else ""
 
     def heed(self) -> None:
         """One look, right behind one of the world's.
@@ -144,10 +144,14 @@ def look(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, seen:
         with translated_errors("could not look at green"):
             return look_at(clients, watch, now, memory, seen=seen)
     except Passing as error:
-        over = now >= (memory.ends_at or watch.ends_at) + watch.extension + _PATIENCE
-        return Look(Judgement(Verdict.INCONCLUSIVE if over else Verdict.WATCHING, str(error)))
+        if now < (memory.ends_at or watch.ends_at) + watch.extension + _PATIENCE:
+            return Look(Judgement(Verdict.WATCHING, str(error)))
+        unseen = Judgement(Verdict.INCONCLUSIVE, str(error))
+        return Look(only_told(unseen, is_over=True) if watch.dry_run else unseen)
     except RolloutGaveUp as error:
-        return Look(Judgement(Verdict.INCONCLUSIVE, str(error)))
+        unseen = Judgement(Verdict.INCONCLUSIVE, str(error))
+        is_over = now >= (memory.ends_at or watch.ends_at)
+        return Look(only_told(unseen, is_over=is_over) if watch.dry_run else unseen)
 
 
 def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, seen: Seen | None = None) -> Look:
@@ -160,7 +164,7 @@ def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, se
         readings = _read_evidence(clients, watch, readings, now, memory)
     except AWS_ERRORS:
         judged_without = judge(watch, readings, memory.ledger, now)
-        if judged_without.judgement.verdict in TURNING:
+        if judged_without.judgement.verdict in TURNING and not judged_without.judgement.passes:
             return judged_without
         raise
     judged = None

@@ -179,6 +179,7 @@ def watch_whole(rollout: Rollout, share: float | None) -> Watch | None:
         rollout=rollout,
         judges_evidence=True,
         share=share,
+        dry_run=rollout.plan.evidence.dry_run,
     )
 
 

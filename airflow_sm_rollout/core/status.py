@@ -10,7 +10,7 @@ from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.orphans import describe_age, why_stale
 from airflow_sm_rollout.core.plan.strategy import Step
 from airflow_sm_rollout.core.rollout import Phase, Rollout
-from airflow_sm_rollout.core.watch.ringing import describe_harm
+from airflow_sm_rollout.core.watch.ringing import harm_by_alarms
 
 _NEARLY = 0.01  # percent; weights are floats
 
@@ -73,7 +73,7 @@ def _describe_next(rollout: Rollout, seen: Observation, share: float | None) -> 
 def _describe_end(rollout: Rollout, seen: Observation) -> str:
     """What keeps the rollout from its next step; empty if nothing does."""
     control, name = seen.control, rollout.endpoint_name
-    harm = describe_harm(seen.alarms, rollout.green_traffic_since) if rollout.green_traffic_since else ""
+    harm = harm_by_alarms(rollout, seen.alarms) if rollout.green_traffic_since else ""
     if harm or (control and control.wish is Wish.ABORT):
         why = harm or "it was aborted"
         return f"its DAG run rolls it back, as {why}; without Airflow, sm-rollout rollback {name} does"

@@ -33,6 +33,9 @@ class JudgingOperator(RolloutTask):
         for as custom metrics; with ``traffic="variants"``); ``None``: as it does.
     :param monitoring_schedules: name or names of Model Monitor's schedules that must find no violations while green has traffic. It needs
         what ``sm-rollout iam-policy ENDPOINT --with monitoring`` prints.
+    :param dry_run: judge green, show it and tell what would have been done, and go on whatever was found: no harm takes the rollout
+        back. A person who aborts does, and so does a task that fails by itself. With ``traffic="guardrails"`` it is refused: there
+        SageMaker acts.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class JudgingOperator(RolloutTask):
         require_proof: bool = False,
         metric_seconds: int | None = _DEFAULTS.metric_seconds,
         monitoring_schedules: str | Sequence[str] = (),
+        dry_run: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -59,4 +63,5 @@ class JudgingOperator(RolloutTask):
             require_proof=parse_flag("require_proof", require_proof),
             metric_seconds=metric_seconds,
             monitoring_schedules=schedules,
+            dry_run=parse_flag("dry_run", dry_run),
         )

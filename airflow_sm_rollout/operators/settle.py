@@ -166,13 +166,14 @@ class VerdictOperator(BaseOperator):
         raise AirflowFailException(sentence)
 
     def _unproven(self, context: Context) -> str:
-        """The bakes that were too short to call green healthy."""
+        """The bakes that were too short to call green healthy; in a dry run those that would have gone back."""
         ended = {task_id: plain_xcom(left_by(context, task_id)) for task_id in self.watched_task_ids}
-        short = [
-            task_id.rpartition(".")[2]
-            for task_id, told in ended.items()
-            if isinstance(told, Mapping) and told.get("verdict") == Verdict.UNPROVEN.value
-        ]
+        read = {task_id.rpartition(".")[2]: told for task_id, told in ended.items() if isinstance(told, Mapping)}
+        dry = (Verdict.HARMFUL.value, Verdict.INCONCLUSIVE.value)
+        overruled = [f"{name}: {told.get('reason')}" for name, told in read.items() if told.get("verdict") in dry]
+        if overruled:
+            return f". {'; '.join(overruled)}"
+        short = [name for name, told in read.items() if told.get("verdict") == Verdict.UNPROVEN.value]
         return f"; no harm was found, but {', '.join(short)} could not have found all of it" if short else ""
 
     def _skip_where_none_was_wanted(self, context: Context) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.options import parse_flag
 from airflow_sm_rollout.sensors.alarm import AlarmSensor
 
 if TYPE_CHECKING:
@@ -26,10 +27,16 @@ class BakeSensor(AlarmSensor):
     :param step: which step of the frozen plan gives the duration, counted from 0; behind the last one there is nothing to watch.
     :param alarms: names of further alarms (templated).
     :param min_requests: requests that green must have had, by default as the plan's limits or the rollout's own alarms have it.
+    :param dry_run: judge green, tell at the end what would have been done, and pass. Only for this bake: what comes behind it watches as
+        the plan says; a whole rollout is dry by the option ``dry_run`` of the task that plans it.
     """
 
     ui_color = "#f3dce6"
     judges_evidence: ClassVar[bool] = True
+
+    def __init__(self, *, dry_run: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.is_dry_run = parse_flag("dry_run", dry_run)
 
     def meet_no_rollout(self) -> None:
         raise PlanError("rollout", None, "a rollout handle such as deploy.output, or give endpoint_name")
@@ -45,6 +52,7 @@ class BakeSensor(AlarmSensor):
             "when_inconclusive": evidence.when_inconclusive,
             "asked_in": self.asked_in() if evidence.when_inconclusive == "ask" else "",
             "ends_early": evidence.end_early,
+            "dry_run": self.is_dry_run or evidence.dry_run,
         }
 
     def asked_in(self) -> str:

@@ -84,7 +84,7 @@ class ApprovalTrigger(RolloutTrigger):
     def _look(self, clients: Clients, memory: Memory) -> str:
         """The reason not to wait any longer, or nothing."""
         judgement = look_by(clients, self.watch, memory).judgement
-        if judgement.verdict not in AGAINST:
+        if judgement.verdict not in AGAINST or judgement.passes:
             return ""
         log_judgement(self.log, judgement)
         return judgement.reason

@@ -53,6 +53,7 @@ EVIDENCE = st.builds(
     when_inconclusive=st.sampled_from(["fail", "extend", "ask", "go_on"]),
     extend_by=st.timedeltas(timedelta(seconds=1), timedelta(days=1)),
     end_early=st.booleans(),
+    dry_run=st.booleans(),
     require_proof=st.booleans(),
     metric_seconds=st.sampled_from([None, 10, 60]),
     monitoring_schedules=st.sampled_from([(), ("drift", "quality")]),

@@ -44,6 +44,7 @@ class Evidence:
     :param metric_seconds: how often the endpoint is to publish its metrics while blue and green are both on it: 10, 30, 60, ...
         (SageMaker's enhanced metrics, which AWS charges for as custom metrics); ``None``: as it does.
     :param monitoring_schedules: names of Model Monitor's schedules that must find no violations.
+    :param dry_run: whether green is judged and nothing is done about it: harm is told, and the rollout goes on all the same.
     """
 
     tolerances: Tolerances | None = field(default_factory=Tolerances)
@@ -54,6 +55,7 @@ class Evidence:
     require_proof: bool = False
     metric_seconds: int | None = 10
     monitoring_schedules: tuple[str, ...] = ()
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         if self.when_inconclusive not in WHEN_INCONCLUSIVE:

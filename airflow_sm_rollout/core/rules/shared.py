@@ -18,7 +18,7 @@ from airflow_sm_rollout.core.rules.configs import (
     create_shadow,
     instances_of,
 )
-from airflow_sm_rollout.core.watch.ringing import describe_harm
+from airflow_sm_rollout.core.watch.ringing import harm_by_alarms
 from airflow_sm_rollout.core.way import Rule
 
 UPDATE_TAKES = timedelta(seconds=134)  # recorded: plain UpdateEndpoint, all at once
@@ -124,7 +124,7 @@ def own_config_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decisi
 
 def no_harm(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Give up where a watched alarm rings, or has rung since green had traffic."""
-    harm = describe_harm(seen.alarms, rollout.green_traffic_since)
+    harm = harm_by_alarms(rollout, seen.alarms)
     return GiveUp(harm) if harm else None
 
 

@@ -16,7 +16,7 @@ from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.proof import proofs_of
 from airflow_sm_rollout.core.screen.state import State, describe_state
 from airflow_sm_rollout.core.screen.stepper import DONE, MISSED, NOW, STOPPED, Way, way_by_share
-from airflow_sm_rollout.core.watch.ringing import describe_harm
+from airflow_sm_rollout.core.watch.ringing import harm_by_alarms
 
 SCHEMA_VERSION = 1
 _BAR = 30
@@ -112,7 +112,7 @@ def _way(rollout: Rollout, seen: Observation, state: State, share: float | None)
 
 
 def _harm(rollout: Rollout, seen: Observation) -> str:
-    return describe_harm(seen.alarms, rollout.green_traffic_since) if rollout.green_traffic_since else ""
+    return harm_by_alarms(rollout, seen.alarms) if rollout.green_traffic_since else ""
 
 
 def _since(rollout: Rollout, seen: Observation) -> datetime | None:

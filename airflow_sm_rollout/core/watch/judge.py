@@ -26,6 +26,9 @@ from airflow_sm_rollout.core.watch.sources import needs_blues_figures, needs_gre
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
 
+_AGAINST = (Verdict.HARMFUL, Verdict.INCONCLUSIVE)
+"""What a dry run only tells. What a person wishes, and what somebody else has changed, is heeded in it as ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -143,6 +146,25 @@ def _describe_gap(watch: Watch, ledger: Ledger | None) -> str:
 
 def conclude(watch: Watch, signs: Signs, now: datetime) -> Judgement:
     """Judge green at any moment of a bake."""
+    judged = _conclude(watch, signs, now)
+    wished = _judge_wish(signs) if signs.control else None
+    if not watch.dry_run or judged.passes or judged.verdict not in _AGAINST:
+        return judged
+    if wished and wished.verdict is not Verdict.HEALTHY:
+        return wished
+    return only_told(judged, is_over=bool(wished) or now >= watch.end(signs.control, now))
+
+
+def only_told(judged: Judgement, *, is_over: bool) -> Judgement:
+    """What a dry run makes of a judgement that would end the rollout.
+
+    :param is_over: whether the watch is over; it passes then.
+    """
+    told = f"dry run: {judged.reason.rstrip('.')}. Without dry_run the rollout would have gone back; nothing was done about it"
+    return Judgement(judged.verdict, told, is_tolerated=True) if is_over else Judgement(Verdict.WATCHING, told)
+
+
+def _conclude(watch: Watch, signs: Signs, now: datetime) -> Judgement:
     if signs.ended:
         return Judgement(Verdict.ABORTED, signs.ended)
     if signs.drift:

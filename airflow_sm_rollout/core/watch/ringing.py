@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from airflow_sm_rollout.core.observation import Alarm
+from airflow_sm_rollout.core.rollout import Rollout
 
 
 def describe_harm(alarms: Sequence[Alarm], green_traffic_since: datetime | None) -> str:
@@ -35,3 +36,8 @@ def _describe_ringing(alarm: Alarm, green_traffic_since: datetime | None) -> str
 
 def _time(moment: datetime) -> str:
     return moment.strftime("%H:%M:%S UTC")
+
+
+def harm_by_alarms(rollout: Rollout, alarms: Sequence[Alarm]) -> str:
+    """Why a rollout turns around by its alarms; empty: it does not, as in a dry run, whatever rings."""
+    return "" if rollout.plan.evidence.dry_run else describe_harm(alarms, rollout.green_traffic_since)

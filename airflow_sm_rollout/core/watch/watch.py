@@ -34,6 +34,7 @@ class Watch:
     :param rollout: whose wishes are heeded and whose requests are counted; ``None``: only the alarms are watched.
     :param judges_evidence: whether the comparison and the limits of the rollout's plan are asked, too.
     :param share: green's share as planned, in percent; ``None``: not known.
+    :param dry_run: whether what speaks against green is only told: the watch goes on to its end, and passes.
     :param share_since: since when it has had that share, if it has kept it all the time since; ``None``: not known.
     :param observes: whether somebody else's change of the endpoint, of its shares or of the live pointer ends it.
     """
@@ -53,6 +54,7 @@ class Watch:
     share: float | None = None
     share_since: datetime | None = None
     observes: bool = False
+    dry_run: bool = False
 
     def end(self, control: Control | None, now: datetime) -> datetime:
         """When it is over, with the pauses so far."""
@@ -100,6 +102,7 @@ def watch_question(rollout: Rollout, now: datetime, until: datetime) -> Watch:
         alarms=judged_alarms(rollout),
         rollout=rollout,
         judges_evidence=True,
+        dry_run=rollout.plan.evidence.dry_run,
     )
 
 
