@@ -148,7 +148,8 @@ class Guardian:
         if watched is None or watched.watch != watch:
             watched = self._watched[record.rollout_id] = _Watched(watch)
         judgement = look(self._clients, watch, now, watched.memory).judgement
-        return judgement.reason if judgement.verdict is Verdict.HARMFUL else "", judgement.reason
+        is_harmful = judgement.verdict is Verdict.HARMFUL and not judgement.passes
+        return judgement.reason if is_harmful else "", judgement.reason
 
     def _why_abandoned(self, record: Rollout, control: Control | None, now: datetime) -> str:
         paused = control.paused(now) if control else timedelta()

@@ -195,7 +195,7 @@ class QuestionOperator(WaitingTask, HITLOperator):
 
         now = utc_now()
         judgement = look(self.clients(), watch_question(planned, now, now), now, Memory()).judgement
-        if judgement.verdict in AGAINST:
+        if judgement.verdict in AGAINST and not judgement.passes:
             raise RolloutGaveUp(judgement.reason)
 
     def _render_body(self, context: Context, planned: Rollout, until: datetime) -> str:
