@@ -18,7 +18,7 @@ from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.watch.judge import Signs, conclude, judge
 from airflow_sm_rollout.core.watch.ledger import fold
-from airflow_sm_rollout.core.watch.reach import Load, load_of, reach_in, reach_of
+from airflow_sm_rollout.core.watch.reach import Load, Setting, blind_to, load_of, reach_in, reach_of
 from airflow_sm_rollout.core.watch.readings import NewFigures, Readings
 from airflow_sm_rollout.core.watch.sources import Sources
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
@@ -30,7 +30,7 @@ BUSY = Load(6000.0, 0.002, 0.002)
 
 
 def test_a_bake_within_the_warm_up_proves_errors_and_no_slowness() -> None:
-    reach = reach_of(BUSY, DEFAULTS, 10.0, 3 * MINUTE, 10)
+    reach = reach_of(Setting(BUSY, DEFAULTS, 10.0, 3 * MINUTE, 10))
     assert reach.errors == 0.02
     assert reach.slow is None
     assert "too short" in reach.blind_to
@@ -38,17 +38,17 @@ def test_a_bake_within_the_warm_up_proves_errors_and_no_slowness() -> None:
 
 
 def test_a_bake_beyond_it_proves_both() -> None:
-    reach = reach_of(BUSY, DEFAULTS, 10.0, 10 * MINUTE, 10)
+    reach = reach_of(Setting(BUSY, DEFAULTS, 10.0, 10 * MINUTE, 10))
     assert (reach.errors, reach.slow, reach.blind_to) == (0.01, 0.6, "")
     assert reach.describe().endswith("and that it is slow where 60 % of them are slower than blue's median")
 
 
 def test_without_a_warm_up_the_same_short_bake_proves_slowness() -> None:
-    assert reach_of(BUSY, Tolerances(warm_up_minutes=0), 10.0, 3 * MINUTE, 10).blind_to == ""
+    assert reach_of(Setting(BUSY, Tolerances(warm_up_minutes=0), 10.0, 3 * MINUTE, 10)).blind_to == ""
 
 
 def test_on_hardly_any_traffic_nothing_can_be_proven_and_that_is_said() -> None:
-    reach = reach_of(Load(6.0), DEFAULTS, 10.0, 10 * MINUTE, 10)
+    reach = reach_of(Setting(Load(6.0), DEFAULTS, 10.0, 10 * MINUTE, 10))
     assert reach.errors is None
     assert reach.describe() == (
         "about 6 calls of green: it is too short, on so little traffic, to prove even that every call fails"
@@ -56,7 +56,7 @@ def test_on_hardly_any_traffic_nothing_can_be_proven_and_that_is_said() -> None:
 
 
 def test_where_blues_latencies_are_not_known_nobody_misses_them() -> None:
-    reach = reach_of(replace(BUSY, is_timed=False), DEFAULTS, 10.0, 3 * MINUTE, 10)
+    reach = reach_of(Setting(replace(BUSY, is_timed=False), DEFAULTS, 10.0, 3 * MINUTE, 10))
     assert reach.blind_to == ""
     assert "latencies are not compared" in reach.describe()
 
@@ -73,7 +73,9 @@ def test_a_longer_bake_never_proves_less(
     calls: float, rate: float, share: float, minutes: int, by_minute: bool
 ) -> None:
     load, seconds = Load(calls, rate, rate), 60 if by_minute else 10
-    short, long = (reach_of(load, DEFAULTS, share, each * MINUTE, seconds) for each in (minutes, 2 * minutes + 1))
+    short, long = (
+        reach_of(Setting(load, DEFAULTS, share, each * MINUTE, seconds)) for each in (minutes, 2 * minutes + 1)
+    )
     for one, other in ((short.errors, long.errors), (short.slow, long.slow)):
         assert one is None or (other is not None and other <= one)
 
@@ -141,3 +143,26 @@ def test_its_own_alarms_are_all_there_is_where_nothing_is_compared() -> None:
     blind = [Alarm(rollout().names.error_alarm, "INSUFFICIENT_DATA", "no data yet")]
     watch = Watch(NOW, NOW + MINUTE, NOW, 0, rollout=rollout(), judges_evidence=False, share=10.0)
     assert conclude(watch, Signs(blind), NOW + MINUTE).verdict is Verdict.INCONCLUSIVE
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.1, 20_000), st.booleans(), st.sampled_from([5.0, 50.0]), st.integers(1, 2000))
+def test_what_a_bake_is_blind_to_is_what_it_can_not_reach(
+    calls: float, is_timed: bool, share: float, minutes: int
+) -> None:
+    setting = Setting(Load(calls, 0.002, 0.002, is_timed), DEFAULTS, share, minutes * MINUTE, 10)
+    assert blind_to(setting) == reach_of(setting).blind_to
+
+
+def test_only_the_last_look_asks_what_the_bake_was_too_short_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[datetime] = []
+    end = NOW + 3 * MINUTE
+    watch = Watch(NOW, end, NOW, 0, rollout=rollout(), judges_evidence=True, share=10.0)
+    figures = NewFigures(
+        Sources({}, {}, rollout().thresholds, NOW, 10), calm(NOW - MINUTE, 1, 60, 600, is_alone=True), []
+    )
+    _, ledger = fold(None, watch, figures, end)
+    for now in (NOW, end - timedelta(seconds=1), end):
+        monkeypatch.setattr(type(ledger), "blind_to", property(lambda _, now=now: asked.append(now) or ""))
+        judge(watch, Readings((), requests=0, figures=figures), ledger, now)
+    assert asked == [end]

@@ -83,7 +83,7 @@ class Course:
         self._until: datetime | None = None
         self._track = Track(len(METRICS))
         self.harmful_at: datetime | None = None
-        self._healthy_at: datetime | None = None
+        self.healthy_at: datetime | None = None
 
     def take(self, period: Period) -> None:
         """Take one more period, in the order of time; once harm is proven nothing more is asked."""
@@ -106,7 +106,7 @@ class Course:
         self._requests = (self._requests[0] + green.requests, self._requests[1] + blue.requests)
         is_warm = not self._is_warming_up(period, first_call)
         minutes = period.seconds / 60
-        planned_share, asks_health = minutes / self._planned_minutes, self._healthy_at is None
+        planned_share, asks_health = minutes / self._planned_minutes, self.healthy_at is None
         for metric in self._metrics:
             metric.take(green, blue, planned_share, minutes, is_warm=is_warm, asks_health=asks_health)
         self._decide(end)
@@ -130,9 +130,9 @@ class Course:
         harm = sum(metric.evidence for metric in self._metrics)
         if harm >= self._needed:
             self.harmful_at = end
-        elif self._healthy_at is None and harm < 1 and self._baked_by(end):
+        elif self.healthy_at is None and harm < 1 and self._baked_by(end):
             healthy = all(metric.health >= self._health_needed for metric in self._metrics)
-            self._healthy_at = end if healthy else None
+            self.healthy_at = end if healthy else None
 
     def _baked_by(self, end: datetime) -> bool:
         begins = [begin for begin in (self._first_call, self._since) if begin is not None]
@@ -141,7 +141,7 @@ class Course:
     def conclude(self) -> Comparison:
         """What it amounts to."""
         metrics = tuple(metric.compare() for metric in self._metrics)
-        decided_at = self.harmful_at or self._healthy_at
+        decided_at = self.harmful_at or self.healthy_at
         proven = Finding.HARM if self.harmful_at else Finding.HEALTHY
         verdict = proven if decided_at else Finding.CANNOT_TELL
         worst = max(metrics, key=lambda metric: metric.evidence)

@@ -99,7 +99,7 @@ def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime
         ended=describe_end(watch.rollout, readings.scene) if watch.rollout and readings.scene else "",
         drift=describe_drift(watch, readings.scene) if readings.scene else "",
         unread=readings.unread,
-        blind_to=ledger.reach.blind_to if ledger and ledger.reach and not _is_proven(watch, comparison, now) else "",
+        blind_to=ledger.blind_to if ledger and is_over and not _is_proven(watch, comparison, now) else "",
     )
     return Look(conclude(watch, signs, now), comparison)
 

@@ -24,7 +24,7 @@ from airflow_sm_rollout.core.plan.limits import Kpi
 from airflow_sm_rollout.core.watch.breaches import KpiLimit, ShareLimit, limit_errors, limit_slow_calls
 from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage
 from airflow_sm_rollout.core.watch.policy import judged_limits, planned_comparison, tolerances_in
-from airflow_sm_rollout.core.watch.reach import Reach, load_of, reach_in
+from airflow_sm_rollout.core.watch.reach import Setting, blind_to, load_of, setting_in
 from airflow_sm_rollout.core.watch.readings import KpiPeriod, NewFigures
 from airflow_sm_rollout.core.watch.sources import Sources, is_shadow, needs_blues_figures
 from airflow_sm_rollout.core.watch.watch import Watch
@@ -67,7 +67,7 @@ class Ledger:
         self.kpis_until: list[KpiPeriod | None] = [None] * len(self.kpis)
         self.course = self._begin_comparison(baseline)
         self.routing = self._begin_routing()
-        self.reach = self._find_reach(baseline)
+        self._setting = self._find_setting(baseline)
 
     def _begin_comparison(self, baseline: Sequence[Period]) -> Course | None:
         watch, rollout = self._watch, self._watch.rollout
@@ -97,12 +97,17 @@ class Ledger:
             return None
         return RoutingTest(share, tolerance, (watch.ends_at - watch.started_at) / timedelta(minutes=1))
 
-    def _find_reach(self, baseline: Sequence[Period]) -> Reach | None:
+    def _find_setting(self, baseline: Sequence[Period]) -> Setting | None:
         watch, rollout, load = self._watch, self._watch.rollout, load_of(baseline)
         if rollout is None or load is None or watch.share is None or not needs_blues_figures(rollout, watch.share):
             return None
         planned = watch.ends_at - watch.started_at
-        return reach_in(rollout, load, watch.share, planned, self.sources.seconds)
+        return setting_in(rollout, load, watch.share, planned, self.sources.seconds)
+
+    @property
+    def blind_to(self) -> str:
+        """What the bake is too short for, as half a sentence; empty: nothing. It costs a look's time, and is for the bake's end."""
+        return blind_to(self._setting) if self._setting else ""
 
     def take(self, figures: NewFigures) -> None:
         """Take what has become final since the last look, in the order of time."""
@@ -114,7 +119,7 @@ class Ledger:
 
     def copy(self) -> Ledger:
         """One that may take what is not to be kept."""
-        unchanging = (self._watch, self._limits, self.sources)
+        unchanging = (self._watch, self._limits, self.sources, self._setting)
         return copy.deepcopy(self, {id(each): each for each in unchanging})
 
     def split(self, figures: NewFigures, now: datetime) -> tuple[NewFigures, NewFigures]:

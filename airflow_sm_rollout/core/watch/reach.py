@@ -6,10 +6,12 @@ looked for: a bake that is too short for that ends *unproven*, not healthy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from itertools import count, islice
 
 from airflow_sm_rollout.core.comparison.comparison import Course
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
@@ -20,7 +22,7 @@ from airflow_sm_rollout.core.watch.policy import tolerances_in
 _LEVELS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _SLOW_LEVELS = (0.55, 0.6, 0.7, 0.8, 0.9, 1.0)  # half of blue's calls are slower than its median
 _USUALLY_SLOW = (0.5, 0.05, 0.01)  # blue's calls above its p50, p95 and p99
-_LONGEST = timedelta(hours=1)  # what is found in an hour is found in a longer bake too
+_MOST_PERIODS = 60  # the last look of a bake pays for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,9 @@ class Reach:
     @property
     def blind_to(self) -> str:
         """What this bake is too short for, as half a sentence; empty: nothing that is looked for."""
-        if self.errors is None:
-            return "it is too short, on so little traffic, to prove even that every call fails"
-        if self.is_timed and self.slow is None:
-            return "it is too short, on its traffic and behind the warm-up of new instances (warm_up_minutes), to prove that green is slow"
-        return ""
+        return _describe_blind(
+            sees_errors=self.errors is not None, sees_slow=self.slow is not None or not self.is_timed
+        )
 
     def describe(self) -> str:
         """What it can prove, in words."""
@@ -72,6 +72,53 @@ class Reach:
         if self.slow is None:
             return f"{told}; {self.blind_to}"
         return f"{told}, and that it is slow where {100 * self.slow:g} % of them are slower than blue's median"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A bake before it begins, as far as it matters for what can be proven in it.
+
+    :param tolerances: as the bake has them.
+    :param share: green's, in percent, above 0 and below 100.
+    :param bake: how long it is.
+    :param seconds: how often there are figures; they are final one such period late.
+    """
+
+    load: Load
+    tolerances: Tolerances
+    share: float
+    bake: timedelta
+    seconds: int
+
+    def proves_failing(self, level: float) -> bool:
+        """Whether it proves harm where that share of green's calls fail."""
+        return any(course.harmful_at for course in self._play(level, _USUALLY_SLOW[0]))
+
+    def proves_slow(self, level: float) -> bool:
+        """Whether it proves harm where that share of green's calls are slower than blue's median."""
+        return any(course.harmful_at for course in self._play(self.load.rate_5xx, level))
+
+    def proves_healthy(self) -> bool:
+        """Whether it proves a green healthy that is as good as blue."""
+        return any(course.healthy_at for course in self._play(self.load.rate_5xx, _USUALLY_SLOW[0]))
+
+    def _play(self, failing: float, slow: float) -> Iterator[Course]:
+        """The comparison of blue with such a green, period by period: a long bake in longer ones, which tell as much and cost less."""
+        whole = int((self.bake - timedelta(seconds=self.seconds)).total_seconds()) // self.seconds
+        together = max(1, math.ceil(whole / _MOST_PERIODS))
+        course = Course((), self.tolerances, planned=self.bake)
+        periods = _periods(self.load, self.share / 100, self.seconds * together, failing=failing, slow=slow)
+        for period in islice(periods, max(0, whole // together)):
+            course.take(period)
+            yield course
+
+
+def _describe_blind(*, sees_errors: bool, sees_slow: bool) -> str:
+    if not sees_errors:
+        return "it is too short, on so little traffic, to prove even that every call fails"
+    if not sees_slow:
+        return "it is too short, on its traffic and behind the warm-up of new instances (warm_up_minutes), to prove that green is slow"
+    return ""
 
 
 def load_of(baseline: Sequence[Period]) -> Load | None:
@@ -89,38 +136,37 @@ def load_of(baseline: Sequence[Period]) -> Load | None:
 
 
 def reach_in(rollout: Rollout, load: Load, share: float, bake: timedelta, seconds: int) -> Reach | None:
-    """What a rollout's bake can prove; ``None``: nothing is compared in it. The arguments are those of :func:`reach_of`."""
+    """What a rollout's bake can prove; ``None``: nothing is compared in it. The arguments are those of :class:`Setting`."""
+    setting = setting_in(rollout, load, share, bake, seconds)
+    return reach_of(setting) if setting else None
+
+
+def setting_in(rollout: Rollout, load: Load, share: float, bake: timedelta, seconds: int) -> Setting | None:
+    """A bake as it is in a rollout; ``None``: nothing is compared in it. The arguments are those of :class:`Setting`."""
     tolerances = rollout.plan.evidence.tolerances
     if tolerances is None or not 0 < share < 100:
         return None
     load = replace(load, is_timed=load.is_timed and rollout.thresholds is not None)
-    return reach_of(load, tolerances_in(tolerances, bake, seconds), share, bake, seconds)
+    return Setting(load, tolerances_in(tolerances, bake, seconds), share, bake, seconds)
 
 
-# Not cheap, 20 ms for ten minutes of 10-second figures and 0.1 s for an hour, and asked anew by each watch and page that begins anew.
-@lru_cache(maxsize=256)
-def reach_of(load: Load, tolerances: Tolerances, share: float, bake: timedelta, seconds: int) -> Reach:
-    """What a bake can prove by its end.
-
-    :param tolerances: as the bake has them.
-    :param share: green's, in percent, above 0 and below 100.
-    :param seconds: how often there are figures; they are final one such period late.
-    """
-    watched = min(bake, _LONGEST)
-    count = max(0, int((watched - timedelta(seconds=seconds)).total_seconds()) // seconds)
-
-    def is_proven(failing: float, slow: float) -> bool:
-        course = Course((), tolerances, planned=bake)
-        for period in _periods(load, share / 100, seconds, count, failing=failing, slow=slow):
-            course.take(period)
-        return course.harmful_at is not None
-
+@lru_cache(maxsize=256)  # each page and each task of a rollout asks the same
+def reach_of(setting: Setting) -> Reach:
+    """What a bake can prove by its end."""
+    load = setting.load
     return Reach(
-        errors=_least(_LEVELS, lambda level: is_proven(level, _USUALLY_SLOW[0])),
-        slow=_least(_SLOW_LEVELS, lambda level: is_proven(load.rate_5xx, level)) if load.is_timed else None,
-        calls=load.calls * share / 100 * bake / timedelta(minutes=1),
+        errors=_least(_LEVELS, setting.proves_failing),
+        slow=_least(_SLOW_LEVELS, setting.proves_slow) if load.is_timed else None,
+        calls=load.calls * setting.share / 100 * setting.bake / timedelta(minutes=1),
         is_timed=load.is_timed,
     )
+
+
+@lru_cache(maxsize=256)
+def blind_to(setting: Setting) -> str:
+    """:attr:`Reach.blind_to` alone, for which only the greatest harm is asked about."""
+    sees_slow = not setting.load.is_timed or setting.proves_slow(_SLOW_LEVELS[-1])
+    return _describe_blind(sees_errors=setting.proves_failing(_LEVELS[-1]), sees_slow=sees_slow)
 
 
 def _least(levels: Sequence[float], is_proven: Callable[[float], bool]) -> float | None:
@@ -132,12 +178,12 @@ def _least(levels: Sequence[float], is_proven: Callable[[float], bool]) -> float
     return levels[low] if low < len(levels) else None
 
 
-def _periods(load: Load, share: float, seconds: int, count: int, *, failing: float, slow: float) -> Iterator[Period]:
+def _periods(load: Load, share: float, seconds: int, *, failing: float, slow: float) -> Iterator[Period]:
     """Both variants' expected counts."""
     begin, calls = datetime.fromtimestamp(0, timezone.utc), load.calls * seconds / 60
     blue = _Expected(calls * (1 - share), load, load.rate_5xx, _USUALLY_SLOW[0])
     green = _Expected(calls * share, load, failing, slow)
-    for number in range(count):
+    for number in count():
         start = begin + timedelta(seconds=seconds * number)
         yield Period(start, seconds, blue.next(), green.next())
 
