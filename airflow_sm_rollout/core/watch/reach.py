@@ -21,7 +21,12 @@ from airflow_sm_rollout.core.watch.policy import tolerances_in
 
 _LEVELS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _SLOW_LEVELS = (0.55, 0.6, 0.7, 0.8, 0.9, 1.0)  # half of blue's calls are slower than its median
-_USUALLY_SLOW = (0.5, 0.05, 0.01)  # blue's calls above its p50, p95 and p99
+_USUALLY_SLOW = (
+    0.5,
+    0.05,
+    0.01,
+    0.0001,
+)  # blue's calls above its p50, p95, p99, and twice that where latencies are log-normal
 _MOST_PERIODS = 60  # the last look of a bake pays for them
 
 
@@ -155,8 +160,8 @@ def reach_of(setting: Setting) -> Reach:
     """What a bake can prove by its end."""
     load = setting.load
     return Reach(
-        errors=_least(_LEVELS, setting.proves_failing),
-        slow=_least(_SLOW_LEVELS, setting.proves_slow) if load.is_timed else None,
+        errors=least(_LEVELS, setting.proves_failing),
+        slow=least(_SLOW_LEVELS, setting.proves_slow) if load.is_timed else None,
         calls=load.calls * setting.share / 100 * setting.bake / timedelta(minutes=1),
         is_timed=load.is_timed,
     )
@@ -169,7 +174,7 @@ def blind_to(setting: Setting) -> str:
     return _describe_blind(sees_errors=setting.proves_failing(_LEVELS[-1]), sees_slow=sees_slow)
 
 
-def _least(levels: Sequence[float], is_proven: Callable[[float], bool]) -> float | None:
+def least(levels: Sequence[float], is_proven: Callable[[float], bool]) -> float | None:
     """The least level that is proven: what proves a small one proves a large one, too."""
     low, high = 0, len(levels)
     while low < high:
