@@ -38,6 +38,12 @@ HEAD_SECONDS = 10.0
 BODY_SECONDS = 60.0
 """How long it may take over the body. A dead client's thread and memory are given back by then."""
 
+LINGER_SECONDS = 5.0
+"""How long what a client still sends is thrown away after the last answer. Closing at once would reset the connection, and a
+client that writes its whole request first would never read why it was refused."""
+
+_LINGER_BYTES = 1024 * 1024
+
 
 def serve(sandbox: Sandbox, port: int = 0, address: str = HOST, names: Collection[str] = ()) -> RunningServer:
     """Serve a sandbox in threads of this process until :meth:`RunningServer.close`.
@@ -205,8 +211,17 @@ class _Connection(BaseHTTPRequestHandler):
     def handle(self) -> None:
         try:
             super().handle()
-        except ConnectionError:
+            self._linger()
+        except OSError:
             log.debug("a client closed its connection")
+
+    def _linger(self) -> None:
+        """Say that nothing more is answered, then read until the client closes or its time is over."""
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_WR)
+        self._allow(LINGER_SECONDS)
+        while self.connection.recv(_LINGER_BYTES):
+            pass
 
     def _allow(self, seconds: float) -> None:
         self.server.deadlines[self.connection] = time.monotonic() + seconds

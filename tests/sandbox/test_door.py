@@ -215,6 +215,42 @@ def test_an_invocation_that_is_too_large_is_refused_before_it_is_read(running: R
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
 
 
+ONE_TOO_MANY = MAX_INVOCATION_BYTES + 1
+SIGNED_INVOCATION = {"authorization": SIGNED.format("sagemaker")}
+
+
+@pytest.mark.parametrize(
+    ("headers", "size", "status"),
+    [
+        (SIGNED_INVOCATION, ONE_TOO_MANY, 413),
+        (SIGNED_INVOCATION, ONE_TOO_MANY * 4, 413),
+        (SIGNED_INVOCATION | {"origin": "http://page.example"}, ONE_TOO_MANY, 403),
+        ({"x-pad": "a" * 70_000}, ONE_TOO_MANY, 431),
+    ],
+)
+def test_a_client_that_sends_all_before_it_reads_hears_why_it_is_refused(
+    running: RunningServer, headers: dict[str, str], size: int, status: int
+) -> None:
+    assert send(running, "POST", "/endpoints/x/invocations", headers, bytes(size))[0] == status
+
+
+def send_for_ever(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(bytes(65536))
+
+
+def test_a_client_that_sends_on_and_on_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LINGER_SECONDS", 0.2)
+    head = f"Authorization: {SIGNED.format('sagemaker')}\r\nContent-Length: {10**12}"
+    with (
+        serve(Sandbox(clock=ManualClock())) as running,
+        socket.create_connection(("127.0.0.1", port(running)), 10) as endless,
+    ):
+        endless.sendall(f"POST /endpoints/x/invocations HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode())
+        with pytest.raises(ConnectionError):
+            send_for_ever(endless)
+
+
 @pytest.mark.parametrize(
     "begun",
     ["POST / HTTP/1.1\r\nHost: x\r\nX-Slow", "PUT /b/k HTTP/1.1\r\nHost: localhost\r\n" + "Content-Length: 9\r\n\r\nx"],

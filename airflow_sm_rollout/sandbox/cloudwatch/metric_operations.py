@@ -253,13 +253,18 @@ def _read_range(params: Params, period: int, now: float) -> tuple[int, int, int]
     return int(start // step) * step, math.ceil(end), period
 
 
+def _is_range(params: Params) -> bool:
+    """Whether a range holds any time. Both ends are cut to whole seconds first (moto's tests say so; no record)."""
+    return int(to_seconds(params["StartTime"])) < int(to_seconds(params["EndTime"]))
+
+
 def _check_order(params: Params) -> None:
-    if to_seconds(params["StartTime"]) >= to_seconds(params["EndTime"]):
+    if not _is_range(params):
         raise AwsError("ValidationError", "The parameter EndTime must be greater than StartTime.")
 
 
 def _check_range(params: Params, period: int, shortest: Sequence[int]) -> None:
-    if to_seconds(params["StartTime"]) >= to_seconds(params["EndTime"]):
+    if not _is_range(params):
         raise _invalid_value("The parameter StartTime must be less than the parameter EndTime.")
     if not is_period(period, shortest):
         raise _invalid_value(f"The value {period} for parameter Period must be 1, 5, 10, 20, 30 or a multiple of 60.")

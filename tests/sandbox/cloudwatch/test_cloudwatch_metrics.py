@@ -229,6 +229,11 @@ def test_statistics_give_all_that_is_asked_per_unit(bench: Any) -> None:
             "InvalidParameterValue",
             "The parameter StartTime must be less than the parameter EndTime.",
         ),
+        (
+            {"Statistics": ["Sum"], "StartTime": to_datetime(START + 0.02), "EndTime": to_datetime(START + 0.98)},
+            "InvalidParameterValue",
+            "The parameter StartTime must be less than the parameter EndTime.",
+        ),
         ({}, "InvalidParameterCombination", "Must specify either Statistics or ExtendedStatistics"),
         ({"Statistics": ["Sum"], "Period": 61}, "InvalidParameterValue", "The value 61 for parameter Period"),
         ({"ExtendedStatistics": ["q9"]}, "InvalidParameterValue", "The value q9 for parameter ExtendedStatistics"),
