@@ -59,10 +59,12 @@ class Regional:
             account.host,
             account.faults,
             self.cloudwatch,
+            get_object=elsewhere.get_object,
             put_object=elsewhere.put_object,
             seed=account.seed,
         )
-        self.endpoints, self._runtime = hosting.endpoints, hosting.runtime
+        self.endpoints = hosting.endpoints
+        self._runtimes = (hosting.runtime, hosting.async_runtime)
         self.scaling = Scaling(self.region, hosting.targets, hosting.endpoints)
         self.training_jobs = TrainingJobs(
             self.region,
@@ -73,7 +75,7 @@ class Regional:
         tagging = Tagging(self._tags, lambda params: elsewhere.tagged_resources(name, params))
         self.services: dict[str, list[object]] = {
             "sagemaker": [*hosting.control, self.training_jobs],
-            "sagemaker-runtime": [self._runtime],
+            "sagemaker-runtime": [*self._runtimes],
             "cloudwatch": [self.cloudwatch],
             "ssm": [self._parameters],
             "application-autoscaling": [self.scaling],
@@ -94,9 +96,10 @@ class Regional:
         return None
 
     def close(self) -> None:
-        """Stop training jobs and requests to shadows. The containers are their host's."""
+        """Stop training jobs, requests to shadows and asynchronous ones. The containers are their host's."""
         self.training_jobs.close()
-        self._runtime.close()
+        for runtime in self._runtimes:
+            runtime.close()
 
     def _tags(self) -> dict[str, dict[str, str]]:
         return self.region.tags.all() | self._parameters.all_tags() | self.cloudwatch.all_tags()

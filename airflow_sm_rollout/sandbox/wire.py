@@ -167,7 +167,7 @@ def encode_answer(call: Call, answer: Mapping[str, Any]) -> HttpResponse:
     encoded = serializer.serialize(answer)
     body = encoded["body"]
     headers = encoded["headers"]
-    if call.protocol == "rest-json":
+    if "ContentType" in answer and call.protocol == "rest-json":
         # The serializer takes every body for JSON, but InvokeEndpoint's is whatever the container made.
         headers["Content-Type"] = answer["ContentType"]
     return _response(encoded["status_code"], headers, body.encode() if isinstance(body, str) else body)

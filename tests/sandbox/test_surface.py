@@ -83,8 +83,8 @@ def test_a_client_gets_the_refusal_at_once_and_with_the_operations_name(session:
         expected[0],
         expected[1].format("CreateTransformJob"),
     )
-    refusal = error_of(runtime.invoke_endpoint_async, EndpointName="none", InputLocation="s3://b/k")
-    assert refusal == (expected[0], expected[1].format("InvokeEndpointAsync"))
+    refusal = error_of(runtime.invoke_endpoint_with_response_stream, EndpointName="none", Body=b"x")
+    assert refusal == (expected[0], expected[1].format("InvokeEndpointWithResponseStream"))
     detector = {"Namespace": "n", "MetricName": "m", "Stat": "Sum"}
     refusal = error_of(session.client("cloudwatch").put_anomaly_detector, SingleMetricAnomalyDetector=detector)
     assert refusal == (expected[0], expected[1].format("PutAnomalyDetector"))

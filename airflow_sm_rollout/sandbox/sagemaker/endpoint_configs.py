@@ -33,6 +33,11 @@ class EndpointConfig:
         return list(self.description.get("ShadowProductionVariants", []))
 
     @property
+    def is_asynchronous(self) -> bool:
+        """Whether its endpoints take InvokeEndpointAsync and no InvokeEndpoint."""
+        return "AsyncInferenceConfig" in self.description
+
+    @property
     def metric_period(self) -> int:
         """Seconds between two publications of the invocation metrics: 60, or what enhanced metrics were asked for."""
         metrics = self.description.get("MetricsConfig", {})

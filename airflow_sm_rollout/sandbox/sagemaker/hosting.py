@@ -8,6 +8,7 @@ from typing import Protocol
 
 from airflow_sm_rollout.sandbox.containers import ContainerHost
 from airflow_sm_rollout.sandbox.faults import Faults
+from airflow_sm_rollout.sandbox.sagemaker.async_runtime import AsyncRuntime
 from airflow_sm_rollout.sandbox.sagemaker.capture import Capture
 from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfigs
 from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
@@ -30,7 +31,8 @@ class Hosting:
 
     :param host: where containers run.
     :param monitoring: where invocation metrics go, and what tells whether an alarm rings.
-    :param put_object: stores bytes at an ``s3://`` URL.
+    :param get_object: the bytes at an ``s3://`` URL.
+    :param put_object: stores bytes at one.
     :param seed: of what splits requests between variants and chooses those to be captured.
     """
 
@@ -41,6 +43,7 @@ class Hosting:
         faults: Faults,
         monitoring: Monitoring,
         *,
+        get_object: Callable[[str], bytes],
         put_object: Callable[[str, bytes], None],
         seed: int,
     ) -> None:
@@ -54,3 +57,4 @@ class Hosting:
         self.control: list[object] = [self.endpoints, configs, models, packages, region.tags]
         capture = Capture(region, put_object, random.Random(seed))
         self.runtime = Runtime(region, self.endpoints, metrics, capture, random.Random(seed))
+        self.async_runtime = AsyncRuntime(region, self.runtime, get_object, put_object)

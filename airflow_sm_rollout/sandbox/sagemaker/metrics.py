@@ -13,6 +13,7 @@ from airflow_sm_rollout.sandbox.sagemaker.region import Region
 
 NAMESPACE = "AWS/SageMaker"
 ZERO_FILLED = ("Invocations", "InvocationsPerInstance")
+_NOT_OF_ASYNCHRONOUS = (*ZERO_FILLED, "OverheadLatency")
 # Steps of the golden ratio spread any number of points evenly over an interval.
 _GOLDEN = 0.6180339887498949
 
@@ -64,7 +65,8 @@ class InvocationMetrics:
 
     A point becomes readable some time after its period has ended, at 30 s the first and at 60 s the last (recorded: a
     period fills up after it first appears); periods shorter than a minute shorten that in proportion. Zeros come for
-    Invocations and InvocationsPerInstance only, and only without EndpointConfigName (recorded).
+    Invocations and InvocationsPerInstance only, and only without EndpointConfigName (recorded). Asynchronous endpoints publish neither of
+    those two, nor OverheadLatency (documented).
     """
 
     def __init__(self, region: Region, recorder: Recorder) -> None:
@@ -87,6 +89,8 @@ class InvocationMetrics:
         plain = {"EndpointName": route.endpoint_name, "VariantName": route.variant.name}
         for dimensions in (plain, {**plain, "EndpointConfigName": route.config.name}):
             for metric, value, unit in _points(outcome, max(route.instances, 1)):
+                if route.config.is_asynchronous and metric in _NOT_OF_ASYNCHRONOUS:
+                    continue
                 self._recorder.record(NAMESPACE, metric, dimensions, value, unit, at, visible_at)
 
     def _end_period(self, endpoint: Endpoint, end: float, period: float) -> None:
@@ -97,7 +101,7 @@ class InvocationMetrics:
         for variant in [each for fleet in endpoint.fleets for each in fleet.variants] + endpoint.shadows:
             by_name.setdefault(variant.name, []).append(variant)
         for name, variants in by_name.items():
-            if not any(start in variant.active_periods for variant in variants):
+            if not (endpoint.config.is_asynchronous or any(start in variant.active_periods for variant in variants)):
                 self._record_zeros(endpoint, name, start, period)
             for variant in variants:
                 variant.active_periods = {later for later in variant.active_periods if later > start}

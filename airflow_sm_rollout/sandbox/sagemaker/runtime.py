@@ -58,20 +58,60 @@ class Runtime:
             raise AwsError("413", f"Payload of {len(body)} bytes exceeds the limit of {MAX_BODY_BYTES} bytes.", 413)
         started = time.perf_counter()
         with self._region.schedule.lock:
-            route, copy = self._route(params["EndpointName"], params.get("TargetVariant"))
+            route = self.route(params["EndpointName"], params.get("TargetVariant"))
+            copy = self._shadowed(route) if route.container is not None else None
+        if copy is not None:
+            self._copies.submit(self._answer_copy, copy, params)
+        reply = self.ask(route, params, since=started)
+        return {"Body": reply.body, "ContentType": reply.content_type, "InvokedProductionVariant": route.variant.name}
+
+    def endpoint(self, name: str, *, asynchronous: bool) -> Endpoint:
+        """The endpoint that serves under a name.
+
+        :raises AwsError: ``ValidationError`` if there is none, or it takes only requests of the other kind.
+        """
+        endpoint = self._endpoints.serving(name)
+        if endpoint is None:
+            raise AwsError("ValidationError", f"Endpoint {name} of account {self._region.account} not found.")
+        if endpoint.config.is_asynchronous != asynchronous:
+            kind, refused = ("", "Async") if asynchronous else ("a", "")
+            raise AwsError(
+                "ValidationError", f"Endpoint {name} is {kind}synchronous; it takes no InvokeEndpoint{refused}."
+            )
+        return endpoint
+
+    def route(self, name: str, target: str | None = None, *, asynchronous: bool = False) -> Route:
+        """Where a request goes. Under the schedule's lock.
+
+        :raises AwsError: see :meth:`endpoint`; ``ServiceUnavailable`` if all weights are zero.
+        """
+        endpoint = self.endpoint(name, asynchronous=asynchronous)
+        fleet = choose_fleet(endpoint.fleets, self._rng)
+        variant = self._targeted(endpoint, fleet, target) if target else choose(fleet.variants, self._rng)
+        if variant is None:
+            raise AwsError("ServiceUnavailable", f"No variant of endpoint {name} has a weight.", 503)
+        return _route_to(name, fleet.config, variant)
+
+    def ask(self, route: Route, params: Mapping[str, Any], *, since: float, limit: float | None = None) -> Reply:
+        """A container's answer, counted and captured.
+
+        :param since: when the request came, by :func:`time.perf_counter`.
+        :param limit: seconds; an answer that took longer is none.
+        :raises AwsError: ``ServiceUnavailable`` if there is no container, ``ModelError`` if it answers with anything but success.
+        """
         if route.container is None:
             self._metrics.count(route, Outcome(status=None))
             text = f"Variant {route.variant.name} of endpoint {route.endpoint_name} has no instance."
             raise AwsError("ServiceUnavailable", text, 503)
-        if copy is not None:
-            self._copies.submit(self._answer_copy, copy, params)
         reply = _ask(route.container, params)
-        overhead = max(time.perf_counter() - started - reply.seconds, 0.0)
+        if limit is not None and reply.seconds > limit:
+            reply = Reply(status=0, body=b"", seconds=limit)
+        overhead = max(time.perf_counter() - since - reply.seconds, 0.0)
         self._metrics.count(route, Outcome(reply.status, reply.seconds, overhead))
         if not 200 <= reply.status < 300:
             raise self._model_error(route.endpoint_name, reply)
         self._capture.take(route, params, reply)
-        return {"Body": reply.body, "ContentType": reply.content_type, "InvokedProductionVariant": route.variant.name}
+        return reply
 
     def close(self) -> None:
         """End when all copies that were sent to shadows are answered."""
@@ -86,23 +126,11 @@ class Runtime:
         if 200 <= reply.status < 300:
             self._capture.take(route, params, reply)
 
-    def _route(self, name: str, target: str | None) -> tuple[Route, Route | None]:
-        """Where a request goes, and where a copy of it."""
-        endpoint = self._endpoints.serving(name)
-        if endpoint is None:
-            raise AwsError("ValidationError", f"Endpoint {name} of account {self._region.account} not found.")
-        if "AsyncInferenceConfig" in endpoint.config.description:
-            raise AwsError("ValidationError", f"Endpoint {name} is asynchronous; it takes no InvokeEndpoint.")
-        fleet = choose_fleet(endpoint.fleets, self._rng)
-        variant = self._targeted(endpoint, fleet, target) if target else choose(fleet.variants, self._rng)
-        if variant is None:
-            raise AwsError("ServiceUnavailable", f"No variant of endpoint {name} has a weight.", 503)
-        return _route_to(name, fleet.config, variant), self._shadowed(endpoint, variant)
-
-    def _shadowed(self, endpoint: Endpoint, production: Variant) -> Route | None:
+    def _shadowed(self, route: Route) -> Route | None:
         """A shadow gets as many of the production variant's requests as its weight is of that one's (recorded: at 0.5 half of them)."""
+        endpoint = self.endpoint(route.endpoint_name, asynchronous=False)
         for shadow in endpoint.shadows:
-            if self._rng.random() * production.routed_weight < shadow.routed_weight:
+            if self._rng.random() * route.variant.routed_weight < shadow.routed_weight:
                 return _route_to(endpoint.name, endpoint.config, shadow)
         return None
 
