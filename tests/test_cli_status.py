@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -36,6 +35,7 @@ from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.summary import describe_summary, ended, summarize, summary_to_dict
 from airflow_sm_rollout.guardian.guardian import Guardian
 from airflow_sm_rollout.sandbox.faults import Fault
+from answering import Answer, Asked, answering
 from core.test_status import BEGUN, NOW, endpoint, wish
 from core.test_status import rollout as planned_without_model
 from production import Production, wait_until
@@ -293,36 +293,19 @@ class FakeAirflow:
 def fake_airflow() -> Iterator[FakeAirflow]:
     airflow = FakeAirflow()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asking = [
-                {"options": ["Approve", "Reject"], "task_instance": {"task_id": each, "map_index": -1}}
-                for each in airflow.open
-            ]
-            self._answer({"hitl_details": asking, "total_entries": len(asking)})
+    def answer(asked: Asked) -> Answer:
+        sent = json.loads(asked.text) if asked.text else None
+        airflow.asked.append((asked.method, asked.path, sent, asked.headers.get("Authorization")))
+        asking = [
+            {"options": ["Approve", "Reject"], "task_instance": {"task_id": each, "map_index": -1}}
+            for each in airflow.open
+        ]
+        questions = {"hitl_details": asking, "total_entries": len(asking)} if asked.method == "GET" else {}
+        body = questions if airflow.status == 200 else {"detail": "not yours"}
+        return Answer(json.dumps(body), "application/json", airflow.status)
 
-        def do_PATCH(self) -> None:
-            self._answer({})
-
-        def _answer(self, body: Any) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            sent = json.loads(self.rfile.read(length)) if length else None
-            airflow.asked.append((self.command, self.path, sent, self.headers.get("Authorization")))
-            text = json.dumps(body if airflow.status == 200 else {"detail": "not yours"}).encode()
-            self.send_response(airflow.status)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *arguments: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    airflow.url = f"http://127.0.0.1:{server.server_address[1]}"
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield airflow
-    server.shutdown()
-    server.server_close()
+    with answering(answer) as airflow.url:
+        yield airflow
 
 
 @pytest.mark.parametrize(("command", "option"), [("approve", "Approve"), ("reject", "Reject")])

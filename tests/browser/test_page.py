@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
 
 import pytest
 from selenium.webdriver.common.by import By
 
-import airflow_sm_rollout.plugin
 from airflow_sm_rollout.core.traces import APPROVAL, NOTE
 from airflow_sm_rollout.plugin.page import render_rollouts
+from answering import Answer, Asked, answering, static_file
 from browser.approving import Browser
 from core.test_rollout_report import QUESTION, SHIFTED, minute, report, trace
 
-STATIC = Path(airflow_sm_rollout.plugin.__file__).parent / "static"
-KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 RATE = {"events": 1, "requests": 40, "rate": 0.025, "low": 0.0, "high": 0.13}
 COMPARED = {
     "sentence": "Green had 40 calls, too few to tell whether it is worse than blue.",
@@ -50,31 +45,16 @@ def pages() -> Iterator[Pages]:
     shown = report(shadowed, SHIFTED, odd, comparison=COMPARED)
     page = render_rollouts([replace(shown, rollout_id="0123abcd")], "", "dag", "run", may_edit=True, now=minute(3))
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name = self.path.removeprefix("/static/")
-            text = (STATIC / name).read_text() if name != self.path else page
-            self._send(200, text, KINDS.get(Path(name).suffix, "text/html"))
+    def answer(asked: Asked) -> Answer:
+        if asked.method == "GET":
+            return static_file(asked.path) or Answer(page)
+        served.wishes.append(asked.text)
+        status, text = served.answer
+        return Answer(text, "application/json", status)
 
-        def do_POST(self) -> None:
-            served.wishes.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self._send(*served.answer, "application/json")
-
-        def _send(self, status: int, text: str, kind: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *arguments: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_address[1]}/page"
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield served
-    server.shutdown()
-    server.server_close()
+    with answering(answer) as address:
+        served.url = f"{address}/page"
+        yield served
 
 
 @pytest.fixture

@@ -8,17 +8,17 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from airflow_sm_rollout.plugin.page import POLICY, STATIC, render_file, render_list, render_rollouts
+from airflow_sm_rollout.plugin.page import POLICY, render_file, render_list, render_rollouts
 from airflow_sm_rollout.plugin.reads import Row
+from answering import Answer, Asked, answering, static_file
 from browser.approving import Browser
 from production import wait_until
 from screen.recorded import STATES, Recorded, minute
@@ -26,7 +26,6 @@ from screen.recorded import STATES, Recorded, minute
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 AXE = "axe-core@4.14.1"
-KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SHIFTS = """
     window.shifted = 0;
@@ -54,27 +53,14 @@ class Served:
 def served() -> Iterator[Served]:
     served = Served()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            served.asked.append(self.path)
-            name = self.path.removeprefix("/static/")
-            text = (STATIC / name).read_text() if name != self.path else served.pages.get(self.path, "")
-            self.send_response(503 if served.is_down else 200)
-            self.send_header("Content-Type", KINDS.get(Path(name).suffix, "text/html"))
-            if self.path == "/page":
-                self.send_header("Content-Security-Policy", POLICY)
-            self.end_headers()
-            self.wfile.write(text.encode())
+    def answer(asked: Asked) -> Answer:
+        served.asked.append(asked.path)
+        policy = {"Content-Security-Policy": POLICY} if asked.path == "/page" else {}
+        given = static_file(asked.path) or Answer(served.pages.get(asked.path, ""), headers=policy)
+        return replace(given, status=503 if served.is_down else 200)
 
-        def log_message(self, *arguments: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_address[1]}"
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield served
-    server.shutdown()
-    server.server_close()
+    with answering(answer) as served.url:
+        yield served
 
 
 @pytest.fixture(scope="module")
