@@ -63,8 +63,7 @@ class Regional:
             put_object=elsewhere.put_object,
             seed=account.seed,
         )
-        self.endpoints = hosting.endpoints
-        self._runtimes = (hosting.runtime, hosting.async_runtime)
+        self.endpoints, self._runtimes = hosting.endpoints, hosting.runtimes
         self.scaling = Scaling(self.region, hosting.targets, hosting.endpoints)
         self.training_jobs = TrainingJobs(
             self.region,
