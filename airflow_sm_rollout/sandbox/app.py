@@ -164,14 +164,14 @@ class Sandbox:
         if operation is None:
             leave_to_others(call.service, call.operation, lambda: validate(call))
         validate(call)
-        if call.service == "sagemaker-runtime":
+        if call.is_invocation:
             return operation(call.params)
         with self.schedule.lock:
             return operation(call.params)
 
     def _record(self, call: wire.Call, error_code: str | None) -> None:
         # Invocations are the data plane: hundreds a second, and counted by their metrics.
-        if call.service != "sagemaker-runtime":
+        if not call.is_invocation:
             params = {name: value for name, value in call.params.items() if name not in _BULK}
             self._keep(CallRecord(call.service, call.operation, params, self.clock.now(), error_code))
 

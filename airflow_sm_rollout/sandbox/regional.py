@@ -13,6 +13,7 @@ from airflow_sm_rollout.sandbox.cloudwatch import CloudWatch
 from airflow_sm_rollout.sandbox.containers import ContainerHost
 from airflow_sm_rollout.sandbox.elsewhere import Elsewhere
 from airflow_sm_rollout.sandbox.faults import Faults
+from airflow_sm_rollout.sandbox.functions import Functions
 from airflow_sm_rollout.sandbox.parameters import Parameters
 from airflow_sm_rollout.sandbox.sagemaker.hosting import Hosting
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
@@ -71,14 +72,15 @@ class Regional:
             log=lambda stream, line: elsewhere.log(name, TRAINING_LOG_GROUP, stream, line, self.region.now()),
         )
         self._parameters = Parameters(self.region)
-        tagging = Tagging(self._tags, lambda params: elsewhere.tagged_resources(name, params))
+        self._functions = Functions(self.region, account.seed)
         self.services: dict[str, list[object]] = {
             "sagemaker": [*hosting.control, self.training_jobs],
             "sagemaker-runtime": [*self._runtimes],
             "cloudwatch": [self.cloudwatch],
+            "lambda": [self._functions],
             "ssm": [self._parameters],
             "application-autoscaling": [self.scaling],
-            "resourcegroupstaggingapi": [tagging],
+            "resourcegroupstaggingapi": [Tagging(self._tags, lambda params: elsewhere.tagged_resources(name, params))],
         }
 
     def operation(self, service: str, name: str) -> Operation | None:
@@ -95,10 +97,11 @@ class Regional:
         return None
 
     def close(self) -> None:
-        """Stop training jobs, requests to shadows and asynchronous ones. The containers are their host's."""
+        """Stop training jobs, requests to shadows, asynchronous ones and functions. The containers are their host's."""
         self.training_jobs.close()
         for runtime in self._runtimes:
             runtime.close()
+        self._functions.close()
 
     def _tags(self) -> dict[str, dict[str, str]]:
         return self.region.tags.all() | self._parameters.all_tags() | self.cloudwatch.all_tags()

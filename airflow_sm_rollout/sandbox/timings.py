@@ -29,6 +29,7 @@ class Timings:
     :param act_on_alarm: a rollback alarm's ALARM to SageMaker acting on it (recorded 22-25 s).
     :param traffic_back: that to blue having all of its traffic again, and the endpoint being InService (recorded 28 s).
     :param capture_written: a captured call to its file in S3 (documented: "a couple of minutes").
+    :param update_function: UpdateFunctionConfiguration to LastUpdateStatus Successful (documented: seconds; not recorded).
     :param training_start: CreateTrainingJob to the start of the container.
     """
 
@@ -48,6 +49,7 @@ class Timings:
     act_on_alarm: float = 22.0
     traffic_back: float = 28.0
     capture_written: float = 60.0
+    update_function: float = 2.0
     training_start: float = 60.0
 
     def hurried(self, factor: float) -> Timings:

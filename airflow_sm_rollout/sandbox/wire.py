@@ -30,9 +30,9 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.parse import RequestParserError as ParserError
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
-from werkzeug.datastructures import Headers
+from werkzeug.datastructures import Headers, MultiDict
 
-from airflow_sm_rollout.sandbox import cbor
+from airflow_sm_rollout.sandbox import cbor, rest
 from airflow_sm_rollout.sandbox.errors import AwsError
 
 CBOR = "smithy-rpc-v2-cbor"
@@ -40,6 +40,7 @@ CBOR = "smithy-rpc-v2-cbor"
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _SERVICES = {
     "monitoring": "cloudwatch",
+    "lambda": "lambda",
     "ssm": "ssm",
     "sagemaker": "sagemaker",
     "application-autoscaling": "application-autoscaling",
@@ -47,6 +48,7 @@ _SERVICES = {
 }
 MAX_UNCOMPRESSED_BYTES = 16 * 1024 * 1024
 _XML_ERROR_OF = {"s3": "<Error>{0}</Error>", "ec2": "<Response><Errors><Error>{0}</Error></Errors></Response>"}
+_REST_JSON = ("lambda",)
 _REST_XML = ("cloudfront", "route53")
 
 _CBOR_PATH = re.compile(r"/service/\w+/operation/(\w+)$")
@@ -102,6 +104,11 @@ class Call:
     @property
     def model(self) -> OperationModel:
         return operation_model(self.service, self.operation)
+
+    @property
+    def is_invocation(self) -> bool:
+        """Whether it calls what is served, rather than changes or reads what there is."""
+        return self.service == "sagemaker-runtime" or (self.service, self.operation) == ("lambda", "Invoke")
 
 
 def recognise(request: HttpRequest) -> Call | None:
@@ -167,7 +174,7 @@ def encode_answer(call: Call, answer: Mapping[str, Any]) -> HttpResponse:
     encoded = serializer.serialize(answer)
     body = encoded["body"]
     headers = encoded["headers"]
-    if "ContentType" in answer and call.protocol == "rest-json":
+    if call.service == "sagemaker-runtime" and "ContentType" in answer:
         # The serializer takes every body for JSON, but InvokeEndpoint's is whatever the container made.
         headers["Content-Type"] = answer["ContentType"]
     return _response(encoded["status_code"], headers, body.encode() if isinstance(body, str) else body)
@@ -276,6 +283,8 @@ def _operation_and_protocol(request: HttpRequest) -> tuple[str, str]:
         return in_path[1], CBOR
     if invoked := _INVOCATIONS_PATH.match(request.path):
         return _INVOCATIONS[invoked[2]], "rest-json"
+    if signing_name(request) in _REST_JSON:
+        return _at_rest(request)[0], "rest-json"
     return _form(request).get("Action", ""), "query"
 
 
@@ -284,18 +293,31 @@ def _parse(model: OperationModel, protocol: str, request: HttpRequest) -> dict[s
         return _cbor_parse(request.body)
     if protocol == "json" and request.body:
         json.loads(request.body)  # moto takes what is no JSON for an empty request
-    in_path = _INVOCATIONS_PATH.match(request.path)
     parsed: dict[str, Any] = _request_parser(model.service_model.service_name, model.name, protocol).parse(
         {
             "body": request.body,
             "headers": Headers(list(request.headers.items())),
             "method": request.method,
-            "url_params": {"EndpointName": unquote(in_path[1])} if in_path else {},
+            "url_params": _in_path(request),
             "url_path": request.path,
-            "values": _form(request) if protocol == "query" else {},
+            "values": MultiDict(_form(request)) if protocol in ("query", "rest-json") else {},
         }
     )
     return parsed
+
+
+def _at_rest(request: HttpRequest) -> tuple[str, Mapping[str, str]]:
+    service = signing_name(request)
+    if service not in _REST_JSON:
+        return "", {}
+    return rest.operation_at(service, request.method, request.path, request.query)
+
+
+def _in_path(request: HttpRequest) -> Mapping[str, str]:
+    """The parameters that a REST service has in its path."""
+    if invoked := _INVOCATIONS_PATH.match(request.path):
+        return {"EndpointName": unquote(invoked[1])}
+    return _at_rest(request)[1]
 
 
 @cache

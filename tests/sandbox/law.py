@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from random import Random
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from moto.core.utils import get_service_model
 
@@ -34,7 +34,7 @@ def protocols_of(service: str) -> tuple[str, ...]:
     """How requests to a service may come."""
     if service == "cloudwatch":
         return (CBOR, "json", "query")
-    return ("rest-json",) if service == "sagemaker-runtime" else ("json",)
+    return ("rest-json",) if service in ("sagemaker-runtime", "lambda") else ("json",)
 
 
 def call_of(service: str, operation: str, params: Any, protocol: str) -> HttpRequest:
@@ -47,6 +47,8 @@ def call_of(service: str, operation: str, params: Any, protocol: str) -> HttpReq
     if protocol == "query":
         form = {**headers, "content-type": "application/x-www-form-urlencoded"}
         return HttpRequest("POST", "/", "", form, urlencode([("Action", operation), *_flat("", params)]).encode())
+    if service == "lambda":
+        return _rest_call(model.operation_model(operation), dict(params), headers)
     if protocol == "rest-json":
         path = {"InvokeEndpoint": "invocations", "InvokeEndpointAsync": "async-invocations"}
         name = params.get("EndpointName") if isinstance(params, Mapping) else None
@@ -58,6 +60,28 @@ def call_of(service: str, operation: str, params: Any, protocol: str) -> HttpReq
     return HttpRequest(
         "POST", "/", "", {**headers, "x-amz-target": target, "content-type": "application/x-amz-json-1.1"}, body
     )
+
+
+def _rest_call(model: Any, params: dict[str, Any], headers: dict[str, str]) -> HttpRequest:
+    """Each parameter where the model has it: in the path, in the query, in a header or in the body."""
+    path, _, fixed = model.http["requestUri"].partition("?")
+    query = dict(parse_qsl(fixed, keep_blank_values=True))
+    body: dict[str, Any] = {}
+    for name, value in params.items():
+        member = model.input_shape.members.get(name)
+        serialization = member.serialization if member else {}  # what the model does not know goes into the body
+        location, key = serialization.get("location"), serialization.get("name", name)
+        if location == "uri":
+            path = path.replace(f"{{{key}}}", quote(str(value), safe="") or "-")
+        elif location == "querystring":
+            query[key] = str(value)
+        elif location == "header":
+            headers = {**headers, key.lower(): quote(str(value))}
+        else:
+            body[key] = value
+    payload = model.input_shape.serialization.get("payload")
+    written = b"{}" if payload else json.dumps(body, default=_json).encode()
+    return HttpRequest(model.http["method"], path, urlencode(query), headers, written)
 
 
 def _located(service: str, operation: str, params: Mapping[str, Any]) -> dict[str, str]:
