@@ -11,7 +11,6 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from airflow_sm_rollout.sandbox.sagemaker.metrics import Route
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 from airflow_sm_rollout.sandbox.sagemaker.runtime import Runtime
 from airflow_sm_rollout.sandbox.surface import not_played
+from airflow_sm_rollout.sandbox.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class AsyncRuntime:
         self._runtime = runtime
         self._get_object = get_object
         self._put_object = put_object
-        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="async")
+        self._workers = Workers("async", _WORKERS)
 
     def invoke_endpoint_async(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Take one request.
@@ -87,7 +87,7 @@ class AsyncRuntime:
 
     def close(self) -> None:
         """End when all requests that have an instance are answered."""
-        self._workers.shutdown()
+        self._workers.close()
 
     def _start(self, waiting: _Waiting, at: float) -> None:
         """Give a request to an instance, or have it wait on. What waited for an endpoint that is gone is gone with it."""
@@ -97,11 +97,11 @@ class AsyncRuntime:
             log.info("an asynchronous request is dropped: %s", error.message)
             return
         if route.container is not None:
-            self._workers.submit(self._finish, waiting, route)
+            self._workers.start(self._finish, waiting, route)
         elif at < waiting.expires:
             self._region.schedule.at(at + RETRY_SECONDS, lambda later: self._start(waiting, later))
         else:
-            self._workers.submit(self._fail, waiting, "The request expired before an instance could take it.")
+            self._workers.start(self._fail, waiting, "The request expired before an instance could take it.")
 
     def _finish(self, waiting: _Waiting, route: Route) -> None:
         params = waiting.params

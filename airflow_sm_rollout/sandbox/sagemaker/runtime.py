@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from airflow_sm_rollout.sandbox.containers import Container, Reply
@@ -17,6 +16,7 @@ from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
 from airflow_sm_rollout.sandbox.sagemaker.fleet import Fleet, Variant, choose, choose_fleet
 from airflow_sm_rollout.sandbox.sagemaker.metrics import InvocationMetrics, Outcome, Route
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
+from airflow_sm_rollout.sandbox.workers import Workers
 
 MAX_BODY_BYTES = 6_291_456
 MAX_ORIGINAL_MESSAGE = 2048
@@ -43,7 +43,7 @@ class Runtime:
         self._metrics = metrics
         self._capture = capture
         self._rng = rng
-        self._copies = ThreadPoolExecutor(_COPIES_AT_ONCE, thread_name_prefix="shadow")
+        self._copies = Workers("shadow", _COPIES_AT_ONCE)
 
     def invoke_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """One invocation.
@@ -61,7 +61,7 @@ class Runtime:
             route = self.route(params["EndpointName"], params.get("TargetVariant"))
             copy = self._shadowed(route) if route.container is not None else None
         if copy is not None:
-            self._copies.submit(self._answer_copy, copy, params)
+            self._copies.start(self._answer_copy, copy, params)
         reply = self.ask(route, params, since=started)
         return {"Body": reply.body, "ContentType": reply.content_type, "InvokedProductionVariant": route.variant.name}
 
@@ -115,7 +115,7 @@ class Runtime:
 
     def close(self) -> None:
         """End when all copies that were sent to shadows are answered."""
-        self._copies.shutdown()
+        self._copies.close()
 
     def _answer_copy(self, route: Route, params: Mapping[str, Any]) -> None:
         """Ask the shadow; its answer is dropped unless it is captured, its metrics are not."""
