@@ -15,7 +15,7 @@ from airflow_sm_rollout.aws.world import AwsWorld
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
 from airflow_sm_rollout.core.guardian import Sign, State
-from airflow_sm_rollout.core.rollout import to_json
+from airflow_sm_rollout.core.record import to_json
 from airflow_sm_rollout.core.watch.ringing import harm_by_alarms
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.operators.ask import AskOperator

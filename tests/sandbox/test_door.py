@@ -286,7 +286,13 @@ def test_points_that_a_client_packs_arrive(running: RunningServer) -> None:
 
 @pytest.mark.parametrize("service", ["sagemaker", "ssm", "application-autoscaling"])
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"no gzip", 400), (gzip.compress(b"x" * 100)[:20], 400), (gzip.compress(bytes(1 << 25)), 413)]
+    ("body", "status"),
+    [(b"no gzip", 400), (gzip.compress(b"x" * 100)[:20], 400), (gzip.compress(bytes(1 << 25)), 413)],
+    ids=[
+        "no gzip",
+        "cut short",
+        "too large",
+    ],  # the packed bytes hold the time: as names they would differ from process to process
 )
 def test_a_packed_body_that_is_broken_or_too_large_is_the_clients_fault(
     running: RunningServer, service: str, body: bytes, status: int
