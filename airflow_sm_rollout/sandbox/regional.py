@@ -55,7 +55,7 @@ class Regional:
         schedule, elsewhere = account.schedule, account.elsewhere
         self.region = Region(name, account.number, schedule, account.timings, Tags())
         self.cloudwatch = CloudWatch(schedule, name, account.number)
-        hosting = Hosting(
+        hosting = self._hosting = Hosting(
             self.region,
             account.host,
             account.faults,
@@ -64,7 +64,7 @@ class Regional:
             put_object=elsewhere.put_object,
             seed=account.seed,
         )
-        self.endpoints, self._runtimes = hosting.endpoints, hosting.runtimes
+        self.endpoints, self.invoke = hosting.endpoints, hosting.runtime.invoke_endpoint
         self.scaling = Scaling(self.region, hosting.targets, hosting.endpoints)
         self.training_jobs = TrainingJobs(
             self.region,
@@ -73,15 +73,8 @@ class Regional:
         )
         self._parameters = Parameters(self.region)
         self._functions = Functions(self.region, account.seed)
-        self.services: dict[str, list[object]] = {
-            "sagemaker": [*hosting.control, self.training_jobs],
-            "sagemaker-runtime": [*self._runtimes],
-            "cloudwatch": [self.cloudwatch],
-            "lambda": [self._functions],
-            "ssm": [self._parameters],
-            "application-autoscaling": [self.scaling],
-            "resourcegroupstaggingapi": [Tagging(self._tags, lambda params: elsewhere.tagged_resources(name, params))],
-        }
+        tagging = Tagging(self._tags, lambda params: elsewhere.tagged_resources(name, params))
+        self.services = self._services(tagging)
 
     def operation(self, service: str, name: str) -> Operation | None:
         """What carries out an operation here; ``None`` if nobody does.
@@ -99,9 +92,20 @@ class Regional:
     def close(self) -> None:
         """Stop training jobs, requests to shadows, asynchronous ones and functions. The containers are their host's."""
         self.training_jobs.close()
-        for runtime in self._runtimes:
-            runtime.close()
+        self._hosting.close()
         self._functions.close()
+
+    def _services(self, tagging: Tagging) -> dict[str, list[object]]:
+        hosting = self._hosting
+        return {
+            "sagemaker": [*hosting.control, self.training_jobs],
+            "sagemaker-runtime": [hosting.runtime, hosting.async_runtime],
+            "cloudwatch": [self.cloudwatch],
+            "lambda": [self._functions],
+            "ssm": [self._parameters],
+            "application-autoscaling": [self.scaling],
+            "resourcegroupstaggingapi": [tagging],
+        }
 
     def _tags(self) -> dict[str, dict[str, str]]:
         return self.region.tags.all() | self._parameters.all_tags() | self.cloudwatch.all_tags()

@@ -116,11 +116,10 @@ class World:
 
     def serve(self, seconds: float) -> None:
         """Let time pass, with clients who call."""
-        [runtime] = self.sandbox.services["sagemaker-runtime"]
         for _ in range(round(seconds)):
             for _ in range(self._arriving()):
                 with contextlib.suppress(AwsError):
-                    runtime.invoke_endpoint({"EndpointName": self.live(), "Body": b"{}"})  # type: ignore[attr-defined]
+                    self.sandbox.invoke(self.live())
             self.sandbox.schedule.advance(1.0)
 
     def live(self) -> str:

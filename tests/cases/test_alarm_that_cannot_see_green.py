@@ -60,10 +60,9 @@ class World(AheadLab):
         self.pass_time(200)
 
     def send(self) -> None:
-        [runtime] = self.sandbox.services["sagemaker-runtime"]
         for _ in range(10):
             try:
-                runtime.invoke_endpoint({"EndpointName": ENDPOINT, "Body": b"{}"})  # type: ignore[attr-defined]
+                self.sandbox.invoke(ENDPOINT)
             except AwsError:
                 self.failed += 1
 

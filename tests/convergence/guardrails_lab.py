@@ -33,10 +33,9 @@ class GuardrailsLab(Lab):
 
     def look_away(self) -> None:
         super().look_away()
-        [runtime] = self.sandbox.services["sagemaker-runtime"]
         for _ in range(self.requests_per_look):
             with contextlib.suppress(AwsError):
-                runtime.invoke_endpoint({"EndpointName": ENDPOINT, "Body": b"{}"})  # type: ignore[attr-defined]
+                self.sandbox.invoke(ENDPOINT)
 
     def look(self, goal: Goal) -> Any:
         """One advance toward a goal; what there is to wait for."""

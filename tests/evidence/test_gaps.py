@@ -127,11 +127,10 @@ def test_a_bake_whose_figures_have_stopped_is_not_healthy(
 
 def call(lab: Lab, minutes: float) -> None:
     """Users who call the endpoint every five seconds."""
-    [runtime] = lab.sandbox.services["sagemaker-runtime"]
     for number in range(int(minutes * 24)):
         lab.pass_time(5 * (number % 2))
         called = sent_to(lab, number) if isinstance(lab, LiveLab) else ENDPOINT
-        runtime.invoke_endpoint({"EndpointName": called, "Body": b"{}"})  # type: ignore[attr-defined]
+        lab.sandbox.invoke(called)
 
 
 def sent_to(lab: LiveLab, number: int) -> str:

@@ -56,5 +56,10 @@ class Hosting:
         self.endpoints = Endpoints(region, configs, provisioner, monitoring, metrics.begin, self.targets)
         self.control: list[object] = [self.endpoints, configs, models, packages, region.tags]
         capture = Capture(region, put_object, random.Random(seed))
-        runtime = Runtime(region, self.endpoints, metrics, capture, random.Random(seed))
-        self.runtimes = (runtime, AsyncRuntime(region, runtime, get_object, put_object))
+        self.runtime = Runtime(region, self.endpoints, metrics, capture, random.Random(seed))
+        self.async_runtime = AsyncRuntime(region, self.runtime, get_object, put_object)
+
+    def close(self) -> None:
+        """End when no request is under way any more that nobody waits for."""
+        self.runtime.close()
+        self.async_runtime.close()
