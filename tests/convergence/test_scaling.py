@@ -187,6 +187,22 @@ def test_a_policy_that_somebody_changed_meanwhile_is_as_before(make: Callable[[]
     assert lab.describe() == lab.before
 
 
+def test_a_denied_delete_does_not_keep_blue_from_scaling_as_before() -> None:
+    lab = GuardrailsLab()
+    lab.run(until=2)
+    lab.clients.autoscaling.put_scaling_policy(
+        PolicyName="cpu",
+        PolicyType="TargetTrackingScaling",
+        ResourceId=BLUES_TARGET,
+        TargetTrackingScalingPolicyConfiguration={"TargetValue": 5.0, **POLICIES["requests"]},
+        **SCALES,
+    )
+    lab.sandbox.faults.add(Fault("denied", "DeleteEndpointConfig", times=10_000))
+    with pytest.raises(RolloutGaveUp, match="DeleteEndpointConfig"):
+        lab.roll_back()
+    assert lab.describe()["scaling"] == lab.before["scaling"]
+
+
 @pytest.mark.parametrize("make", [Lab, LiveLab])
 def test_a_rollback_after_green_scales_takes_that_away_and_gives_it_back_to_blue(make: Callable[[], Lab]) -> None:
     lab = make()

@@ -333,7 +333,7 @@ GUARDRAILS: tuple[Rule, ...] = (
     if_endpoint(own_config_exists),
     if_endpoint(back_to_blue_config),
     if_endpoint(blue_count_and_weight),
+    if_endpoint(blue_scales_as_before),  # before the tidying, which a denied delete may hold up
     _tidy_after_rollback,
-    if_endpoint(blue_scales_as_before),
     record_goes,
 )
