@@ -71,15 +71,9 @@ def show_status(options: argparse.Namespace) -> int:
 
 def _describe_guard(clients: Clients, name: str, seen: Observation) -> list[str]:
     """Who would take the rollout back without Airflow. A person who may not read that sees the rest all the same."""
-    from airflow_sm_rollout.aws.errors import AWS_ERRORS
-    from airflow_sm_rollout.aws.guardian import read_guardian
+    from airflow_sm_rollout.aws.guardian import guardian_of
 
-    if seen.record is None:
-        return []
-    try:
-        guardian = read_guardian(clients.ssm, name)
-    except AWS_ERRORS:
-        return []
+    guardian = guardian_of(clients.ssm, name) if seen.record else None
     return [guardian.describe(seen.at)] if guardian else []
 
 

@@ -23,6 +23,7 @@ import pytest
 
 from airflow_sm_rollout import cli_status
 from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.world import AwsWorld, utc_now
 from airflow_sm_rollout.cli import main
 from airflow_sm_rollout.cli_examples import EXAMPLES
@@ -34,6 +35,8 @@ from airflow_sm_rollout.core.outcome import Aftermath
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.summary import describe_summary, ended, summarize, summary_to_dict
 from airflow_sm_rollout.guardian.guardian import Guardian
+from airflow_sm_rollout.plugin.live import read_live
+from airflow_sm_rollout.plugin.reads import Connection, Found
 from airflow_sm_rollout.sandbox.faults import Fault
 from answering import Answer, Asked, answering
 from core.test_status import BEGUN, NOW, endpoint, wish
@@ -131,6 +134,11 @@ def test_it_says_who_guards_a_rollout_to_whoever_may_read_that(
     Guardian(clients, name="night-watch", prefix=ENDPOINT[:2]).look()
     assert "guarded" not in tell("status", ENDPOINT)[1]
     orphan_a_rollout(production)
+    rollout = read_record(clients.ssm, ENDPOINT)
+    assert rollout is not None
+    live = read_live(Found("", rollout, (), Connection(None, "us-east-1")))
+    assert live.guardian is not None
+    assert live.guardian.by == "night-watch"
     shown = tell("status", ENDPOINT)[1]
     assert re.search(r"^guarded by night-watch, last look .* ago$", shown, re.MULTILINE)
     production.sandbox.faults.add(Fault("denied", "GetParametersByPath", times=1))

@@ -105,6 +105,15 @@ def read_guardian(ssm: Any, endpoint_name: str) -> GuardianLook | None:
     )
 
 
+def guardian_of(ssm: Any, endpoint_name: str) -> GuardianLook | None:
+    """As :func:`read_guardian`, for who shows it only: ``None`` also where AWS refuses that or can't be reached."""
+    try:
+        return read_guardian(ssm, endpoint_name)
+    except AWS_ERRORS as error:
+        _log.debug("who guards %s can't be read: %s", endpoint_name, error)
+        return None
+
+
 def note_taken_back(ssm: Any, endpoint_name: str, note: TakenBack) -> None:
     """Keep why a rollout is taken back, beyond its record."""
     _put(ssm, taken_back_name(endpoint_name), to_json(note))

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.figures import Figures, figures_from_dict
+from airflow_sm_rollout.core.guardian import GuardianLook
 from airflow_sm_rollout.core.outcome import Aftermath, Outcome, find_outcome
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.rollout import Phase, Rollout
@@ -53,6 +54,7 @@ class Live:
     :param serving: the endpoint that clients call, and its state, in words.
     :param phase: which way it goes, by its record; ``None``: there is none any more.
     :param alarm_reasons: CloudWatch's text on each alarm's state, by its name.
+    :param guardian: the last look of whoever would take it back without Airflow; ``None``: nobody, or it can't be told.
     """
 
     at: datetime
@@ -64,6 +66,7 @@ class Live:
     serving: str = ""
     phase: Phase | None = None
     alarm_reasons: Mapping[str, str] = field(default_factory=dict)
+    guardian: GuardianLook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Report:
     :param buttons: what a person may ask of it now.
     :param comparison: green against blue as it stands now, while a bake watches; JSON.
     :param unread: in words, what is missing in all this because it can't be read.
+    :param guarded: who would take it back without Airflow, in words; empty: nobody is known.
     """
 
     endpoint: str
@@ -131,6 +135,7 @@ class Report:
     alarm_reasons: Mapping[str, str]
     comparison: Mapping[str, Any] | None = None
     unread: tuple[str, ...] = ()
+    guarded: str = ""
 
     @property
     def is_running(self) -> bool:
@@ -161,7 +166,13 @@ def build_report(
     kept, unread = readable(tasks)
     story = _tell(rollout, kept, live, is_over)
     shown = _show(group, rollout, kept, live, story, wishes)
-    return replace(shown, comparison=comparison if shown.is_running else None, unread=unread)
+    guardian = live.guardian if live and shown.is_running else None
+    return replace(
+        shown,
+        comparison=comparison if shown.is_running else None,
+        unread=unread,
+        guarded=guardian.describe(live.at) if live and guardian else "",
+    )
 
 
 def _show(

@@ -99,6 +99,7 @@ def read_live(found: Found) -> Live:
     from airflow_sm_rollout.aws.cloudwatch import read_alarms
     from airflow_sm_rollout.aws.control import read_control
     from airflow_sm_rollout.aws.figures import read_figures
+    from airflow_sm_rollout.aws.guardian import guardian_of
     from airflow_sm_rollout.aws.status import read_serving
     from airflow_sm_rollout.aws.world import utc_now
     from airflow_sm_rollout.core.outcome import find_aftermath
@@ -120,6 +121,7 @@ def read_live(found: Found) -> Live:
         serving=seen.describe(),
         phase=seen.record.phase if seen.record and seen.record.rollout_id == rollout.rollout_id else None,
         alarm_reasons={alarm.name: alarm.reason for alarm in alarms},
+        guardian=guardian_of(clients.ssm, rollout.endpoint_name) if seen.record else None,
     )
 
 

@@ -17,6 +17,7 @@ from airflow_sm_rollout.core.figures import (
     figures_to_dict,
     ringing_spans,
 )
+from airflow_sm_rollout.core.guardian import GuardianLook
 from airflow_sm_rollout.core.outcome import Aftermath
 from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.report import Live, Report, build_report
@@ -262,6 +263,13 @@ def test_what_aws_says_now_counts_where_more_is_to_come() -> None:
     assert (running.alarms, running.control) == ({"refused": "OK"}, "paused by bob at 12:01:00 UTC")
     assert running.figures == FIGURES_SEEN
     assert facts(SHIFTED)["How many requests failed"] == "not known: CloudWatch was not read"
+
+
+def test_who_guards_it_is_told_while_more_is_to_come() -> None:
+    live = replace(after(None), guardian=GuardianLook("night-watch", minute(29.5)))
+    assert report(SHIFTED, live=live).guarded == "guarded by night-watch, last look 30 s ago"
+    assert report(SHIFTED, settled("as_before"), live=live).guarded == ""
+    assert report(SHIFTED, live=after(None)).guarded == ""
 
 
 def test_figures_that_lack_green_are_not_told_as_no_failures() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_sm_rollout.core.control import Control, Wish
+from airflow_sm_rollout.core.guardian import GuardianLook
 from airflow_sm_rollout.core.outcome import Aftermath, Outcome
 from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.report import Live, build_report
@@ -55,6 +56,7 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
         FIGURES_SEEN,
         Aftermath.CHANGED,
         EVIL,
+        guardian=GuardianLook(EVIL, minute(2)),
     )
     unsettled, unreadable = TaskTrace("settle", "failed", None, None, {}), TaskTrace(EVIL, "", None, None, {DID: [5]})
     row = Row(EVIL, EVIL, EVIL, EVIL, EVIL, minute(-9), "rolled_back", 0.0, EVIL)
