@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.operators.shadow_green import ShadowGreenOperator as ShadowGreenOperator
     from airflow_sm_rollout.operators.shift_weight import ShiftWeightOperator as ShiftWeightOperator
     from airflow_sm_rollout.operators.snapshot import SnapshotOperator as SnapshotOperator
+    from airflow_sm_rollout.operators.undo import UndoOperator as UndoOperator
     from airflow_sm_rollout.operators.validate_green import ValidateGreenOperator as ValidateGreenOperator
     from airflow_sm_rollout.sensors.alarm import AlarmSensor as AlarmSensor
     from airflow_sm_rollout.sensors.bake import BakeSensor as BakeSensor
@@ -69,6 +70,7 @@ _HOMES = {
     "ShiftWeightOperator": "operators.shift_weight",
     "SnapshotOperator": "operators.snapshot",
     "Tolerances": "core.plan.tolerances",
+    "UndoOperator": "operators.undo",
     "ValidateGreenOperator": "operators.validate_green",
     "VerdictOperator": "operators.settle",
     "blue_green_rollout": "task_groups",

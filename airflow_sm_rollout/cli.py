@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_history(commands)
     _add_report(commands)
     _add_rollback(commands)
+    _add_undo(commands)
     _add_wishes(commands)
     _add_answers(commands)
     _add_guardian(commands)
@@ -182,6 +183,15 @@ def _add_rollback(commands: Any) -> None:
 
     text = "Take an endpoint back to what it was before the rollout in progress, with nothing but the record on AWS."
     parser = _add_command(commands, "rollback", _rollback, text)
+    _add_endpoint(parser)
+    add_options(parser)
+
+
+def _add_undo(commands: Any) -> None:
+    from airflow_sm_rollout.cli_undo import add_options
+
+    text = "Take an endpoint back to what it was before the rollout that was promoted last, up to a week later."
+    parser = _add_command(commands, "undo", _undo, text)
     _add_endpoint(parser)
     add_options(parser)
 
@@ -309,6 +319,12 @@ def _rollback(options: argparse.Namespace) -> None:
 
     clients = make_clients(options.region, profile=options.profile)
     roll_back(clients, _read_record(clients, options.endpoint_name), options, _say)
+
+
+def _undo(options: argparse.Namespace) -> None:
+    from airflow_sm_rollout.cli_undo import undo
+
+    undo(make_clients(options.region, profile=options.profile), options, _say)
 
 
 def _wish(options: argparse.Namespace) -> None:

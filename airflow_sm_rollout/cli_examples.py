@@ -20,6 +20,7 @@ EXAMPLES = {
     "history": ("sm-rollout history wine", "sm-rollout history wine --days 3"),
     "report": ("sm-rollout report canary manual__2026-11-28T08:00:00+00:00 --html rollout.html",),
     "rollback": ("sm-rollout rollback wine", "sm-rollout rollback wine --on-drift restore"),
+    "undo": ("sm-rollout undo wine --dry-run", 'sm-rollout undo wine --note "complaints since Monday"'),
     "pause": ('sm-rollout pause wine --note "waiting for the weekly report"',),
     "resume": ("sm-rollout resume wine",),
     "promote": ('sm-rollout promote wine --note "the fix is urgent"',),

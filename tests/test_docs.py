@@ -33,6 +33,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "evidence.md")
 ENDPOINT = "wine"
 CLIENTS = "clients.md"  # run in tests/live/test_shares.py
+UNDO = "undo.md"  # run in tests/test_cli_undo.py
 
 __all__ = ["sagemaker_sandbox", "sagemaker_sandbox_speed"]
 
@@ -118,7 +119,8 @@ def in_progress(sagemaker_sandbox: SageMakerSandbox) -> None:
 
 @pytest.mark.usefixtures("in_progress")
 @pytest.mark.parametrize(
-    "commands", [pytest.param(text, id=page) for page, text in blocks("sh") if page not in ("install.md", "alarms.md")]
+    "commands",
+    [pytest.param(text, id=page) for page, text in blocks("sh") if page not in ("install.md", "alarms.md", UNDO)],
 )
 def test_every_command_works(commands: str, capsys: pytest.CaptureFixture[str]) -> None:
     for command in commands.splitlines():

@@ -16,6 +16,7 @@ from airflow_sm_rollout.core.names import (
     Names,
     control_name,
     pointer_name,
+    previous_name,
     record_name,
     taken_back_name,
     validate_endpoint_name,
@@ -106,6 +107,7 @@ _MAKE = (
         ("ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameters"),
         (f"parameter{record_name('{endpoint}')}", f"parameter{control_name('{endpoint}')}"),
     ),
+    Grant("KeepForUndo", ("ssm:GetParameters", "ssm:PutParameter"), (f"parameter{previous_name('{endpoint}')}",)),
     # Whether AWS asks for a version by the parameter's name alone is not documented.
     Grant("ReadOverwrittenRecord", ("ssm:GetParameter",), (f"parameter{record_name('{endpoint}')}:*",)),
     Grant("SignOfLife", ("ssm:AddTagsToResource",), (f"parameter{record_name('{endpoint}')}",)),
@@ -204,6 +206,7 @@ _GUARDIAN = (
         ("ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameters", "ssm:AddTagsToResource"),
         (f"parameter{record_name('{endpoint}')}", f"parameter{pointer_name('{endpoint}')}"),
     ),
+    Grant("EndUndo", ("ssm:PutParameter",), (f"parameter{previous_name('{endpoint}')}",)),
     Grant("ReadLivePointer", ("ssm:GetParameter",), (f"parameter{pointer_name('{endpoint}')}",)),
     Grant(
         "SayWhatItDoes",

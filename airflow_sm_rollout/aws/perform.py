@@ -14,6 +14,7 @@ from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.aws.models import model_request, read_model, tag_list
+from airflow_sm_rollout.aws.previous import keep_previous, note_undone
 from airflow_sm_rollout.aws.record import delete_record, update_record, write_record
 from airflow_sm_rollout.aws.whole import send
 from airflow_sm_rollout.core import actions
@@ -43,6 +44,10 @@ def _(action: actions.UpdateRecord, clients: Clients) -> None:
 
 @perform.register
 def _(action: actions.DeleteRecord, clients: Clients) -> None:
+    if action.keeps:
+        keep_previous(clients.ssm, action.rollout)
+    elif action.rollout.undoes:
+        note_undone(clients.ssm, action.rollout)
     delete_record(clients.ssm, action.rollout)
 
 

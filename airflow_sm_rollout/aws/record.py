@@ -22,7 +22,7 @@ from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.spoilt import describe_spoilt, refuse_impossible
 from airflow_sm_rollout.core.turned import outlasts
 
-_SSM_HOLDS = 8192  # bytes of an advanced parameter (SSM, PutParameter)
+SSM_HOLDS = 8192  # bytes of an advanced parameter (SSM, PutParameter)
 
 _TO_MEND = (
     ". aws ssm get-parameter-history --name {name} shows what it held: put that back. Or delete it, and clear the task settle of "
@@ -35,7 +35,7 @@ def why_too_large(rollout: Rollout) -> str:
 
     It has to be known before: a record that can't be written any more when the rollout has to go back would keep it from going.
     """
-    size, most = len(to_json(rollout)), _SSM_HOLDS - _grows_by(rollout)
+    size, most = len(to_json(rollout)), SSM_HOLDS - _grows_by(rollout)
     if size <= most:
         return ""
     return (

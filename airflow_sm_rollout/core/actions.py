@@ -33,9 +33,13 @@ class UpdateRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeleteRecord:
-    """Let go of the endpoint."""
+    """Let go of the endpoint.
+
+    :param keeps: whether what an undo needs is kept: green is promoted.
+    """
 
     rollout: Rollout
+    keeps: bool = False
 
     def __str__(self) -> str:
         return f"release endpoint {self.rollout.endpoint_name}"

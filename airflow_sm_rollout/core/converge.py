@@ -81,7 +81,8 @@ def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None)
         return False
     if isinstance(goal, GreenShare):
         return goal.share == 0
-    return isinstance(goal, AsBefore) and share_on_green(rollout, pointer) > 0 and not rollout.is_promoted_for_good
+    is_going_on = rollout.is_promoted_for_good or rollout.undoes  # an undo gets blue ready first
+    return isinstance(goal, AsBefore) and share_on_green(rollout, pointer) > 0 and not is_going_on
 
 
 def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:

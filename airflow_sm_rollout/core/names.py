@@ -115,6 +115,11 @@ class Names:
         """The SSM parameter of a person's wish."""
         return control_name(self.endpoint)
 
+    @property
+    def previous(self) -> str:
+        """The SSM parameter that keeps what an undo needs."""
+        return previous_name(self.endpoint)
+
     def _fitted(self, suffix: str) -> str:
         tail = f"-{self.rollout_id}{suffix}"
         return self.endpoint[: _MAX_NAME - len(tail)].rstrip("-") + tail
@@ -139,6 +144,11 @@ LIVE_PREFIX = "/sm-rollout-live"
 def pointer_name(name: str) -> str:
     """The SSM parameter that is a logical name's live pointer."""
     return f"{LIVE_PREFIX}/{name}"
+
+
+def previous_name(endpoint_name: str) -> str:
+    """The SSM parameter that keeps the record of an endpoint's last promoted rollout, from which it can be undone."""
+    return f"/sm-rollout-previous/{endpoint_name}"
 
 
 GUARDIAN_PREFIX = "/sm-rollout-guardian"

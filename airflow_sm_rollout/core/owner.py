@@ -7,6 +7,7 @@ What the record says of its owner, by these names, each as text:
 * ``environment``: the Airflow, as far as it is known; two of them on one AWS account may have DAG runs of the same names.
 * ``task_id``, ``try_number``, ``task_instance``: the task that began it, and in which try. Airflow gives each try a new instance and a
   higher number, so one of no higher number and another instance is of another DAG run: one of the same name, whose DAG was deleted since.
+* ``undone_by``, ``undo_note``: who undoes the rollout after its promotion, and why.
 
 Records of earlier versions say the first two alone; whose such a record is, its rollout's id says.
 """
@@ -75,9 +76,19 @@ def describe_owner(owner: Owner) -> str:
     said = dict(owner)
     group, environment = said.get("group_id", ""), said.get("environment", "")
     mapped = said.get("map_index", _UNMAPPED)
-    for name in ("group_id", "map_index", "environment", "task_id", "try_number", "task_instance"):
+    undoing = [f"undo by {said['undone_by']}"] if said.get("undone_by") else []
+    for name in (
+        "group_id",
+        "map_index",
+        "environment",
+        "task_id",
+        "try_number",
+        "task_instance",
+        "undone_by",
+        "undo_note",
+    ):
         said.pop(name, None)
-    told = [f"{name} {value}" for name, value in said.items()]
+    told = undoing + [f"{name} {value}" for name, value in said.items()]
     told += [f"group {group}" + (f"[{mapped}]" if mapped != _UNMAPPED else "")] if group else []
     return ", ".join(told + ([f"Airflow {environment}"] if environment else [])) or "somebody"
 

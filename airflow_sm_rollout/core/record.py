@@ -85,6 +85,7 @@ def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
         thresholds=thresholds_from(stored),
         worst_errors=stored.get("worst_errors", 0.0),
         metric_period_seconds=stored["metric_period_seconds"],
+        undoes=stored.get("undoes", False),
     )
 
 

@@ -156,10 +156,12 @@ class Rollout:
     :param instances_since: green's instance counts, as texts, with when it was first about to serve from so many; where SageMaker gives it
         all that it gets at once, none is noted.
     :param shadow_since: when green was first about to get copies of requests, as a shadow.
-    :param endpoint_modified: where SageMaker shifts traffic by its guardrails, the endpoint's LastModifiedTime before it was asked to.
+    :param endpoint_modified: where SageMaker shifts traffic by its guardrails, the endpoint's LastModifiedTime before it was asked to;
+        in an undo, before it was asked to go back.
     :param thresholds: blue's latencies before, if it had traffic.
     :param worst_errors: the largest share of blue's calls that failed in one minute of the hours before; 0: none, or nobody knows.
     :param metric_period_seconds: how often the endpoint publishes its metrics.
+    :param undoes: whether it had ended with green promoted, and goes back after that; see :mod:`~airflow_sm_rollout.core.undo`.
     """
 
     endpoint_name: str
@@ -178,6 +180,7 @@ class Rollout:
     thresholds: Thresholds | None = None
     worst_errors: float = 0.0
     metric_period_seconds: int = 60
+    undoes: bool = False
 
     @property
     def traffic(self) -> Traffic:

@@ -35,12 +35,22 @@ from convergence import (
     test_lost_record,
     test_scaling,
     test_shadow,
+    test_undo,
     test_way_back,
 )
 from convergence.lab import Lab
 
 SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
-    "variants": (test_canary, test_shadow, test_exits, test_scaling, test_drift, test_way_back, test_lost_record),
+    "variants": (
+        test_canary,
+        test_shadow,
+        test_exits,
+        test_scaling,
+        test_drift,
+        test_way_back,
+        test_lost_record,
+        test_undo,
+    ),
     "endpoints": (
         test_live_rollout,
         test_live_shares,
@@ -49,8 +59,9 @@ SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
         test_live_refusals,
         test_scaling,
         test_drift,
+        test_undo,
     ),
-    "guardrails": (test_guardrails, test_scaling, test_drift, test_way_back),
+    "guardrails": (test_guardrails, test_scaling, test_drift, test_way_back, test_undo),
 }
 Mutant = tuple[str, type, int]  # a way to split traffic, a goal, the index of a rule
 Scenario = Callable[[], object]

@@ -24,6 +24,7 @@ from airflow_sm_rollout import (
     ShadowGreenOperator,
     ShiftWeightOperator,
     SnapshotOperator,
+    UndoOperator,
     ValidateGreenOperator,
     VerdictOperator,
 )
@@ -46,6 +47,7 @@ NEEDED: dict[Any, dict[str, Any]] = {
     ShadowGreenOperator: GREEN,
     ShiftWeightOperator: {"endpoint_name": "wine", "share": 10},
     SnapshotOperator: GREEN,
+    UndoOperator: {"endpoint_name": "wine"},
     ValidateGreenOperator: {"endpoint_name": "wine", "samples": "1,2"},
     VerdictOperator: {"snapshot_task_id": "snapshot", "settle_task_id": "settle", "watched_task_ids": ["watch"]},
 }
@@ -56,6 +58,7 @@ DRIVING = {
     SettleOperator,
     ShadowGreenOperator,
     ShiftWeightOperator,
+    UndoOperator,
 }
 LOOKING = {AlarmSensor, ApproveOperator, AskOperator, BakeSensor, *DRIVING}
 AIRFLOWS = options_of(FindOrphansOperator) - {"endpoints", "unknown_after", "max_age"}

@@ -13,6 +13,7 @@ from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.pointer import Split, is_ours, share_on_green
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
 from airflow_sm_rollout.core.rules import only_green
+from airflow_sm_rollout.core.rules.after_promotion import note_update_of_undo, once_blue_is_ready, undo_was_put_back
 from airflow_sm_rollout.core.rules.autoscaling import (
     blue_scales_as_before,
     greens_scaling_ends,
@@ -288,9 +289,11 @@ VARIANTS: tuple[Rule, ...] = (
     if_endpoint(unless_restoring(on_known_config("blue", "shadow", "mixed", "final", "spare"))),
     if_endpoint(leave_failed_rollback),
     if_endpoint(is_in_service),
+    if_endpoint(undo_was_put_back),
     if_endpoint(blue_config_exists),
     if_endpoint(own_config_exists),
     if_endpoint(greens_scaling_ends),
+    if_endpoint(note_update_of_undo),
     if_endpoint(back_to_blue_config),
     if_endpoint(blue_count_and_weight),
     if_endpoint(blue_scales_as_before),  # before the tidying, which a denied delete may hold up
@@ -301,6 +304,17 @@ VARIANTS: tuple[Rule, ...] = (
 
 ENDPOINTS: tuple[Rule, ...] = (
     _once_promoted(_is_promoted_for_good, only_green.ENDPOINTS),
+    once_blue_is_ready(
+        (
+            blue_config_exists,
+            _blue_exists,
+            wait_while_busy,
+            is_in_service,
+            _blue_config_is_back,
+            blue_is_unchanged,
+            _blue_count,
+        )
+    ),
     _pointer_back_first,
     turn_around,
     _pointer_names_blue,
@@ -329,8 +343,10 @@ GUARDRAILS: tuple[Rule, ...] = (
     if_endpoint(unless_restoring(on_known_config("blue", "final", "spare"))),
     if_endpoint(leave_failed_rollback),
     if_endpoint(is_in_service),
+    if_endpoint(undo_was_put_back),
     if_endpoint(blue_config_exists),
     if_endpoint(own_config_exists),
+    if_endpoint(note_update_of_undo),
     if_endpoint(back_to_blue_config),
     if_endpoint(blue_count_and_weight),
     if_endpoint(blue_scales_as_before),  # before the tidying, which a denied delete may hold up

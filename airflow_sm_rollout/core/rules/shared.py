@@ -8,7 +8,7 @@ from functools import wraps
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.control import Wish
-from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Hold, Wait
+from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Hold, OnlyGreen, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.rules.configs import (
@@ -149,8 +149,8 @@ def capacity_for(share: float, rollout: Rollout, seen: Observation) -> Decision 
 
 
 def record_goes(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
-    """The last effect of a rollout, however it ended: another one may begin."""
-    return Act(actions.DeleteRecord(rollout))
+    """The last effect of a rollout, however it ended: another one may begin. A promotion can be undone afterwards."""
+    return Act(actions.DeleteRecord(rollout, keeps=isinstance(goal, OnlyGreen)))
 
 
 def endpoint_of(seen: Observation) -> Endpoint:
