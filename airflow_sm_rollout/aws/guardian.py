@@ -65,6 +65,15 @@ class SignsOfLife:
             self._left.pop(endpoint_name, None)  # the next task's first one is not to wait
         _try_to_leave(clients, endpoint_name, Sign(self._now(), has_ended=True))
 
+    def leave_until(self, clients: Clients, endpoint_name: str, due: datetime) -> None:
+        """Say of an endpoint's rollout that its task has failed and is tried again.
+
+        :param due: when, at the latest.
+        """
+        with self._lock:
+            self._left.pop(endpoint_name, None)
+        _try_to_leave(clients, endpoint_name, Sign(due, awaits_retry=True))
+
 
 def _try_to_leave(clients: Clients, endpoint_name: str, sign: Sign) -> None:
     try:

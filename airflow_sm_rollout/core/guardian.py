@@ -20,7 +20,7 @@ from airflow_sm_rollout.core.watch.watch import Watch
 SIGN_EVERY = timedelta(minutes=1)
 """How often who drives a rollout says so on AWS at most, and so a guardian that it looks."""
 
-_ENDED = " ended"
+_ENDED, _RETRY = " ended", " retry"
 _ENDLESS = timedelta(days=365)
 _UNDER_WAY = timedelta(minutes=1)
 """That green is to get traffic is recorded before it does. If the rollout ended between, the traffic would come after its end."""
@@ -42,11 +42,14 @@ class Patience:
 class Sign:
     """What who drives a rollout has last said of it.
 
+    :param at: when; of a task that waits for its next try, when that is due at the latest.
     :param has_ended: whether that was that its task had ended well.
+    :param awaits_retry: whether it was that its task had failed and was to be tried again.
     """
 
     at: datetime
     has_ended: bool = False
+    awaits_retry: bool = False
 
 
 class State(str, Enum):
@@ -138,13 +141,15 @@ def _read(text: str, what: str, members: tuple[str, ...]) -> Mapping[str, Any]:
 
 def sign_to_text(sign: Sign) -> str:
     """A sign of life as the value of a tag."""
-    return sign.at.isoformat(timespec="seconds") + (_ENDED if sign.has_ended else "")
+    said = _ENDED if sign.has_ended else _RETRY if sign.awaits_retry else ""
+    return sign.at.isoformat(timespec="seconds") + said
 
 
 def sign_from_text(text: str) -> Sign | None:
     """Read a sign of life; ``None``: it is somebody else's tag."""
     try:
-        return Sign(_moment(text.removesuffix(_ENDED)), text.endswith(_ENDED))
+        at = _moment(text.removesuffix(_ENDED).removesuffix(_RETRY))
+        return Sign(at, has_ended=text.endswith(_ENDED), awaits_retry=text.endswith(_RETRY))
     except ValueError:
         return None
 
@@ -236,5 +241,9 @@ def why_abandoned(
     if quiet <= allowed:
         return ""
     age = describe_age(quiet)
-    told = f"its last task ended {age} ago and no other has begun" if is_between else f"nobody has driven it for {age}"
+    told = f"nobody has driven it for {age}"
+    if sign.awaits_retry:
+        told = f"its task's next try was due {age} ago at the latest and has not begun"
+    if is_between:
+        told = f"its last task ended {age} ago and no other has begun"
     return f"{told} (at most {describe_age(allowed)} are allowed): is Airflow down?"

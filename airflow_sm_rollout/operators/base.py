@@ -27,6 +27,7 @@ from airflow_sm_rollout.operators.handle import handle_of, read_handle
 from airflow_sm_rollout.operators.links import LINKS, leave_link
 from airflow_sm_rollout.operators.options import defers_by_default, parse_verify, refuse_what_is_not_taken
 from airflow_sm_rollout.operators.owner import describe_owner, names_of
+from airflow_sm_rollout.operators.retries import saying_when_next
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -129,10 +130,7 @@ class RolloutTask(AwsTask):
             validate_endpoint_name(endpoint_name)
 
     def meet_no_rollout(self) -> None:
-        """What follows if neither says which rollout is meant.
-
-        :raises PlanError: unless the task needs none.
-        """
+        """What follows if neither says which rollout is meant: a ``PlanError``, unless the task needs none."""
         raise PlanError("rollout", self.rollout, "a rollout handle such as deploy.output, or give endpoint_name")
 
     def execute(self, context: Context) -> Any:
@@ -140,7 +138,8 @@ class RolloutTask(AwsTask):
 
     def execute_until(self, context: Context, deadline: datetime | None) -> Any:
         """:meth:`run_until`, whose failure leaves its reason in XCom ``reason`` and is not retried: a retry would meet the same."""
-        return failing_with_reason(context, lambda: self.run_until(context, deadline))
+        with saying_when_next(self, context):
+            return failing_with_reason(context, lambda: self.run_until(context, deadline))
 
     def run_until(self, context: Context, deadline: datetime | None) -> Any:
         """What the operator does.

@@ -129,6 +129,26 @@ def test_behind_an_abort_no_task_of_a_users_own_is_waited_for() -> None:
     assert only_finding(guardian)[0] is State.TAKING_BACK
 
 
+def test_a_task_that_waits_for_its_next_try_is_waited_for_and_not_longer() -> None:
+    lab = with_green_at(4)
+    SignsOfLife(lab.now).leave_until(lab.clients, ENDPOINT, lab.now() + timedelta(hours=1))
+    guardian = guardian_of(lab)
+    lab.pass_time(3600 + Patience().in_task.total_seconds() - 5)
+    assert only_finding(guardian)[0] is State.WATCHED
+    lab.pass_time(10)
+    assert only_finding(guardian)[0] is State.TAKING_BACK
+    note = read_taken_back(lab.clients.ssm, ENDPOINT, lab.names.rollout_id)
+    assert note is not None
+    assert "its task's next try was due 10 min 5 s ago at the latest and has not begun" in note.describe()
+
+
+def test_harm_is_taken_back_while_a_task_waits_for_its_next_try() -> None:
+    lab = with_green_at(4)
+    SignsOfLife(lab.now).leave_until(lab.clients, ENDPOINT, lab.now() + timedelta(hours=1))
+    ring_quietly(lab)
+    assert only_finding(guardian_of(lab))[0] is State.TAKING_BACK
+
+
 def test_the_first_sign_of_the_next_task_does_not_wait() -> None:
     lab = with_green_at(4)
     signs = SignsOfLife(lab.now)

@@ -24,7 +24,7 @@ MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.
 SECONDS = MOMENTS.map(lambda moment: moment.replace(microsecond=0))
 
 
-@given(st.builds(Sign, SECONDS, st.booleans()))
+@given(st.builds(Sign, SECONDS, st.booleans()) | st.builds(Sign, SECONDS, awaits_retry=st.booleans()))
 def test_a_sign_of_life_is_read_as_it_was_written(sign: Sign) -> None:
     assert sign_from_text(sign_to_text(sign)) == sign
 
