@@ -12,6 +12,7 @@ from airflow_sm_rollout.aws.clock import MACHINE
 from airflow_sm_rollout.aws.cloudwatch import FlapsSeen, read_alarms
 from airflow_sm_rollout.aws.errors import AWS_ERRORS
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
+from airflow_sm_rollout.aws.guardian import SIGNS
 from airflow_sm_rollout.aws.limits import read_calls, read_executions, read_kpi, read_slow
 from airflow_sm_rollout.aws.metrics import count_requests
 from airflow_sm_rollout.aws.parameters import read_parameters
@@ -116,13 +117,27 @@ class Lookout:
 
 
 def look_now(clients: Clients, watch: Watch, memory: Memory) -> Look:
-    """One look, by AWS's clock. Where no answer has told its time yet, something is asked first: a machine whose clock is ahead would take
-    the watch for over.
+    """One look of a task that watches, by AWS's clock, with the sign of life that it leaves. Where no answer has told the time yet, something
+    is asked first: a machine whose clock is ahead would take the watch for over.
     """
+    if watch.rollout is not None:
+        SIGNS.leave(clients, watch.rollout.endpoint_name)
     if not MACHINE.has_heard:
         with suppress(*AWS_ERRORS):
             _ask_anything(clients, watch)
-    return look(clients, watch, MACHINE.now(), memory)
+    seen = look(clients, watch, MACHINE.now(), memory)
+    if seen.judgement.passes:
+        leave_last_sign(clients, watch.rollout)
+    return seen
+
+
+def leave_last_sign(clients: Clients, rollout: Rollout | None) -> None:
+    """Say that a task that watched a rollout has ended well: a task that gives no sign may follow.
+
+    :param rollout: ``None``: alarms alone were watched.
+    """
+    if rollout is not None:
+        SIGNS.leave_last(clients, rollout.endpoint_name)
 
 
 def _ask_anything(clients: Clients, watch: Watch) -> None:

@@ -176,16 +176,16 @@ class QuestionOperator(WaitingTask, HITLOperator):
         self.log.info("%s", sentence)
         if answer == "rejected":
             raise RolloutGaveUp(sentence)
+        self._go_on(context)
+        return {"state": sentence}
+
+    def _go_on(self, context: Context) -> None:
+        from airflow_sm_rollout.aws.watch import leave_last_sign
+
         planned = self.recorded(context)
         if planned is not None:
             self._refuse_harm(context, planned)
-            self._leave_last_sign(planned)
-        return {"state": sentence}
-
-    def _leave_last_sign(self, planned: Rollout) -> None:
-        from airflow_sm_rollout.aws.guardian import SIGNS
-
-        SIGNS.leave_last(self.clients(), planned.endpoint_name)
+            leave_last_sign(self.clients(), planned)
 
     def _refuse_harm(self, context: Context, planned: Rollout) -> None:
         """Neither asked nor approved is what harms."""

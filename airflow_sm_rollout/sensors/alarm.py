@@ -168,18 +168,13 @@ class AlarmSensor(WaitingTask):
         return {}
 
     def _look_on(self, context: Context, watch: Watch) -> dict[str, Any]:
-        from airflow_sm_rollout.aws.guardian import SIGNS
         from airflow_sm_rollout.aws.watch import Memory, look_now
         from airflow_sm_rollout.triggers.bake import log_judgement
 
         clients, memory = self.clients(), Memory()
         while (seen := look_now(clients, watch, memory)).judgement.verdict is Verdict.WATCHING:
             log_judgement(self.log, seen.judgement)
-            if watch.rollout is not None:
-                SIGNS.leave(clients, watch.rollout.endpoint_name)
             time.sleep(self.poke_interval)
-        if watch.rollout is not None and seen.judgement.passes:
-            SIGNS.leave_last(clients, watch.rollout.endpoint_name)
         return self._end(context, seen)
 
     def _end(self, context: Context, seen: Look) -> dict[str, Any]:

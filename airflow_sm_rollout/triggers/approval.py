@@ -12,12 +12,13 @@ from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEven
 from asgiref.sync import sync_to_async
 
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.watch import Memory
+from airflow_sm_rollout.aws.watch import Memory, leave_last_sign
 from airflow_sm_rollout.aws.world import utc_now
 from airflow_sm_rollout.core.approval import APPROVE, REJECT, describe_silence
 from airflow_sm_rollout.core.traces import APPROVAL
 from airflow_sm_rollout.core.watch.verdict import Verdict
-from airflow_sm_rollout.triggers.bake import leave_last_sign, log_judgement, look_by
+from airflow_sm_rollout.core.watch.watch import watch_from_dict
+from airflow_sm_rollout.triggers.bake import log_judgement, look_by
 from airflow_sm_rollout.triggers.base import RolloutTrigger, in_thread, outlast_shortest_deferral
 
 AGAINST = frozenset({Verdict.HARMFUL, Verdict.ABORTED, Verdict.DRIFTED, Verdict.INCONCLUSIVE})
@@ -99,7 +100,7 @@ class ApprovalTrigger(RolloutTrigger):
         answered = self._answered("timed out", told)
         if not self.approves_silence:
             return TaskFailedEvent(xcoms={"reason": told, APPROVAL: answered})
-        await in_thread(leave_last_sign, await self.clients(), self.watch)
+        await in_thread(leave_last_sign, await self.clients(), watch_from_dict(self.watch).rollout)
         await outlast_shortest_deferral(begun)
         return TaskSuccessEvent(xcoms={"return_value": {"state": answered["note"]}, APPROVAL: answered})
 

@@ -10,7 +10,6 @@ from typing import Any
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_sm_rollout.aws.clients import Clients
-from airflow_sm_rollout.aws.guardian import SIGNS
 from airflow_sm_rollout.aws.watch import Memory, look_now
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.traces import EVIDENCE
@@ -54,8 +53,6 @@ class BakeTrigger(RolloutTrigger):
     def _look(self, clients: Clients, memory: Memory) -> Look:
         seen = look_by(clients, self.watch, memory)
         log_judgement(self.log, seen.judgement)
-        if seen.judgement.passes:
-            leave_last_sign(clients, self.watch)
         return seen
 
 
@@ -74,16 +71,7 @@ def look_by(clients: Clients, stored: Mapping[str, Any] | None, memory: Memory) 
         watch = watch_from_dict(stored or {})
     except (RolloutError, KeyError, TypeError, ValueError, AttributeError) as error:
         return _unreadable(repr(error))
-    if watch.rollout is not None:
-        SIGNS.leave(clients, watch.rollout.endpoint_name)
     return look_now(clients, watch, memory)
-
-
-def leave_last_sign(clients: Clients, stored: Mapping[str, Any] | None) -> None:
-    """Say that a task that watched a rollout by a stored watch has ended well."""
-    rollout = watch_from_dict(stored or {}).rollout
-    if rollout is not None:
-        SIGNS.leave_last(clients, rollout.endpoint_name)
 
 
 def _unreadable(why: str) -> Look:
