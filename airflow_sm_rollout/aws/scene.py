@@ -17,7 +17,8 @@ from airflow_sm_rollout.aws.record import record_of
 from airflow_sm_rollout.aws.world import read_endpoint
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.errors import RolloutError
-from airflow_sm_rollout.core.pointer import Pointer
+from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.pointer import Pointer, calls_blue_too
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.watch.readings import Scene
 
@@ -40,7 +41,7 @@ def read_scene(clients: Clients, rollout: Rollout, wished: Control | None, *, ob
     """Read it.
 
     :param wished: what was wished at the last look, which holds where nobody can tell.
-    :param observes: whether the endpoint is looked at, too.
+    :param observes: whether the endpoints that serve are looked at, too.
     """
     unread: list[str] = []
 
@@ -55,10 +56,14 @@ def read_scene(clients: Clients, rollout: Rollout, wished: Control | None, *, ob
 
     noted = optionally("the rollout's record and what is wished of it", lambda: _read_parameters(clients.ssm, rollout))
     record, control, pointer = noted or (None, wished, None)
-    endpoint = None
-    if observes:
-        endpoint = optionally("the endpoint", lambda: read_endpoint(clients.sagemaker, rollout.green_endpoint_name))
-    return Seen(None if unread else Scene(record, pointer, endpoint), control, tuple(unread))
+
+    def read_one(what: str, name: str, *, is_asked: bool = True) -> Endpoint | None:
+        is_asked = is_asked and observes
+        return optionally(what, lambda: read_endpoint(clients.sagemaker, name)) if is_asked else None
+
+    endpoint = read_one("the endpoint", rollout.green_endpoint_name)
+    blue = read_one("blue's endpoint", rollout.blue_endpoint_name, is_asked=calls_blue_too(rollout, pointer))
+    return Seen(None if unread else Scene(record, pointer, endpoint, blue), control, tuple(unread))
 
 
 def _read_parameters(ssm: Any, rollout: Rollout) -> tuple[Rollout | None, Control | None, Pointer | None]:

@@ -117,6 +117,11 @@ def is_ours(rollout: Rollout, pointer: Pointer | None) -> bool:
     return pointer is not None and pointer.rollout_id == rollout.rollout_id
 
 
+def calls_blue_too(rollout: Rollout, pointer: Pointer | None) -> bool:
+    """Whether clients split their requests between green and blue."""
+    return 0 < share_on_green(rollout, pointer) < 100
+
+
 def share_on_green(rollout: Rollout, pointer: Pointer | None) -> float:
     """The share of the requests that this rollout has sent to green, in percent."""
     split = pointer.split if pointer is not None and is_ours(rollout, pointer) else None

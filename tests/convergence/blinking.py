@@ -38,7 +38,7 @@ from convergence import lab as labs
 from convergence.direct import direct_clients
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import ENDPOINT, USER_ALARM, AheadLab, Lab
-from convergence.live_lab import LiveLab
+from convergence.live_lab import LiveLab, SharedLab
 from convergence.meddling import delete_parameter, green_share, put_theirs
 from evidence.published import publish
 
@@ -94,10 +94,26 @@ def put_on_theirs(lab: Lab, rollout: Rollout) -> None:
     put_theirs("green" if isinstance(lab, LiveLab) else "blue")(lab)
 
 
+def point_elsewhere(lab: Lab, rollout: Rollout) -> None:
+    """Somebody writes another share into the live pointer."""
+    if not isinstance(lab, LiveLab) or rollout.green_traffic_since is None:
+        raise AwsError("ValidationException", "there is no share to move yet")
+    lab.put_pointer(endpoint_name=ENDPOINT, green={"endpoint_name": lab.names.green_endpoint, "share": 95})
+
+
+def put_blue_on_theirs(lab: Lab, rollout: Rollout) -> None:
+    """While clients call blue; later nobody waits for it."""
+    if green_share_now(lab) >= 100:
+        raise AwsError("ValidationException", "clients have left it")
+    put_theirs("blue")(lab)
+
+
 ALARM = Event("an alarm rings", ring, needs_traffic=True)
 HARM = Event("green fails", do_harm, needs_traffic=True, periods=4)
 SHARE = Event("traffic is moved", move_traffic)
 CONFIG = Event("the endpoint is put on another config", put_on_theirs)
+BLUES = Event("blue's endpoint is put on another config", put_blue_on_theirs, needs_traffic=True)
+POINTED = Event("the pointer gets another share", point_elsewhere, needs_traffic=True)
 POINTER = Event("the pointer is deleted", lambda lab, rollout: delete_parameter("pointer")(lab))
 
 
@@ -323,6 +339,7 @@ SCENARIOS = (
     Scenario(AheadLab, linear(25, interval=BAKE), BESIDE),
     Scenario(Lab, Strategy("blue_green", canary([100], bake=3 * BAKE).steps), BESIDE),
     Scenario(LiveLab, Strategy("blue_green", canary([100], bake=3 * BAKE).steps), (ALARM, CONFIG, POINTER)),
+    Scenario(SharedLab, canary([10, 50, 100], bake=BAKE), (ALARM, HARM, CONFIG, BLUES, POINTED, POINTER)),
     # While SageMaker shifts, it refuses what anybody else asks.
     Scenario(GuardrailsLab, GuardrailsLab.strategy, (ALARM, HARM)),
 )

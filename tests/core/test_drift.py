@@ -148,10 +148,36 @@ def test_clients_that_were_sent_away_by_the_pointer_are_told(named: str | None, 
 def test_a_share_that_the_pointer_does_not_give_any_more_is_told(named: Split | None, is_drift: bool) -> None:
     of = rollout("endpoints")
     text = render_pointer(named, "0badcafe", NOW, 2) if named else "{}"
-    said = looked(of, replace(scene(of), pointer=Pointer(text, 2, NOW)), share=50.0)
+    said = looked(of, replace(scene(of), pointer=Pointer(text, 2, NOW), blue_endpoint=blues_endpoint()), share=50.0)
     assert (said.verdict is Verdict.DRIFTED) is is_drift
     assert "/sm-rollout-live/fraud names" in said.reason or not is_drift
     assert looked(of, replace(scene(of), pointer=pointer(GREEN))).verdict is Verdict.HARMFUL
+
+
+def blues_endpoint(config: str = "blue-config", status: str = "InService") -> Endpoint:
+    """Blue's own, beside green's."""
+    return Endpoint("fraud", "arn", status, config, (variant("AllTraffic", 1.0),), NOW)
+
+
+@pytest.mark.parametrize("share", [0.5, 50, 99.5, 100])
+@pytest.mark.parametrize(
+    ("blue", "told"),
+    [
+        (blues_endpoint(), ""),
+        (blues_endpoint(status="SystemUpdating"), ""),
+        (None, "endpoint fraud, where blue serves beside green, was deleted"),
+        (blues_endpoint("somebody-elses"), "somebody else changed blue's endpoint in this bake: endpoint fraud is InService on"),
+        (blues_endpoint(status="Updating"), "somebody else changes blue's endpoint in this bake"),
+    ],
+)  # fmt: skip
+def test_a_change_of_blues_own_endpoint_is_told_as_long_as_clients_call_it(
+    blue: Endpoint | None, told: str, share: float
+) -> None:
+    of = rollout("endpoints")
+    split = Pointer(render_pointer(split_between("fraud", GREEN, share), "0badcafe", NOW, 2), 2, NOW)
+    said = looked(of, replace(scene(of), pointer=split, blue_endpoint=blue), share=share)
+    assert (said.verdict is Verdict.DRIFTED) is (bool(told) and share < 100)
+    assert told in said.reason or share == 100
 
 
 @pytest.mark.parametrize(

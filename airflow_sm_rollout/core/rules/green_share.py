@@ -153,6 +153,18 @@ def _sagemaker_shifts(goal: GreenShare, rollout: Rollout, seen: Observation) -> 
     )
 
 
+def _blue_is_left_alone(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    """The rollout never updates blue's endpoint. Before green has traffic, somebody else's update is waited for; then it is drift, whose end
+    nobody knows yet.
+    """
+    if rollout.green_traffic_since is None:
+        return wait_while_busy(goal, rollout, seen)
+    endpoint = endpoint_of(seen)
+    if endpoint.status != "Updating":
+        return None
+    return GiveUp(f"somebody else changes blue's endpoint {endpoint.name}: {endpoint.describe()}")
+
+
 VARIANTS: tuple[Rule, ...] = (
     endpoint_exists,
     goes_forward,
@@ -184,6 +196,7 @@ ENDPOINTS: tuple[Rule, ...] = (
     _pointer_gives_share,
     blue_stands,
     blue_is_unchanged,
+    _blue_is_left_alone,
     no_harm,
     heed_wish,
     _green_endpoint_has_capacity,

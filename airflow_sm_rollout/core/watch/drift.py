@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.pointer import calls_blue_too
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.readings import Scene
 from airflow_sm_rollout.core.watch.sources import is_shadow
@@ -34,7 +35,11 @@ def describe_drift(watch: Watch, scene: Scene) -> str:
     rollout = watch.rollout
     if rollout is None or not watch.observes:
         return ""
-    found = (*_of_pointer(rollout, watch.share, scene), *_of_endpoint(rollout, watch.share, scene.endpoint))
+    found = (
+        *_of_pointer(rollout, watch.share, scene),
+        *_of_endpoint(rollout, watch.share, scene.endpoint),
+        *_of_blue(rollout, scene),
+    )
     return found[0] if found else ""
 
 
@@ -65,6 +70,21 @@ def _of_endpoint(rollout: Rollout, share: float | None, endpoint: Endpoint | Non
         yield from _of_variants(rollout, share, endpoint, changed)
     if endpoint.status == "Updating":  # of another config AWS tells nothing before it is there
         yield f"somebody else changes the endpoint in this bake, in which the rollout changes nothing: {changed}"
+
+
+def _of_blue(rollout: Rollout, scene: Scene) -> Iterator[str]:
+    """What green is compared with, and what clients call beside it."""
+    if not calls_blue_too(rollout, scene.pointer):
+        return
+    endpoint, known = scene.blue_endpoint, rollout.blue.config_name
+    if endpoint is None:
+        yield f"endpoint {rollout.blue_endpoint_name}, where blue serves beside green, was deleted"
+        return
+    changed = f"{endpoint.describe()}, last changed at {_time(endpoint.last_modified)}"
+    if endpoint.config_name != known:
+        yield f"somebody else changed blue's endpoint in this bake: {changed}; this rollout is on {known}"
+    if endpoint.status == "Updating":
+        yield f"somebody else changes blue's endpoint in this bake, in which the rollout changes nothing: {changed}"
 
 
 def _of_variants(rollout: Rollout, share: float | None, endpoint: Endpoint, changed: str) -> Iterator[str]:

@@ -61,11 +61,13 @@ class Scene:
     :param record: the rollout that holds the endpoint; ``None``: none does.
     :param pointer: the live pointer, where the rollout has one; ``None``: there is none.
     :param endpoint: where green serves; ``None``: there is none.
+    :param blue_endpoint: blue's, where that is another and clients call it; ``None``: there is none, or it is not asked for.
     """
 
     record: Rollout | None
     pointer: Pointer | None = None
     endpoint: Endpoint | None = None
+    blue_endpoint: Endpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
