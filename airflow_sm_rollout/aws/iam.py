@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_sm_rollout.aws.verdict_alarm import NAMESPACE
 from airflow_sm_rollout.core.names import (
     LOOKS_PREFIX,
     RECORD_PREFIX,
@@ -186,7 +187,14 @@ EXTRAS = {
     # Past rollouts are found by the variants that CloudWatch has figures of.
     "replay": Grant("FindPastVariants", ("cloudwatch:ListMetrics",), (ANY,)),
 }
+_TELL_SAGEMAKER = Grant(
+    "TellSageMakerToGoBack",
+    ("cloudwatch:PutMetricData",),
+    (ANY,),
+    condition={"cloudwatch:namespace": NAMESPACE},
+)
 _GUARDIAN = (
+    _TELL_SAGEMAKER,
     Grant("FindRollouts", ("ssm:GetParametersByPath",), (f"parameter{RECORD_PREFIX}",)),
     Grant("ReadRollouts", ("ssm:GetParameter", "ssm:ListTagsForResource"), (f"parameter{record_name('{endpoint}')}",)),
     Grant("ReadOverwrittenRecord", ("ssm:GetParameter",), (f"parameter{record_name('{endpoint}')}:*",)),
@@ -245,7 +253,11 @@ def _grants_of(way: Traffic) -> tuple[Grant, ...]:
     """AWS refuses to remove a variant from a config while it scales, so where both are in one, a promotion ends blue's scaling first."""
     if way.has_pointer:
         return _TWO_ENDPOINTS
-    return (*_ONE_ENDPOINT, _END_SCALING) if way.has_one_config else _ONE_ENDPOINT
+    return (
+        *_ONE_ENDPOINT,
+        *((_END_SCALING,) if way.has_one_config else ()),
+        *((_TELL_SAGEMAKER,) if way.is_shifted_by_aws else ()),
+    )
 
 
 GRANTS = {name: _grants_of(way) for name, way in TRAFFIC.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws import cloudwatch, live, own_alarms, scaling
+from airflow_sm_rollout.aws import cloudwatch, live, own_alarms, scaling, verdict_alarm
 from airflow_sm_rollout.aws.blue import read_tags
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
@@ -113,6 +113,16 @@ def _(action: actions.DeregisterTarget, clients: Clients) -> None:
 @perform.register
 def _(action: actions.PutAlarms, clients: Clients) -> None:
     own_alarms.put_own_alarms(clients.cloudwatch, action.rollout)
+
+
+@perform.register
+def _(action: actions.PutVerdictAlarm, clients: Clients) -> None:
+    verdict_alarm.put(clients.cloudwatch, action.rollout, action.at)
+
+
+@perform.register
+def _(action: actions.TellHarm, clients: Clients) -> None:
+    verdict_alarm.tell(clients.cloudwatch, action.rollout, action.at, is_harmful=True)
 
 
 @perform.register

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from airflow_sm_rollout.aws import verdict_alarm
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE
 from airflow_sm_rollout.aws.cloudwatch import FlapsSeen, read_alarms
-from airflow_sm_rollout.aws.errors import AWS_ERRORS
+from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
 from airflow_sm_rollout.aws.guardian import SIGNS
 from airflow_sm_rollout.aws.limits import read_calls, read_executions, read_kpi, read_slow
@@ -44,6 +46,7 @@ from airflow_sm_rollout.core.watch.watch import Watch, watch_question
 
 TURNING = (Verdict.HARMFUL, Verdict.ABORTED, Verdict.DRIFTED)
 """What turns a rollout around wherever it is seen."""
+_log = logging.getLogger(__name__)
 _PATIENCE = timedelta(minutes=1)  # a watch is longer by this rather than that a throttled last look costs a rollout
 
 
@@ -79,8 +82,21 @@ class Lookout:
         if self._watch is None:
             return ""
         seen, self._seen = self._seen, None
-        judgement = look(self.world.clients, self._watch, self.world.now(), self._memory, seen=seen).judgement
-        return judgement.reason if judgement.verdict in TURNING and not judgement.passes else ""
+        looked = look(self.world.clients, self._watch, self.world.now(), self._memory, seen=seen)
+        turns = looked.judgement.verdict in TURNING and not looked.judgement.passes
+        if turns or not looked.is_blind:
+            self._tell_sagemaker(is_harmful=turns)
+        return looked.judgement.reason if turns else ""
+
+    def _tell_sagemaker(self, *, is_harmful: bool) -> None:
+        """Where it shifts the traffic, it obeys an alarm on this. What can't be published it takes for nobody who judges, in a while."""
+        record = self.world.record
+        if record is None or record.endpoint_modified is None or not record.verdict_alarms:
+            return
+        try:
+            verdict_alarm.tell(self.world.clients.cloudwatch, record, self.world.now(), is_harmful=is_harmful)
+        except AWS_ERRORS as error:
+            _log.warning("SageMaker's alarm %s was told nothing: %s", record.names.verdict_alarm, describe(error))
 
     def heed(self) -> None:
         """One look, right behind one of the world's.
@@ -117,8 +133,8 @@ class Lookout:
 
 
 def look_now(clients: Clients, watch: Watch, memory: Memory) -> Look:
-    """One look of a task that watches, by AWS's clock, with the sign of life that it leaves. Where no answer has told the time yet, something
-    is asked first: a machine whose clock is ahead would take the watch for over.
+    """One look of a task that watches, by AWS's clock, with the sign of life that it leaves. Where no answer has told the time yet,
+    something is asked first: a machine whose clock is ahead would take the watch for over.
     """
     if watch.rollout is not None:
         SIGNS.leave(clients, watch.rollout.endpoint_name)
@@ -160,13 +176,13 @@ def look(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, seen:
             return look_at(clients, watch, now, memory, seen=seen)
     except Passing as error:
         if now < (memory.ends_at or watch.ends_at) + watch.extension + _PATIENCE:
-            return Look(Judgement(Verdict.WATCHING, str(error)))
+            return Look(Judgement(Verdict.WATCHING, str(error)), is_blind=True)
         unseen = Judgement(Verdict.INCONCLUSIVE, str(error))
-        return Look(only_told(unseen, is_over=True) if watch.dry_run else unseen)
+        return Look(only_told(unseen, is_over=True) if watch.dry_run else unseen, is_blind=True)
     except RolloutGaveUp as error:
         unseen = Judgement(Verdict.INCONCLUSIVE, str(error))
         is_over = now >= (memory.ends_at or watch.ends_at)
-        return Look(only_told(unseen, is_over=is_over) if watch.dry_run else unseen)
+        return Look(only_told(unseen, is_over=is_over) if watch.dry_run else unseen, is_blind=True)
 
 
 def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, seen: Seen | None = None) -> Look:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from airflow_sm_rollout.core.pointer import Split
@@ -161,6 +162,34 @@ class PutAlarms:
 
 
 @dataclass(frozen=True, slots=True)
+class PutVerdictAlarm:
+    """Make the alarm on what the rollout's judge says, with its first word: that no harm is proven.
+
+    :param at: when that is said.
+    """
+
+    rollout: Rollout
+    at: datetime = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"put alarm {self.rollout.names.verdict_alarm}, which SageMaker obeys"
+
+
+@dataclass(frozen=True, slots=True)
+class TellHarm:
+    """Let that alarm ring, so that SageMaker goes back.
+
+    :param at: when that is said.
+    """
+
+    rollout: Rollout
+    at: datetime = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"let alarm {self.rollout.names.verdict_alarm} ring, so that SageMaker goes back"
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteAlarms:
     """Delete alarms that the rollout has made."""
 
@@ -254,6 +283,8 @@ Action = (
     | PutPolicy
     | DeregisterTarget
     | PutAlarms
+    | PutVerdictAlarm
+    | TellHarm
     | DeleteAlarms
     | CreateEndpoint
     | DeleteEndpoint

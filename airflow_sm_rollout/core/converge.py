@@ -70,8 +70,12 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
 
     :param endpoint: the endpoint where green is: its own, or blue's.
     """
-    if endpoint is not None and endpoint.is_busy and not (rollout.traffic.has_pointer and isinstance(goal, AsBefore)):
-        return Needs()  # it has to be waited for, but for a way back that goes on beside it
+    if (
+        endpoint is not None
+        and endpoint.is_busy
+        and not (rollout.traffic.turns_while_busy and isinstance(goal, AsBefore))
+    ):
+        return Needs()  # it has to be waited for, but for a way back that goes on beside it, or tells SageMaker to turn
     return WAYS[rollout.plan.traffic].needs[type(goal)](goal, rollout, endpoint)
 
 

@@ -94,6 +94,13 @@ def why_too_few(strategy: Strategy, instances: int) -> str:
     )
 
 
+def obeyed_alarms(rollout: Rollout) -> tuple[str, ...]:
+    """The alarms that SageMaker is to obey. Where they are too many with the judge's, the last ones are left to the judge, who watches
+    them all.
+    """
+    return rollout.watched_alarms[: _MOST_ALARMS - len(rollout.verdict_alarms)] + rollout.verdict_alarms
+
+
 def deployment_config(strategy: Strategy, alarms: Sequence[str], instances: int) -> dict[str, Any]:
     """AWS's DeploymentConfig for a strategy.
 

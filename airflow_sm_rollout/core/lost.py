@@ -32,7 +32,7 @@ def is_lost(rollout: Rollout, seen: Observation) -> bool:
         return True
     if seen.green_endpoint is not None and _leaves_some_to_blue(rollout, seen.pointer):
         return True
-    own = {alarm.name for alarm in seen.alarms if alarm.state != "MISSING"} & set(rollout.own_alarms)
+    own = {alarm.name for alarm in seen.alarms if alarm.state != "MISSING"} & set(rollout.made_alarms)
     if own or _passing_configs(rollout.names) & seen.configs.keys():
         return True
     return _scaling_rests(rollout, seen) or _never_used(rollout, seen)
@@ -93,7 +93,7 @@ def find_unrecorded(endpoint_name: str, seen_names: Iterable[str]) -> list[Names
     for seen in seen_names:
         for rollout_id in re.findall(rf"-{_ID}(?=-)", seen):
             names = Names(endpoint_name, rollout_id)
-            if seen in _passing_configs(names) | {names.error_alarm, names.latency_alarm}:
+            if seen in _passing_configs(names) | {names.error_alarm, names.latency_alarm, names.verdict_alarm}:
                 found[rollout_id] = names
     return list(found.values())
 

@@ -96,6 +96,11 @@ class Names:
         return f"sm-rollout-{self.endpoint}-{self.rollout_id}-latency"
 
     @property
+    def verdict_alarm(self) -> str:
+        """The alarm on what the rollout's judge says, which SageMaker obeys."""
+        return f"sm-rollout-{self.endpoint}-{self.rollout_id}-verdict"
+
+    @property
     def configs(self) -> tuple[str, ...]:
         """All endpoint configs that it may make."""
         return self.mixed_config, self.shadow_config, self.spare_config, self.final_config

@@ -229,12 +229,23 @@ class Rollout:
 
     @property
     def own_alarms(self) -> tuple[str, ...]:
-        """Names of the alarms that the rollout makes, and deletes at its end."""
+        """Names of the alarms that the rollout makes on green's figures."""
         if self.plan.default_alarms is None:
             return ()
         if self.thresholds is None:
             return (self.names.error_alarm,)
         return (self.names.error_alarm, self.names.latency_alarm)
+
+    @property
+    def verdict_alarms(self) -> tuple[str, ...]:
+        """The alarm by which SageMaker obeys the comparison, where it shifts the traffic itself; none where nothing is compared."""
+        is_judged = self.traffic.is_shifted_by_aws and self.plan.evidence.tolerances is not None
+        return (self.names.verdict_alarm,) if is_judged else ()
+
+    @property
+    def made_alarms(self) -> tuple[str, ...]:
+        """All alarms that the rollout makes, and deletes at its end."""
+        return self.own_alarms + self.verdict_alarms
 
     @property
     def watched_alarms(self) -> tuple[str, ...]:

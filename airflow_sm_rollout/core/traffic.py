@@ -37,6 +37,8 @@ class Traffic:
     """Whether blue may be serverless: AWS allows such an endpoint one variant only."""
     split_tolerance: ClassVar[float | None] = None
     """By what factor the odds of green's calls may differ from those of its share; ``None``: nobody knows its share of the calls."""
+    turns_while_busy: ClassVar[bool] = False
+    """Whether a way back has something to do while an endpoint is being changed."""
     shows_promotion: ClassVar[bool] = False
     """Whether the endpoint's config says that green was promoted; otherwise only the record does."""
 
@@ -98,7 +100,7 @@ class Endpoints(Traffic):
     """
 
     name = "endpoints"
-    has_pointer = gives_any_share = takes_serverless = True
+    has_pointer = gives_any_share = takes_serverless = turns_while_busy = True
     split_tolerance = 2.0  # clients draw, some of them for each of their users, who don't call equally often
 
     def green_endpoint(self, rollout: Rollout) -> str:
@@ -118,7 +120,7 @@ class Guardrails(Traffic):
     """SageMaker itself shifts, by an UpdateEndpoint with a DeploymentConfig. It demands that green's variant has blue's name."""
 
     name = "guardrails"
-    is_shifted_by_aws = True
+    is_shifted_by_aws = turns_while_busy = True
 
     def dimensions(self, endpoint: str, variant: str, config: str) -> Mapping[str, str]:
         # One endpoint, one variant name: SageMaker publishes each fleet's metrics by its config too (docs/facts-aws.md#metrics).

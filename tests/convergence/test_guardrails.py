@@ -19,6 +19,7 @@ from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutError, Rollout
 from airflow_sm_rollout.core.goals import AsBefore, GiveUp, Goal, GreenDeployed, GreenShare, Hold, OnlyGreen, Wait
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.outcome import Outcome
+from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.strategy import blue_green, canary, linear
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.sandbox.app import Sandbox
@@ -125,7 +126,7 @@ def test_sagemaker_is_asked_with_the_plans_canary_and_every_watched_alarm() -> N
     }
     assert policy["TerminationWaitInSeconds"] == 180
     alarms = {alarm["AlarmName"] for alarm in last["AutoRollbackConfiguration"]["Alarms"]}
-    assert alarms == {USER_ALARM, lab.names.error_alarm}
+    assert alarms == {USER_ALARM, lab.names.error_alarm, lab.names.verdict_alarm}
 
 
 def test_while_sagemaker_shifts_the_wait_says_what_it_does_and_how_long_it_may_take() -> None:
@@ -263,8 +264,10 @@ def test_a_rollback_at_any_moment_of_the_shift_restores_everything(seconds: int)
     assert not lab.under_capacity
 
 
-def test_a_rollback_during_the_shift_waits_and_says_so() -> None:
-    lab = deployed()
+def test_a_rollback_during_a_shift_that_nobody_judges_waits_and_says_so() -> None:
+    lab = GuardrailsLab()
+    planned = lab.plan()
+    lab.reach(GreenDeployed(replace(planned, plan=replace(planned.plan, evidence=Evidence(tolerances=None)))))
     lab.shift(CANARY_BAKES_AT)
     waits = lab.look(AsBefore())
     assert isinstance(waits, Wait)

@@ -20,7 +20,7 @@ from airflow_sm_rollout.core.rules.autoscaling import (
     has_blues_count,
     targets,
 )
-from airflow_sm_rollout.core.rules.aws_shift import wait_while_shifting
+from airflow_sm_rollout.core.rules.aws_shift import tell_sagemaker_to_turn, wait_while_shifting
 from airflow_sm_rollout.core.rules.configs import create_blue_alone
 from airflow_sm_rollout.core.rules.pair import (
     DELETE_TAKES,
@@ -74,8 +74,10 @@ def needs_of_guardrails(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | N
     """Blue's config, which somebody may have deleted, and what was made on the way."""
     if rollout.is_promoted_for_good:
         return only_green.needs_of_guardrails(goal, rollout, endpoint)
+    if endpoint is not None and endpoint.is_busy:
+        return Needs(alarms=rollout.verdict_alarms)
     configs = (rollout.names.final_config, rollout.names.spare_config, rollout.blue.config_name)
-    return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
+    return Needs(configs, _made_models(rollout), rollout.made_alarms, targets=targets(rollout))
 
 
 def _once_promoted(is_promoted: Callable[[Rollout], bool], rules: tuple[Rule, ...]) -> Rule:
@@ -339,6 +341,7 @@ ENDPOINTS: tuple[Rule, ...] = (
 GUARDRAILS: tuple[Rule, ...] = (
     _once_promoted(_is_promoted_for_good, only_green.GUARDRAILS),
     turn_around,
+    tell_sagemaker_to_turn,
     if_endpoint(wait_while_shifting),
     if_endpoint(unless_restoring(on_known_config("blue", "final", "spare"))),
     if_endpoint(leave_failed_rollback),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.deployment_config import LAUNCH_TAKES, longest_run
-from airflow_sm_rollout.core.goals import Decision, Goal, Wait
+from airflow_sm_rollout.core.goals import Act, Decision, Goal, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.rules.shared import endpoint_of, wait_while_busy
@@ -13,11 +14,30 @@ from airflow_sm_rollout.core.rules.shared import endpoint_of, wait_while_busy
 _SOON = timedelta(seconds=30)
 
 
+def tell_sagemaker_to_turn(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Nothing else can interrupt it: where its alarm rings, SageMaker goes back at the next moment at which it looks at alarms."""
+    endpoint = seen.endpoint
+    if endpoint is None or not is_shifting(rollout, endpoint):
+        return None
+    alarm = next((each for each in seen.alarms if each.name in rollout.verdict_alarms), None)
+    if alarm is None or alarm.state == "MISSING":
+        return None
+    if alarm.state != "ALARM":
+        return Act(actions.TellHarm(rollout, seen.at))
+    return Wait(f"SageMaker is to go back by alarm {alarm.name}, which rings; it looks at alarms while it bakes", _SOON)
+
+
+def is_shifting(rollout: Rollout, endpoint: Endpoint) -> bool:
+    """Whether SageMaker is at work on the shift that this rollout has asked for."""
+    pending = endpoint.pending
+    return endpoint.is_busy and pending is not None and pending.config_name == rollout.names.final_config
+
+
 def wait_while_shifting(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Wait while SageMaker shifts traffic, or the endpoint is busy with something else: no change is possible meanwhile."""
     endpoint, strategy = endpoint_of(seen), rollout.plan.strategy
     pending = endpoint.pending
-    if not endpoint.is_busy or pending is None or strategy is None or pending.config_name != rollout.names.final_config:
+    if pending is None or strategy is None or not is_shifting(rollout, endpoint):
         return wait_while_busy(goal, rollout, seen)
     left = max(pending.started_at + LAUNCH_TAKES + strategy.minimum_duration - seen.at, _SOON)
     most = max(pending.started_at + longest_run(strategy) - seen.at, _SOON)

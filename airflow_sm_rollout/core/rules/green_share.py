@@ -154,8 +154,8 @@ def _sagemaker_shifts(goal: GreenShare, rollout: Rollout, seen: Observation) -> 
 
 
 def _blue_is_left_alone(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    """The rollout never updates blue's endpoint. Before green has traffic, somebody else's update is waited for; then it is drift, whose end
-    nobody knows yet.
+    """The rollout never updates blue's endpoint. Before green has traffic, somebody else's update is waited for; then it is drift, whose
+    end nobody knows yet.
     """
     if rollout.green_traffic_since is None:
         return wait_while_busy(goal, rollout, seen)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from functools import wraps
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.deployment_config import deployment_config, why_too_few
+from airflow_sm_rollout.core.deployment_config import deployment_config, obeyed_alarms, why_too_few
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, OnlyGreen, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.pointer import share_on_green
@@ -73,7 +74,7 @@ def needs_of_endpoints(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) 
 def needs_of_guardrails(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms, and what is made or tidied on the way."""
     configs = (rollout.names.final_config, rollout.blue.config_name)
-    return Needs(configs, old_of_blue(rollout)[1], rollout.watched_alarms)
+    return Needs(configs, old_of_blue(rollout)[1], rollout.watched_alarms + rollout.verdict_alarms)
 
 
 def _all_traffic_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -202,6 +203,18 @@ def _enough_instances(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> D
     return GiveUp(f"traffic='guardrails': {too_few}; {endpoint_of(seen).describe()}") if too_few else None
 
 
+def _verdict_alarm_watches(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Made right before SageMaker is asked: from then on somebody has to judge, or it rings."""
+    states = [alarm.state for alarm in seen.alarms if alarm.name in rollout.verdict_alarms]
+    return Act(actions.PutVerdictAlarm(rollout, seen.at)) if {"MISSING", "ALARM"} & set(states) else None
+
+
+def _no_harm_but_by_verdict(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Whoever asks is the judge, or follows on one, so the judge's own alarm says nothing new."""
+    watched = tuple(alarm for alarm in seen.alarms if alarm.name in rollout.watched_alarms)
+    return no_harm(goal, rollout, replace(seen, alarms=watched))
+
+
 def _note_update(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     """Written before SageMaker is asked, so that its going back can't be taken for not having been asked yet."""
     if rollout.endpoint_modified is not None:
@@ -213,14 +226,15 @@ def _note_update(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decisi
 def _ask_sagemaker_to_shift(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     if rollout.plan.strategy is None:
         return GiveUp("the plan has no strategy that SageMaker could shift by")
-    deployment = deployment_config(rollout.plan.strategy, rollout.watched_alarms, _instances(rollout, seen))
+    deployment = deployment_config(rollout.plan.strategy, obeyed_alarms(rollout), _instances(rollout, seen))
     final = rollout.names.final_config
     return Act(actions.UpdateEndpoint(rollout.endpoint_name, final, keep_weights=True, deployment=deployment))
 
 
 def _was_watched(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     """To SageMaker an alarm without data is quiet; but it has told nothing of green."""
-    blind = [alarm for alarm in seen.alarms if alarm.state == "INSUFFICIENT_DATA"]
+    watched = (alarm for alarm in seen.alarms if alarm.name in rollout.watched_alarms)
+    blind = [alarm for alarm in watched if alarm.state == "INSUFFICIENT_DATA"]
     if not blind:
         return None
     told = f"alarm {blind[0].name} has too little data to tell: {blind[0].reason}"
@@ -283,10 +297,11 @@ GUARDRAILS: tuple[Rule, ...] = (
     is_in_service,
     on_known_config("blue", "final"),
     _not_put_back,
-    _before_promotion(no_harm),
+    _before_promotion(_no_harm_but_by_verdict),
     _before_promotion(heed_wish),
     _on_blue(blue_config_exists),
     _on_blue(_enough_instances),
+    _on_blue(_verdict_alarm_watches),
     _on_blue(_note_update),
     _on_blue(_ask_sagemaker_to_shift),
     _before_promotion(_was_watched),

@@ -203,7 +203,9 @@ def old_of_blue(rollout: Rollout) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def tidy(rollout: Rollout, seen: Observation, configs: Sequence[str], models: Sequence[str]) -> Decision | None:
     """Delete the next of what is no longer needed; ``None``: nothing of it is left."""
-    alarms = tuple(alarm.name for alarm in seen.alarms if alarm.name in rollout.own_alarms and alarm.state != "MISSING")
+    alarms = tuple(
+        alarm.name for alarm in seen.alarms if alarm.name in rollout.made_alarms and alarm.state != "MISSING"
+    )
     if alarms:
         return Act(actions.DeleteAlarms(alarms))
     for name in configs:

@@ -35,10 +35,12 @@ class Look:
     """What a look at green came to.
 
     :param comparison: of green with blue; ``None``: they were not compared.
+    :param is_blind: whether what it is judged by could not be read.
     """
 
     judgement: Judgement
     comparison: Comparison | None = None
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
