@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.core.plan.limits import Kpi as Kpi
     from airflow_sm_rollout.core.plan.limits import Limits as Limits
     from airflow_sm_rollout.core.plan.limits import Metric as Metric
+    from airflow_sm_rollout.core.plan.measures import CloudWatch as CloudWatch
+    from airflow_sm_rollout.core.plan.measures import Function as Function
+    from airflow_sm_rollout.core.plan.measures import HttpJson as HttpJson
+    from airflow_sm_rollout.core.plan.measures import Measure as Measure
+    from airflow_sm_rollout.core.plan.measures import Prometheus as Prometheus
+    from airflow_sm_rollout.core.plan.measures import Sql as Sql
     from airflow_sm_rollout.core.plan.tolerances import Margin as Margin
     from airflow_sm_rollout.core.plan.tolerances import Tolerances as Tolerances
     from airflow_sm_rollout.core.rollout import Green as Green
@@ -51,15 +57,20 @@ _HOMES = {
     "ApproveOperator": "operators.approval",
     "AskOperator": "operators.ask",
     "BakeSensor": "sensors.bake",
+    "CloudWatch": "core.plan.measures",
     "DeployGreenOperator": "operators.deploy_green",
     "EventBridgeNotifier": "hooks.event_bridge",
     "FindOrphansOperator": "operators.find_orphans",
+    "Function": "core.plan.measures",
     "Green": "core.rollout",
+    "HttpJson": "core.plan.measures",
     "Kpi": "core.plan.limits",
     "Limits": "core.plan.limits",
     "Margin": "core.plan.tolerances",
+    "Measure": "core.plan.measures",
     "Metric": "core.plan.limits",
     "PlanError": "core.errors",
+    "Prometheus": "core.plan.measures",
     "PromoteOperator": "operators.promote",
     "RollbackOperator": "operators.rollback",
     "RolloutError": "core.errors",
@@ -69,6 +80,7 @@ _HOMES = {
     "ShadowGreenOperator": "operators.shadow_green",
     "ShiftWeightOperator": "operators.shift_weight",
     "SnapshotOperator": "operators.snapshot",
+    "Sql": "core.plan.measures",
     "Tolerances": "core.plan.tolerances",
     "UndoOperator": "operators.undo",
     "ValidateGreenOperator": "operators.validate_green",

@@ -13,6 +13,7 @@ from airflow.sdk import TaskGroup
 from airflow_sm_rollout.core.approval import ApprovalGate
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.limits import Limits
+from airflow_sm_rollout.core.plan.measures import Measure
 from airflow_sm_rollout.core.plan.strategy import DurationOption
 from airflow_sm_rollout.core.plan.tolerances import Tolerances
 from airflow_sm_rollout.operators.mistakes import refuse_unknown, saying_all
@@ -87,6 +88,7 @@ class RolloutOptions(AirflowOptions, total=False):
     image: str | None
     instance_type: str | None
     limits: Limits | Mapping[str, Any] | None
+    measures: Measure | Mapping[str, Any] | Sequence[Measure | Mapping[str, Any]] | None
     metric_seconds: int | None
     model_data_url: Any
     model_name: Any

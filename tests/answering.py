@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -52,7 +52,8 @@ def answering(answer: Callable[[Asked], Answer]) -> Iterator[str]:
             for name, value in {"Content-Type": given.kind, **given.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(given.text.encode())
+            with suppress(BrokenPipeError):  # whoever asked has lost patience
+                self.wfile.write(given.text.encode())
 
         do_GET = do_POST = do_PATCH = handle_any_method
 
@@ -60,7 +61,7 @@ def answering(answer: Callable[[Asked], Answer]) -> Iterator[str]:
             """Nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from airflow_sm_rollout.aws.clock import follow
+from airflow_sm_rollout.core.plan.measures import Measure
+from airflow_sm_rollout.core.watch.rows import Answer, Question
 
 
 class ClientFactory(Protocol):
@@ -16,20 +18,34 @@ class ClientFactory(Protocol):
         ...
 
 
+class Outside(Protocol):
+    """Asks sources of counts that are not AWS's. It never waits: an answer is there at a later look."""
+
+    def ask(self, measure: Measure, question: Question) -> Answer:
+        """The last answer to that question, as far as there is one."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """boto3 clients of one account and region."""
+    """boto3 clients of one account and region.
+
+    :param outside: who asks other sources than AWS; ``None``: nobody can here.
+    """
 
     sagemaker: Any
     cloudwatch: Any
     ssm: Any
     autoscaling: Any
+    outside: Outside | None = None
 
     def __post_init__(self) -> None:
         for client in (self.sagemaker, self.cloudwatch, self.ssm, self.autoscaling):
             follow(client)
 
     @classmethod
-    def of(cls, factory: ClientFactory) -> Clients:
+    def of(cls, factory: ClientFactory, outside: Outside | None = None) -> Clients:
         """Make them all from a boto3 session."""
-        return cls(*(factory.client(name) for name in ("sagemaker", "cloudwatch", "ssm", "application-autoscaling")))
+        names = ("sagemaker", "cloudwatch", "ssm", "application-autoscaling")
+        sagemaker, cloudwatch, ssm, autoscaling = (factory.client(name) for name in names)
+        return cls(sagemaker, cloudwatch, ssm, autoscaling, outside)

@@ -12,6 +12,7 @@ from airflow_sm_rollout.core.plan.limits import Kpi
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.watch.monitor import LONGEST, Execution
 from airflow_sm_rollout.core.watch.readings import KpiPeriod
+from airflow_sm_rollout.core.watch.rows import names_of_blue, names_of_green
 from airflow_sm_rollout.core.watch.sources import Sources, final_until, floor, kept_seconds
 
 _KPI = "sm_rollout_kpi"
@@ -61,7 +62,7 @@ def read_kpi(
     def read(names: Mapping[str, str]) -> Values:
         return _kpi_values(cloudwatch, kpi, names, seconds, start, end) if starts else {}
 
-    green, blue = read(_green_names(rollout)), read(_blue_names(rollout)) if kpi.relative_to_blue else {}
+    green, blue = read(names_of_green(rollout)), read(names_of_blue(rollout)) if kpi.relative_to_blue else {}
     return [KpiPeriod(each, seconds, green.get(each), blue.get(each)) for each in starts]
 
 
@@ -89,19 +90,3 @@ def read_executions(sagemaker: Any, schedule: str, since: datetime) -> list[Exec
         for page in pages
         for each in page["MonitoringExecutionSummaries"]
     ]
-
-
-def _green_names(rollout: Rollout) -> dict[str, str]:
-    return {
-        "endpoint": rollout.green_endpoint_name,
-        "variant": rollout.green_variant,
-        "model": rollout.green_model_name,
-    }
-
-
-def _blue_names(rollout: Rollout) -> dict[str, str]:
-    return {
-        "endpoint": rollout.blue_endpoint_name,
-        "variant": rollout.blue.variant,
-        "model": rollout.blue.model_name,
-    }

@@ -16,6 +16,7 @@ from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
 from airflow_sm_rollout.aws.guardian import SIGNS
 from airflow_sm_rollout.aws.limits import read_calls, read_executions, read_kpi, read_slow
+from airflow_sm_rollout.aws.measures import read_measure
 from airflow_sm_rollout.aws.metrics import count_requests
 from airflow_sm_rollout.aws.parameters import read_parameters
 from airflow_sm_rollout.aws.scene import Seen, read_scene
@@ -31,7 +32,7 @@ from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.coverage import with_idle
 from airflow_sm_rollout.core.watch.judge import Look, judge, only_told
 from airflow_sm_rollout.core.watch.ledger import Ledger, fold
-from airflow_sm_rollout.core.watch.policy import judged_limits
+from airflow_sm_rollout.core.watch.policy import judged_limits, judged_measures
 from airflow_sm_rollout.core.watch.readings import NewFigures, Readings, Scene
 from airflow_sm_rollout.core.watch.sources import (
     Sources,
@@ -247,6 +248,10 @@ def _read_figures(
         [
             read_kpi(cloudwatch, kpi, rollout, watch.started_at, ledger.kpis_until[number] if ledger else None, now)
             for number, kpi in enumerate(limits.kpis)
+        ],
+        [
+            read_measure(clients, measure, rollout, ledger.measures[number].until if ledger else None, now)
+            for number, measure in enumerate(judged_measures(rollout))
         ],
     )
 

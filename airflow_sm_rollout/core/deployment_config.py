@@ -22,7 +22,15 @@ _MOST_ALARMS = 10
 _LEAST_LINEAR_PERCENT, _MOST_PERCENT = 10, 50
 
 # Without a word it would seem that green is watched for them.
-_OF_OUR_BAKES = ("limits", "monitoring_schedules", "when_inconclusive", "end_early", "require_proof", "dry_run")
+_OF_OUR_BAKES = (
+    "limits",
+    "measures",
+    "monitoring_schedules",
+    "when_inconclusive",
+    "end_early",
+    "require_proof",
+    "dry_run",
+)
 _OWN_ALARMS = 2
 LAUNCH_TAKES = timedelta(seconds=190)  # recorded: UpdateEndpoint to the canary's first request
 # What a deployment may take besides its waits before SageMaker gives it up; a bad container was recorded to hold one for 24 minutes.

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.hooks.outside import OUTSIDE
 
 LOOK_UP_AGAIN = 60.0
 KEPT_FOR = 900.0
@@ -150,7 +151,7 @@ def _renew(connection: AwsConnection, before: _Kept | None, now: float) -> _Kept
         said = _said(hook)
         if before is not None and said == before.said and now - before.made_at < KEPT_FOR:
             return replace(before, looked_up_at=now)
-        return _Kept(Clients.of(_Session(hook)), now, said, now)
+        return _Kept(Clients.of(_Session(hook), OUTSIDE), now, said, now)
     except Exception as error:  # whatever Airflow or AWS's STS may answer, the clients at hand still work
         if before is None:
             raise

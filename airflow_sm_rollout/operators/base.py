@@ -270,6 +270,7 @@ class ConvergeOperator(WaitingTask):
     def _go_on(self, goal: Goal, world: AwsWorld, deadline: datetime, note: Callable[[str], None]) -> Done:
         from airflow_sm_rollout.aws.guardian import SIGNS
         from airflow_sm_rollout.aws.watch import Lookout
+        from airflow_sm_rollout.hooks.outside import OUTSIDE
 
         names, lookout = Names(world.endpoint_name, world.rollout_id), Lookout(world)
 
@@ -290,6 +291,7 @@ class ConvergeOperator(WaitingTask):
             if isinstance(step, Again):
                 note(step.reason)
             self._wait_for(step, names, goal, deadline)
+            OUTSIDE.look_up()
             if not isinstance(goal, AsBefore):
                 lookout.heed()
 
@@ -394,5 +396,4 @@ def is_template(value: object) -> bool:
 
 def left_by(context: Context, task_id: str, key: str = "return_value") -> Any:
     """What another task of the rollout has left in XCom; in a mapped task group, the one of the same run of it."""
-    ti = context["ti"]
-    return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=ti.map_index)
+    return context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=context["ti"].map_index)

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.plan.evidence import Evidence, parse_tolerances
 from airflow_sm_rollout.core.plan.limits import Limits, parse_limits
+from airflow_sm_rollout.core.plan.measures import Measure, parse_measures
 from airflow_sm_rollout.core.plan.options import parse_flag, parse_names
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
@@ -22,6 +23,8 @@ class JudgingOperator(RolloutTask):
         :class:`~airflow_sm_rollout.core.plan.tolerances.Tolerances` or some of its members; ``None``: green is not compared with blue.
     :param limits: fixed limits: a :class:`~airflow_sm_rollout.core.plan.limits.Limits` or some of its members, such as
         ``{"max_error_rate": 0.02, "max_p99_ms": 300}``.
+    :param measures: what you count of green and blue yourself, in a database, in Prometheus, anywhere: a list of
+        :class:`~airflow_sm_rollout.core.plan.measures.Measure`.
     :param when_inconclusive: what becomes of a bake at whose end nobody can tell: ``fail`` (and so go back), ``extend``, ``go_on``, or
         ``ask`` a person. That needs an :class:`~airflow_sm_rollout.operators.ask.AskOperator` behind each bake, as the task groups have it;
         a bake without one fails.
@@ -43,6 +46,7 @@ class JudgingOperator(RolloutTask):
         *,
         tolerances: Tolerances | Mapping[str, Any] | None = DEFAULTS,
         limits: Limits | Mapping[str, Any] | None = None,
+        measures: Measure | Mapping[str, Any] | Sequence[Measure | Mapping[str, Any]] | None = None,
         when_inconclusive: str = _DEFAULTS.when_inconclusive,
         extend_by: DurationOption = _DEFAULTS.extend_by,
         end_early: bool = False,
@@ -57,6 +61,7 @@ class JudgingOperator(RolloutTask):
         self.evidence = Evidence(
             tolerances=parse_tolerances(tolerances),
             limits=parse_limits(limits),
+            measures=parse_measures(measures),
             when_inconclusive=when_inconclusive,
             extend_by=parse_duration("extend_by", extend_by),
             end_early=parse_flag("end_early", end_early),

@@ -169,12 +169,14 @@ class AlarmSensor(WaitingTask):
 
     def _look_on(self, context: Context, watch: Watch) -> dict[str, Any]:
         from airflow_sm_rollout.aws.watch import Memory, look_now
+        from airflow_sm_rollout.hooks.outside import OUTSIDE
         from airflow_sm_rollout.triggers.bake import log_judgement
 
         clients, memory = self.clients(), Memory()
         while (seen := look_now(clients, watch, memory)).judgement.verdict is Verdict.WATCHING:
             log_judgement(self.log, seen.judgement)
             time.sleep(self.poke_interval)
+            OUTSIDE.look_up()
         return self._end(context, seen)
 
     def _end(self, context: Context, seen: Look) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.hooks.aws import AwsConnection
+from airflow_sm_rollout.hooks.outside import OUTSIDE
 
 # A deferral that ends sooner may be falsely failed: the executor's report of the task's first half can come up to 5 s late and then
 # meets its second half (docs/facts-airflow.md#latency, measured with default settings).
@@ -87,6 +88,8 @@ class RolloutTrigger(BaseTrigger):
             AwsConnection(**self.connection),
             asyncio.get_running_loop().time() + _PATIENCE.total_seconds(),
         )
+        if OUTSIDE.is_wanting:
+            await sync_to_async(OUTSIDE.look_up)()
         while True:
             try:
                 return connection.clients_at_hand() or await sync_to_async(connection.clients)()

@@ -11,6 +11,7 @@ from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
+from airflow_sm_rollout.core.plan.measures import CloudWatch, Function, HttpJson, Measure, Prometheus, Sql
 from airflow_sm_rollout.core.plan.strategy import Strategy, canary, linear
 from airflow_sm_rollout.core.plan.tolerances import Margin, Tolerances
 from airflow_sm_rollout.core.record import from_json, to_json
@@ -46,6 +47,13 @@ GREENS = st.one_of(
 KPI = Kpi(
     "refusals", {"m": Metric("Shop", "Refused", "p90", {"Variant": "{variant}"})}, at_most=1.5, relative_to_blue=True
 )
+MEASURES = (
+    Measure("orders", Sql("warehouse", "SELECT '{since}' -- 100 %")),
+    Measure("orders", HttpJson("shop", "orders?since={since}", rows="data.rows"), at_most=0.02, compared=False),
+    Measure("orders", Prometheus("shop", "failed", "all"), period_seconds=600, final_after=86400, timeout=5),
+    Measure("orders", CloudWatch({"m": Metric("Shop", "Failed", "Sum", {"M": "{model}"})}, events="m", trials="m")),
+    Measure("orders", Function("shop.counts:count"), margin=Margin(1.5, 0.01, 3.0, 0.03)),
+)
 EVIDENCE = st.builds(
     Evidence,
     tolerances=st.just(Tolerances(false_rollback=0.02, over_p99=Margin(1.0, 0.01, 3.0, 0.02))),
@@ -57,6 +65,7 @@ EVIDENCE = st.builds(
     require_proof=st.booleans(),
     metric_seconds=st.sampled_from([None, 10, 60]),
     monitoring_schedules=st.sampled_from([(), ("drift", "quality")]),
+    measures=st.sampled_from([(), MEASURES[:1], MEASURES]),
 ) | st.just(Evidence(tolerances=None))
 PLANS = st.builds(
     Plan,

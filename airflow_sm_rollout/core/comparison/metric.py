@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from airflow_sm_rollout.core.comparison.bets import MOST_EXPONENT, Capital, Count, HarmTest, HealthTest, LineTest
+from airflow_sm_rollout.core.comparison.bets import MOST_EXPONENT, Capital, Count, LineTest
 from airflow_sm_rollout.core.comparison.dispersion import Dispersion, estimate_bunching, estimate_noise
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from airflow_sm_rollout.core.comparison.rate import RateEvidence
 from airflow_sm_rollout.core.comparison.results import Compared, Rate
 from airflow_sm_rollout.core.comparison.track import Counts
 from airflow_sm_rollout.core.plan.tolerances import Tolerances
@@ -49,8 +50,6 @@ _MOST_OF_A_BUNCH = 7.0
 """Logarithm; one that alone is proof has about 9."""
 HEALTH_DISPERSION = Dispersion(1.0, 0.18)
 """What is assumed of errors at least where blue's history tells of them and health is bet on: there the level is for a wrong pass."""
-FROM_THE_BEGIN = 0.85
-"""The part of the capital bet on health from green's first call on; the rest is bet from the end of the warm-up on."""
 
 
 class Guard:
@@ -107,28 +106,26 @@ class MetricEvidence:
         self.dispersion = of_health = estimate(minutes, least)
         if metric in ERRORS:
             of_health = estimate_bunching(minutes, HEALTH_DISPERSION, unknown=least)
-        margin = tolerances.margin(metric)
         self.metric = metric
         self._may_be_cold = metric not in ERRORS
-        self._harm = HarmTest(margin.ratio, margin.points, self.dispersion, ODDS[metric])
-        self._guard = Guard(self.dispersion, least) if metric in GUARD_WEIGHTS else None
-        self._health = HealthTest(
-            LineTest(margin.healthy_ratio, margin.healthy_points, of_health),
-            1 / tolerances.false_pass,
-            tolerances.min_bake_minutes,
-            stake=FROM_THE_BEGIN,
+        self._rate = RateEvidence(
+            tolerances.margin(metric),
+            minutes,
+            dispersion=self.dispersion,
+            of_health=of_health,
+            odds=ODDS[metric],
+            proof=1 / tolerances.false_pass,
+            deadline=tolerances.min_bake_minutes,
         )
+        self._guard = Guard(self.dispersion, least) if metric in GUARD_WEIGHTS else None
         self._is_warm = False
-        self._known_calls = sum(calls for calls, _ in minutes)
-        self._known_events = sum(events for _, events in minutes)
-        self._green_calls = self._green_events = self._blue_calls = self._blue_events = 0
         self._weight, self._guard_weight = WEIGHTS[metric], GUARD_WEIGHTS.get(metric, 0.0)
         self.evidence = self._weight + self._guard_weight
 
     @property
     def health(self) -> float:
         """Evidence of health; 0 where nothing was seen."""
-        return self._health.evidence if self._green_calls else 0.0
+        return self._rate.health
 
     def take(
         self, green: Sample, blue: Sample, planned_share: float, minutes: float, *, is_warm: bool, asks_health: bool
@@ -146,42 +143,28 @@ class MetricEvidence:
         # At the edge of a period an event may be counted apart from its call.
         of_green = (green.requests, min(green_events, green.requests))
         of_blue = (blue.requests, min(blue_events, blue.requests))
-        blue_rate = (self._known_events + 0.5) / (self._known_calls + 1)
         is_warm = is_warm or not self._may_be_cold
         if is_warm and not self._is_warm:
             self._is_warm = True
-            self._health.stake_all()
-            self._green_calls = self._green_events = self._blue_calls = self._blue_events = 0
+            self._rate.begin_anew()
         if self._guard:
-            self._guard.bet(of_green, of_blue, blue_rate, planned_share, minutes)
-        if is_warm:
-            self._harm.bet(of_green, of_blue, blue_rate, planned_share, minutes)
-        if asks_health and (is_warm or not self._is_warm):  # instances that are new again say nothing for green either
-            self._health.bet(of_green, of_blue, blue_rate, minutes)
-        self.evidence = self._weight * self._harm.evidence
+            self._guard.bet(of_green, of_blue, self._rate.blue_rate, planned_share, minutes)
+        asks_health = asks_health and (is_warm or not self._is_warm)  # new instances again say nothing for green either
+        self._rate.take(of_green, of_blue, planned_share, minutes, asks_harm=is_warm, asks_health=asks_health)
+        self.evidence = self._weight * self._rate.harm
         if self._guard:
             self.evidence += self._guard_weight * self._guard.evidence
-        self._count(of_green, of_blue)
-
-    def _count(self, green: Count, blue: Count) -> None:
-        calls, events = blue
-        self._known_calls += calls
-        self._known_events += events
-        self._blue_calls += calls
-        self._blue_events += events
-        self._green_calls += green[0]
-        self._green_events += green[1]
 
     @property
     def counts(self) -> Counts:
         """What is shown of both."""
-        return self._green_events, self._green_calls, self._blue_events, self._blue_calls
+        return self._rate.counts
 
     def compare(self) -> Compared:
         """The metric as it is shown."""
-        green = measure_rate(self._green_calls, self._green_events, self.dispersion.bunching)
-        blue = measure_rate(self._blue_calls, self._blue_events, self.dispersion.bunching)
-        spread = self.dispersion
+        spread, (green_events, green_calls, blue_events, blue_calls) = self.dispersion, self.counts
+        green = measure_rate(green_calls, green_events, spread.bunching)
+        blue = measure_rate(blue_calls, blue_events, spread.bunching)
         return Compared(self.metric, green, blue, self.evidence, self.health, spread.bunching, spread.own_noise)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.limits import Limits, parse_limits
+from airflow_sm_rollout.core.plan.measures import Measure, parse_measures
 from airflow_sm_rollout.core.plan.tolerances import Tolerances
 
 WHEN_INCONCLUSIVE = ("fail", "extend", "ask", "go_on")
@@ -35,6 +36,7 @@ class Evidence:
 
     :param tolerances: of the comparison of green with blue; ``None``: they are not compared.
     :param limits: fixed limits.
+    :param measures: what the user counts of green and blue, wherever it is stored.
     :param when_inconclusive: what becomes of a bake at whose end nobody can tell: ``fail``, so that the rollout is rolled back;
         ``extend``, by ``extend_by``, and fail if nobody can tell then either; ``ask`` a person, in a task behind the bake, and fail if
         the DAG has none; ``go_on``.
@@ -56,6 +58,7 @@ class Evidence:
     metric_seconds: int | None = 10
     monitoring_schedules: tuple[str, ...] = ()
     dry_run: bool = False
+    measures: tuple[Measure, ...] = ()
 
     def __post_init__(self) -> None:
         if self.when_inconclusive not in WHEN_INCONCLUSIVE:
@@ -71,7 +74,8 @@ class Evidence:
     @property
     def asks_for_figures(self) -> bool:
         """Whether green is judged by anything but alarms."""
-        return bool(self.tolerances or self.monitoring_schedules or replace(self.limits, min_requests=None) != Limits())
+        is_limited = replace(self.limits, min_requests=None) != Limits()
+        return bool(self.tolerances or self.monitoring_schedules or self.measures or is_limited)
 
     @property
     def extension(self) -> timedelta:
@@ -97,6 +101,7 @@ def evidence_from(stored: Mapping[str, Any]) -> Evidence:
             "extend_by": timedelta(seconds=stored["extend_by"]),
             "metric_seconds": stored.get("metric_seconds"),
             "monitoring_schedules": tuple(stored["monitoring_schedules"]),
+            "measures": parse_measures(stored.get("measures")),
         }
     )
 

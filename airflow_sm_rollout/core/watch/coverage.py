@@ -50,10 +50,11 @@ class Coverage:
 
     :param what: whose figures, such as ``figures of green``.
     :param seconds: length of a period.
+    :param source: who should have them.
     """
 
-    def __init__(self, what: str, seconds: int) -> None:
-        self._what = what
+    def __init__(self, what: str, seconds: int, *, source: str = "CloudWatch") -> None:
+        self._missing = f"{source} has no {what}"
         self._seconds = max(seconds, _MINUTE)
         self._closed = _Slots()
         self._slot: float | None = None
@@ -75,15 +76,15 @@ class Coverage:
         if not slots.total:
             return ""
         if slots.last_seen is None:
-            return f"CloudWatch has no {self._what} in this bake"
+            return f"{self._missing} in this bake"
         if slots.silent > ORDINARY:
             since = datetime.fromtimestamp((slots.last_seen + 1) * self._seconds, timezone.utc)
-            return f"CloudWatch has no {self._what} since {since:%H:%M:%S} UTC"
+            return f"{self._missing} since {since:%H:%M:%S} UTC"
         missing = slots.total - slots.seen
         if missing > max(ORDINARY, ORDINARY_PART * slots.total):
             minutes = self._seconds / _MINUTE
             of_all = f"{missing * minutes:g} of the {slots.total * minutes:g} minutes"
-            return f"CloudWatch has no {self._what} for {of_all} of this bake"
+            return f"{self._missing} for {of_all} of this bake"
         return ""
 
     def _slots(self) -> _Slots:

@@ -18,14 +18,18 @@ from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.observation import Alarm
 from airflow_sm_rollout.core.watch.drift import describe_drift, describe_end
 from airflow_sm_rollout.core.watch.ledger import Ledger
+from airflow_sm_rollout.core.watch.measured import MeasureJudge
 from airflow_sm_rollout.core.watch.monitor import judge_schedule
 from airflow_sm_rollout.core.watch.policy import judge_comparison
 from airflow_sm_rollout.core.watch.readings import Readings
 from airflow_sm_rollout.core.watch.ringing import describe_harm
+from airflow_sm_rollout.core.watch.rows import Answer
 from airflow_sm_rollout.core.watch.sources import needs_blues_figures, needs_greens_figures
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
 
+_ANSWERS_TAKE = timedelta(minutes=1)
+"""Behind the end of a watch that is waited for sources which have not answered, or could not just now."""
 _AGAINST = (Verdict.HARMFUL, Verdict.INCONCLUSIVE)
 """What a dry run only tells. What a person wishes, and what somebody else has changed, is heeded in it as ever."""
 
@@ -58,6 +62,7 @@ class Signs:
     :param drift: what somebody else has changed under the watch.
     :param unread: what could not be read that the watch does without.
     :param blind_to: what the bake is too short for, as half a sentence; empty: nothing.
+    :param awaited: which sources have not told all yet, as a sentence; empty: none.
     :param gap: why the figures that it is judged by don't cover the bake so far (:mod:`~.coverage`); empty: they do.
     """
 
@@ -73,6 +78,7 @@ class Signs:
     drift: str = ""
     unread: Sequence[str] = ()
     blind_to: str = ""
+    awaited: str = ""
 
 
 def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime) -> Look:
@@ -86,6 +92,7 @@ def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime
     if comparison is not None and misrouted:
         comparison = set_aside(comparison, misrouted)
     is_over = now >= watch.end(readings.control, now)
+    is_proven = _is_proven(watch, ledger, comparison, now)
     requests = readings.requests
     if requests is not None and ledger is not None:
         requests += ledger.requests
@@ -93,15 +100,19 @@ def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime
         alarms=readings.alarms,
         requests=requests,
         control=readings.control,
-        judgements=tuple(_judge_evidence(watch, readings, ledger, comparison, is_over)),
-        is_proven=_is_proven(watch, comparison, now),
+        judgements=(
+            *_judge_evidence(watch, readings, ledger, comparison, is_over),
+            *_judge_measures(readings, ledger),
+        ),
+        is_proven=is_proven,
         misrouted=comparison.sentence if comparison and misrouted else misrouted,
         is_suspect=bool(misrouted and concluded and concluded.verdict is Finding.HARM),
         gap=_describe_gap(watch, ledger) if watch.judges_evidence else "",
         ended=describe_end(watch.rollout, readings.scene) if watch.rollout and readings.scene else "",
         drift=describe_drift(watch, readings.scene) if readings.scene else "",
-        unread=readings.unread,
-        blind_to=ledger.blind_to if ledger and is_over and not _is_proven(watch, comparison, now) else "",
+        unread=_unread(readings, ledger),
+        awaited=_describe_awaited(readings, ledger),
+        blind_to=ledger.blind_to if ledger and is_over and not is_proven else "",
     )
     return Look(conclude(watch, signs, now), comparison)
 
@@ -124,10 +135,37 @@ def _judge_evidence(
         yield judge_schedule(schedule, executions, ledger.sources.since)
 
 
-def _is_proven(watch: Watch, comparison: Comparison | None, now: datetime) -> bool:
+def _answered(readings: Readings, ledger: Ledger | None) -> list[tuple[MeasureJudge, Answer]]:
+    """What is known by each measure, with its source's last answer."""
+    answers = readings.figures.measures if readings.figures else ()
+    return list(zip(ledger.measures if ledger else (), answers, strict=False))
+
+
+def _judge_measures(readings: Readings, ledger: Ledger | None) -> Iterator[Judgement]:
+    for measure, answer in _answered(readings, ledger):
+        if answer.is_read_here:
+            yield from measure.judge(answer.unknown)
+
+
+def _unread(readings: Readings, ledger: Ledger | None) -> tuple[str, ...]:
+    """What could not be read that the watch does without."""
+    elsewhere = [measure.label for measure, answer in _answered(readings, ledger) if not answer.is_read_here]
+    return (
+        *readings.unread,
+        *(f"{label}: read by tasks of Airflow alone, so not watched from here" for label in elsewhere),
+    )
+
+
+def _describe_awaited(readings: Readings, ledger: Ledger | None) -> str:
+    """Which sources have not yet told all that they are to tell by now, as a sentence; empty: none."""
+    awaited = [measure.label for measure, answer in _answered(readings, ledger) if answer.is_awaited]
+    return f"waiting for the source of {', '.join(awaited)}" if awaited else ""
+
+
+def _is_proven(watch: Watch, ledger: Ledger | None, comparison: Comparison | None, now: datetime) -> bool:
     """Whether green is proven healthy, and was watched for as long as the user wants, however short the bake is."""
     tolerances = watch.rollout.plan.evidence.tolerances if watch.rollout else None
-    if tolerances is None or comparison is None:
+    if tolerances is None or comparison is None or ledger is None or any(each.is_unproven for each in ledger.measures):
         return False
     return comparison.verdict is Finding.HEALTHY and now >= watch.started_at + tolerances.min_bake
 
@@ -204,8 +242,9 @@ def _judge_quiet(watch: Watch, signs: Signs, now: datetime) -> Judgement:
     doubt = _describe_doubt(watch, signs)
     if watch.ends_early and signs.is_proven and not doubt:
         return Judgement(Verdict.HEALTHY, _told(signs, f"{_quiet(signs)} so far{_counted(signs)}; the bake ends early"))
-    if now < end:
-        return Judgement(Verdict.WATCHING, _told(signs, f"{_quiet(signs)}, {_seconds(end - now)} of the bake left"))
+    left = _describe_left(signs, now, end)
+    if left:
+        return Judgement(Verdict.WATCHING, _told(signs, f"{_quiet(signs)}, {left}"))
     if not doubt:
         told = f"{_quiet(signs)} to the end of the bake{_counted(signs)}"
         short_of = "; ".join(filter(None, (signs.blind_to, _describe_early(watch, signs))))
@@ -217,6 +256,13 @@ def _judge_quiet(watch: Watch, signs: Signs, now: datetime) -> Judgement:
         told = f"nobody can tell yet whether green is healthy: {doubt}. The bake goes on, for at most {left}"
         return Judgement(Verdict.WATCHING, told)
     return _judge_doubt(watch, f"nobody can tell whether green is healthy: {doubt}")
+
+
+def _describe_left(signs: Signs, now: datetime, end: datetime) -> str:
+    """What the bake waits for; empty: it is over."""
+    if now < end:
+        return f"{_seconds(end - now)} of the bake left"
+    return signs.awaited if now < end + _ANSWERS_TAKE else ""
 
 
 def _judge_doubt(watch: Watch, told: str) -> Judgement:

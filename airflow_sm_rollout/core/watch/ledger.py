@@ -23,9 +23,17 @@ from airflow_sm_rollout.core.comparison.routing import RoutingTest
 from airflow_sm_rollout.core.plan.limits import Kpi
 from airflow_sm_rollout.core.watch.breaches import KpiLimit, ShareLimit, limit_errors, limit_slow_calls
 from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage
-from airflow_sm_rollout.core.watch.policy import judged_limits, planned_comparison, tolerances_in
+from airflow_sm_rollout.core.watch.measured import MeasureJudge
+from airflow_sm_rollout.core.watch.policy import (
+    judged_limits,
+    judged_measures,
+    judged_tolerances,
+    planned_comparison,
+    tolerances_in,
+)
 from airflow_sm_rollout.core.watch.reach import Setting, blind_to, load_of, setting_in
 from airflow_sm_rollout.core.watch.readings import KpiPeriod, NewFigures
+from airflow_sm_rollout.core.watch.rows import Counted
 from airflow_sm_rollout.core.watch.sources import Sources, is_shadow, needs_blues_figures
 from airflow_sm_rollout.core.watch.watch import Watch
 
@@ -43,6 +51,7 @@ class Ledger:
     :ivar routing: whether green gets its share of the calls; ``None``: they are not compared, or nobody knows its share.
     :ivar green: whether green's figures cover the watch, and so ``blue``.
     :ivar requests: green's requests in the watch.
+    :ivar measures: what the user counts, judged.
     :ivar reach: what the watch can prove; ``None``: nothing is compared in it, or nobody knows blue's traffic.
     """
 
@@ -65,19 +74,19 @@ class Ledger:
             self.slow = limit_slow_calls(limits.max_p99_ms, baseline, seconds)
         self.kpis = [KpiLimit(kpi) for kpi in limits.kpis]
         self.kpis_until: list[KpiPeriod | None] = [None] * len(self.kpis)
+        self.measures = [MeasureJudge(each, watch, rollout) for each in judged_measures(rollout)]
         self.course = self._begin_comparison(baseline)
         self.routing = self._begin_routing()
         self._setting = self._find_setting(baseline)
 
     def _begin_comparison(self, baseline: Sequence[Period]) -> Course | None:
         watch, rollout = self._watch, self._watch.rollout
-        if rollout is None or rollout.plan.evidence.tolerances is None:
+        tolerances = judged_tolerances(rollout.plan.evidence) if rollout else None
+        if rollout is None or tolerances is None:
             return None
-        planned = watch.ends_at - watch.started_at
-        tolerances = tolerances_in(rollout.plan.evidence.tolerances, planned, self.sources.seconds)
         return Course(
             baseline,
-            tolerances,
+            tolerances_in(tolerances, watch.ends_at - watch.started_at, self.sources.seconds),
             planned=planned_comparison(rollout),
             since=watch.started_at,
             renewed=tuple(rollout.instances_since.values()),
@@ -116,10 +125,13 @@ class Ledger:
         for number, periods in enumerate(figures.kpis):
             for each in periods:
                 self._take_kpi(number, each)
+        for measure, answer in zip(self.measures, figures.measures, strict=False):
+            for counted in answer.periods:
+                measure.take(counted)
 
     def copy(self) -> Ledger:
         """One that may take what is not to be kept."""
-        unchanging = (self._watch, self._limits, self.sources, self._setting)
+        unchanging = (self._watch, self._watch.rollout, self._limits, self.sources, self._setting)
         return copy.deepcopy(self, {id(each): each for each in unchanging})
 
     def split(self, figures: NewFigures, now: datetime) -> tuple[NewFigures, NewFigures]:
@@ -132,13 +144,19 @@ class Ledger:
             values = (period.green, period.blue) if kpi.relative_to_blue else (period.green,)
             return now >= period.end + PATIENCE or None not in values
 
+        def is_count_settled(period: Counted) -> bool:
+            return now >= period.end + PATIENCE or (period.green is not None and period.blue is not None)
+
         periods, rest = _cut(figures.periods, is_settled)
         each_kpi = zip(self._limits.kpis, figures.kpis, strict=True)
         kpis = [_cut(periods, partial(is_kpi_settled, kpi)) for kpi, periods in each_kpi]
-        return (
-            replace(figures, periods=periods, kpis=[settled for settled, _ in kpis]),
-            replace(figures, periods=rest, kpis=[rest for _, rest in kpis]),
-        )
+        counts = [_cut(answer.periods, is_count_settled) for answer in figures.measures]
+
+        def part(number: int, periods: Sequence[Period]) -> NewFigures:
+            each = [replace(answer, periods=cut[number]) for answer, cut in zip(figures.measures, counts, strict=True)]
+            return replace(figures, periods=periods, kpis=[cut[number] for cut in kpis], measures=each)
+
+        return part(0, periods), part(1, rest)
 
     def _is_known(self, period: Period, figures: NewFigures) -> bool:
         """Whether all figures of a period are there."""
@@ -197,7 +215,7 @@ def fold(ledger: Ledger | None, watch: Watch, figures: NewFigures, now: datetime
         ledger = Ledger(watch, figures.sources, figures.baseline)
     settled, rest = ledger.split(figures, now)
     ledger.take(settled)
-    if not rest.periods and not any(rest.kpis):
+    if not rest.periods and not any(rest.kpis) and not any(answer.periods for answer in rest.measures):
         return ledger, ledger
     judged = ledger.copy()
     judged.take(rest)

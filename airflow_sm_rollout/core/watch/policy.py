@@ -7,14 +7,18 @@ from datetime import timedelta
 
 from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.limits import Limits
-from airflow_sm_rollout.core.plan.tolerances import Tolerances
+from airflow_sm_rollout.core.plan.measures import Measure
+from airflow_sm_rollout.core.plan.tolerances import DEFAULTS, Tolerances
 from airflow_sm_rollout.core.rollout import Plan, Rollout
 from airflow_sm_rollout.core.traffic import parse_traffic
 from airflow_sm_rollout.core.watch.sources import is_shadow
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 
 _UNPLANNED = timedelta(hours=1)
+OF_MEASURES = 0.3
+"""The part of the level that is the measures', where there are any."""
 
 
 def validate_proof(plan: Plan, *, is_shadowed: bool | None) -> None:
@@ -51,6 +55,12 @@ def why_unprovable(rollout: Rollout) -> str:
     )
 
 
+def judged_tolerances(evidence: Evidence) -> Tolerances | None:
+    """The tolerances by which calls are compared: with what :func:`level_of` leaves them; ``None``: they are not."""
+    tolerances = evidence.tolerances
+    return tolerances and replace(tolerances, false_rollback=level_of(evidence)[0])
+
+
 def tolerances_in(tolerances: Tolerances, bake: timedelta, seconds: int) -> Tolerances:
     """The tolerances for the looks at a bake: the same at each, and such that health can be proven by its end, which it could not be in a
     bake that is no longer than ``min_bake_minutes``. Figures are final two periods late, and green's first call may come as late, for
@@ -65,7 +75,12 @@ def tolerances_in(tolerances: Tolerances, bake: timedelta, seconds: int) -> Tole
 
 
 def judge_comparison(comparison: Comparison, rollout: Rollout, share: float | None) -> Judgement:
-    """What the comparison means for a bake: without proof either way nothing, unless the plan wants one.
+    """What the comparison means for a bake, see :func:`judge_finding`."""
+    return judge_finding(comparison.verdict, comparison.sentence, rollout, share)
+
+
+def judge_finding(finding: Finding, sentence: str, rollout: Rollout, share: float | None) -> Judgement:
+    """What a finding beside blue means for a bake: without proof either way nothing, unless the plan wants one.
 
     :param share: green's share as planned, in percent; ``None``: not known.
     """
@@ -74,9 +89,22 @@ def judge_comparison(comparison: Comparison, rollout: Rollout, share: float | No
         Finding.HARM: Verdict.HARMFUL,
         Finding.HEALTHY: Verdict.HEALTHY,
         Finding.CANNOT_TELL: Verdict.INCONCLUSIVE if wants_proof else Verdict.WATCHING,
-    }[comparison.verdict]
+    }[finding]
     wanted = "require_proof=True wants green to be proven healthy. " if verdict is Verdict.INCONCLUSIVE else ""
-    return Judgement(verdict, wanted + comparison.sentence)
+    return Judgement(verdict, wanted + sentence)
+
+
+def level_of(evidence: Evidence) -> tuple[float, float]:
+    """What the plan allows for a false rollback, split up: for the comparison of calls, and for each measure that is compared.
+
+    However many there are, they all together take back a good green with that probability at most.
+    """
+    whole = (evidence.tolerances or DEFAULTS).false_rollback
+    compared = sum(measure.compared for measure in evidence.measures)
+    if not compared:
+        return whole, 0.0
+    of_calls = whole * (1 - OF_MEASURES) if evidence.tolerances else 0.0
+    return of_calls, (whole - of_calls) / compared
 
 
 def judged_limits(rollout: Rollout, share: float | None) -> Limits:
@@ -88,6 +116,19 @@ def judged_limits(rollout: Rollout, share: float | None) -> Limits:
     if not _was_beside_before(rollout, share):
         return limits
     return replace(limits, kpis=tuple(kpi for kpi in limits.kpis if not kpi.relative_to_blue))
+
+
+def judged_measures(rollout: Rollout) -> tuple[Measure, ...]:
+    """What is counted of green: of a shadow nothing, since nobody gets its answers."""
+    return () if is_shadow(rollout) else rollout.plan.evidence.measures
+
+
+def is_beside(rollout: Rollout, share: float | None) -> bool:
+    """Whether blue serves beside green, as far as is known.
+
+    :param share: green's share as planned, in percent; ``None``: not known.
+    """
+    return share is None or share < 100 or is_shadow(rollout)
 
 
 def _was_beside_before(rollout: Rollout, share: float | None) -> bool:

@@ -17,7 +17,7 @@ from airflow_sm_rollout.core.comparison.comparison import Course
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.plan.tolerances import Tolerances
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.watch.policy import tolerances_in
+from airflow_sm_rollout.core.watch.policy import judged_tolerances, tolerances_in
 
 _LEVELS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _SLOW_LEVELS = (0.55, 0.6, 0.7, 0.8, 0.9, 1.0)  # half of blue's calls are slower than its median
@@ -148,7 +148,7 @@ def reach_in(rollout: Rollout, load: Load, share: float, bake: timedelta, second
 
 def setting_in(rollout: Rollout, load: Load, share: float, bake: timedelta, seconds: int) -> Setting | None:
     """A bake as it is in a rollout; ``None``: nothing is compared in it. The arguments are those of :class:`Setting`."""
-    tolerances = rollout.plan.evidence.tolerances
+    tolerances = judged_tolerances(rollout.plan.evidence)
     if tolerances is None or not 0 < share < 100:
         return None
     load = replace(load, is_timed=load.is_timed and rollout.thresholds is not None)

@@ -12,6 +12,7 @@ from airflow_sm_rollout.core.observation import Alarm, Endpoint
 from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.watch.monitor import Execution
+from airflow_sm_rollout.core.watch.rows import Answer
 from airflow_sm_rollout.core.watch.sources import Sources
 
 
@@ -45,6 +46,7 @@ class NewFigures:
     :param periods: what blue and green did, period by period.
     :param slow: green's calls above ``max_p99_ms`` by the start of a period; one of which that is not known is not there.
     :param kpis: the new periods of each of the limits' KPIs, in their order.
+    :param measures: what the source of each of the plan's measures has answered, in their order.
     """
 
     sources: Sources
@@ -52,6 +54,7 @@ class NewFigures:
     periods: Sequence[Period] = ()
     slow: Mapping[datetime, int] = field(default_factory=dict)
     kpis: Sequence[Sequence[KpiPeriod]] = ()
+    measures: Sequence[Answer] = ()
 
 
 @dataclass(frozen=True, slots=True)
