@@ -247,7 +247,7 @@ def _add_iam_policy(commands: Any) -> None:
         "--with",
         dest="extras",
         action="append",
-        choices=("validate", "monitoring", "registry", "events", "replay"),
+        choices=("validate", "monitoring", "registry", "events", "guardian", "replay"),
         default=[],
         help="what plans with these need, and the command replay",
     )

@@ -85,6 +85,7 @@ class RolloutOptions(AirflowOptions, total=False):
     environment: Mapping[str, str | float] | str | None
     execution_role_arn: str | None
     extend_by: DurationOption
+    guardian: str | None
     image: str | None
     instance_type: str | None
     limits: Limits | Mapping[str, Any] | None

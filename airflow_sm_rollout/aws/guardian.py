@@ -19,7 +19,7 @@ from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, meaning_of
-from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.errors import RolloutError, RolloutRefused
 from airflow_sm_rollout.core.guardian import (
     SIGN_EVERY,
     GuardianLook,
@@ -30,6 +30,7 @@ from airflow_sm_rollout.core.guardian import (
     sign_to_text,
     taken_back_from_json,
     to_json,
+    why_unguarded,
 )
 from airflow_sm_rollout.core.names import LOOKS_PREFIX, look_name, record_name, taken_back_name
 
@@ -121,6 +122,16 @@ def guardian_of(ssm: Any, endpoint_name: str) -> GuardianLook | None:
     except AWS_ERRORS as error:
         _log.debug("who guards %s can't be read: %s", endpoint_name, error)
         return None
+
+
+def refuse_unguarded(ssm: Any, endpoint_name: str, now: datetime) -> None:
+    """Refuse a rollout that insists on a guardian where there is none.
+
+    :raises RolloutRefused: with when one has looked last.
+    """
+    why = why_unguarded(read_guardian(ssm, endpoint_name), endpoint_name, now)
+    if why:
+        raise RolloutRefused(why)
 
 
 def note_taken_back(ssm: Any, endpoint_name: str, note: TakenBack) -> None:

@@ -184,6 +184,7 @@ EXTRAS = {
     "monitoring": Grant("ReadMonitoring", ("sagemaker:ListMonitoringExecutions",), ("monitoring-schedule/*",)),
     "registry": Grant("ReadModelPackage", ("sagemaker:DescribeModelPackage",), ("model-package/*",)),
     "events": Grant("TellEventBridge", ("events:PutEvents",), ("event-bus/*",)),
+    "guardian": Grant("SeeWhoGuards", ("ssm:GetParametersByPath",), (f"parameter{LOOKS_PREFIX}",)),
     # Past rollouts are found by the variants that CloudWatch has figures of.
     "replay": Grant("FindPastVariants", ("cloudwatch:ListMetrics",), (ANY,)),
 }
@@ -280,7 +281,7 @@ def policy(
     :param traffic: the way to split traffic, a key of :data:`GRANTS`.
     :param role_arns: execution roles that models made by a rollout may have.
     :param blue_endpoint: the endpoint that the live pointer names before the first rollout, if that is not called as the pointer.
-    :param extras: keys of :data:`EXTRAS`, for plans with ``validate`` or ``monitoring_schedules``, for an
+    :param extras: keys of :data:`EXTRAS`, for plans with ``validate``, ``monitoring_schedules`` or ``guardian``, for an
         :class:`~airflow_sm_rollout.hooks.event_bridge.EventBridgeNotifier`, and for ``sm-rollout replay``.
     :raises PlanError: for an endpoint name that SageMaker would refuse.
     """

@@ -20,6 +20,9 @@ from airflow_sm_rollout.core.watch.watch import Watch
 SIGN_EVERY = timedelta(minutes=1)
 """How often who drives a rollout says so on AWS at most, and so a guardian that it looks."""
 
+GUARDED_WITHIN = timedelta(minutes=2)
+"""How old a guardian's last look may be where a rollout insists on one."""
+
 _ENDED, _RETRY = " ended", " retry"
 _ENDLESS = timedelta(days=365)
 _UNDER_WAY = timedelta(minutes=1)
@@ -107,6 +110,20 @@ class TakenBack:
     def describe(self) -> str:
         """Whose decision it was, and why."""
         return f"guardian {self.by} took it back at {self.at:%H:%M:%S UTC}: {self.why}"
+
+
+def why_unguarded(look: GuardianLook | None, endpoint_name: str, now: datetime) -> str:
+    """Why nobody guards an endpoint, as a sentence with what to do; empty if somebody does.
+
+    :param look: the last one of a guardian that guards it; ``None``: none ever has.
+    """
+    if look is not None and now - look.at <= GUARDED_WITHIN:
+        return ""
+    last = f"guardian {look.by} looked last {describe_age(now - look.at)} ago" if look else "none ever has"
+    return (
+        f"no guardian has looked at endpoint {endpoint_name} within {describe_age(GUARDED_WITHIN)} ({last}), and guardian='required' "
+        "asks for one. Nothing was changed. Start one (sm-rollout guardian), then clear this task"
+    )
 
 
 def to_json(noted: GuardianLook | TakenBack) -> str:

@@ -25,6 +25,8 @@ from airflow_sm_rollout.operators.owner import describe_owner
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sm_rollout.aws.clients import Clients
+
 _DEFAULTS = Plan()
 _LEFT_OUT: Mapping[str, Any] = {"traffic": _DEFAULTS.traffic, "alarms": (), "drain": _DEFAULTS.drain}
 _TEXTS = ("model_name", "model_package_arn", "image", "model_data_url", "execution_role_arn", "instance_type")
@@ -60,6 +62,8 @@ class PlanningOperator(JudgingOperator):
     :param capacity: with ``traffic="variants"``, when green gets its instances: ``ahead``, as many as blue has before it has traffic, so
         that each shift is a change of weights alone; or ``when_needed``, for each share right before it, which costs fewer instance-hours
         and some minutes for each step.
+    :param guardian: ``required``: refuse the rollout where no guardian has looked within two minutes: nobody else takes it back while
+        Airflow is down. It needs what ``sm-rollout iam-policy ENDPOINT --with guardian`` prints.
     :param on_drift: what a rollback does where somebody else has changed the endpoint meanwhile: ``refuse`` and say what differs, or
         ``restore`` blue over that change.
     """
@@ -103,16 +107,16 @@ class PlanningOperator(JudgingOperator):
         drain: DurationOption = _DEFAULTS.drain,
         on_drift: str = _DEFAULTS.on_drift,
         capacity: str = _DEFAULTS.capacity,
+        guardian: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.model_name, self.model_package_arn = model_name, model_package_arn
-        self.image, self.model_data_url = image, model_data_url
-        self.execution_role_arn, self.environment = execution_role_arn, environment
-        self.instance_type, self.require_approved = instance_type, parse_flag("require_approved", require_approved)
-        self.strategy, self.traffic, self.capacity, self.on_drift = strategy, traffic, capacity, on_drift
-        self.alarms, self.default_alarms = alarms, parse_alarm_defaults(default_alarms)
-        self.delete_blue, self.drain = parse_flag("delete_blue", delete_blue), drain
+        self.model_name, self.model_package_arn, self.environment = model_name, model_package_arn, environment
+        self.model_data_url, self.instance_type, self.capacity = model_data_url, instance_type, capacity
+        self.image, self.drain, self.require_approved = image, drain, parse_flag("require_approved", require_approved)
+        self.traffic, self.strategy, self.execution_role_arn = traffic, strategy, execution_role_arn
+        self.alarms, self.default_alarms, self.on_drift = alarms, parse_alarm_defaults(default_alarms), on_drift
+        self.delete_blue, self.guardian = parse_flag("delete_blue", delete_blue), _parse_guardian(guardian)
         self._validate_what_is_known()
 
     def _validate_what_is_known(self) -> None:
@@ -160,12 +164,22 @@ class PlanningOperator(JudgingOperator):
         green, plan = self.read_options()
         clients, owner, tell = self.clients(), describe_owner(context), self.log.warning
         names = self.identify(context, clients)
+        if self.guardian:
+            self._refuse_unguarded(clients, names.endpoint)
         if self.require_approved and green.model_package_arn:
             package = green.model_package_arn
             self.read_patiently(
                 "could not read the model package", lambda: refuse_unapproved(clients.sagemaker, package)
             )
         return patiently(lambda: plan_rollout(clients, names, owner, green, plan, tell=tell), self.patience, tell)
+
+    def _refuse_unguarded(self, clients: Clients, endpoint_name: str) -> None:
+        from airflow_sm_rollout.aws.guardian import refuse_unguarded
+        from airflow_sm_rollout.aws.world import utc_now
+
+        self.read_patiently(
+            "could not read who guards", lambda: refuse_unguarded(clients.ssm, endpoint_name, utc_now())
+        )
 
     def _refused(self, reason: str) -> dict[str, str]:
         """What was to begin, as far as the options tell, for the pages."""
@@ -234,6 +248,12 @@ def refuse_beside_a_handle(given: Mapping[str, Any]) -> None:
             "the plan comes from rollout, so give this to the task that made that handle, such as SnapshotOperator"
         )
         raise PlanError(beside[0], given[beside[0]], allowed)
+
+
+def _parse_guardian(guardian: str | None) -> str | None:
+    if guardian not in (None, "", "required"):
+        raise PlanError("guardian", guardian, "'required', or left out")
+    return guardian or None
 
 
 def _text(option: str, value: Any) -> str | None:

@@ -23,6 +23,7 @@ def test_what_only_some_plans_and_commands_need_is_allowed_only_where_it_is_aske
     assert actions(policy(traffic, "fraud", extras=("monitoring",))) - plain == {"sagemaker:ListMonitoringExecutions"}
     assert actions(policy(traffic, "fraud", extras=("registry",))) - plain == {"sagemaker:DescribeModelPackage"}
     assert actions(policy(traffic, "fraud", extras=("events",))) - plain == {"events:PutEvents"}
+    assert actions(policy(traffic, "fraud", extras=("guardian",))) - plain == {"ssm:GetParametersByPath"}
     assert actions(policy(traffic, "fraud", extras=("replay",))) - plain == {"cloudwatch:ListMetrics"}
 
 

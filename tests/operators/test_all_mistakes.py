@@ -29,6 +29,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "endpoint_name": ("wi_ne", "endpoint_name"),
     "environment": (["A=b"], "environment"),
     "extend_by": (-1, "extend_by"),
+    "guardian": ("yes please", "guardian"),
     "image": ("repo/green:2", "model_name and image"),
     "instance_type": (7, "instance_type"),
     "limits": ({"max_eror_rate": 0.02}, "limits"),

@@ -21,6 +21,9 @@ from airflow_sm_rollout import (
     SnapshotOperator,
     VerdictOperator,
 )
+from airflow_sm_rollout.aws.guardian import leave_look
+from airflow_sm_rollout.aws.world import utc_now
+from airflow_sm_rollout.core.guardian import GuardianLook
 from airflow_sm_rollout.core.record import from_json
 from airflow_sm_rollout.sandbox.faults import Fault
 from operators.dag_runs import Ended
@@ -186,6 +189,31 @@ def test_a_model_package_that_must_be_approved_is_refused_until_it_is(
     assert ended.state == ("success" if status == "Approved" else "failed")
     refused = f"model package {package} is {status}, and require_approved=True asks for Approved. Nothing was changed"
     assert refused in ended.reason("snapshot") or status == "Approved"
+    assert production.writes()[already:] == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "(none ever has)"),
+        (180, "(guardian lighthouse looked last 3 min "),
+        (90, ""),
+    ],
+)
+def test_a_rollout_that_insists_on_a_guardian_is_refused_where_none_has_looked_lately(
+    seconds: float | None, words: str, dag: DAG, run: Callable[[DAG], Ended], production: Production
+) -> None:
+    if seconds is not None:
+        leave_look(production.ssm, GuardianLook("lighthouse", utc_now() - timedelta(seconds=seconds)))
+    already = len(production.writes())
+    with dag:
+        SnapshotOperator(
+            task_id="snapshot", guardian="required", endpoint_name="fraud", image=IMAGE, model_data_url=GOOD
+        )
+    ended = run(dag)
+    assert ended.state == ("failed" if words else "success")
+    assert words in ended.reason("snapshot")
+    assert "no guardian has looked at endpoint fraud within 2 min" in ended.reason("snapshot") or not words
     assert production.writes()[already:] == []
 
 
