@@ -31,6 +31,7 @@ EXAMPLES = {
         "sm-rollout guardian --every 15 -o json",
         "sm-rollout guardian --once --prefix wine   # for cron",
         "sm-rollout guardian --policy --prefix wine > policy.json",
+        "sm-rollout guardian package && sm-rollout guardian template > guardian.json   # for AWS Lambda",
     ),
     "iam-policy": (
         "sm-rollout iam-policy wine --account 123456789012 > policy.json",

@@ -1,4 +1,4 @@
-"""``sm-rollout guardian``: watches rollouts, and takes them back, without Airflow."""
+"""``sm-rollout guardian``: watches rollouts, and takes them back, without Airflow; or prints what runs it on AWS Lambda."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 from airflow_sm_rollout.cli_calls import make_clients
 from airflow_sm_rollout.core.guardian import Finding, Patience, State
@@ -21,7 +22,8 @@ def add_options(parser: argparse.ArgumentParser, number: Callable[[str], float])
 
     :param number: reads a number above 0.
     """
-    patience, minute = Patience(), timedelta(minutes=1)
+    _add_what(parser)
+    _add_patience(parser, number)
     parser.add_argument("--region", help="AWS region, by default as boto3 finds it")
     parser.add_argument("--every", type=number, default=_EVERY, help="seconds between two looks (default: %(default)g)")
     once = f"one look, for cron; what that takes back it drives for {_ONCE_AT_MOST:g} s, and the next look goes on"
@@ -29,6 +31,21 @@ def add_options(parser: argparse.ArgumentParser, number: Callable[[str], float])
     parser.add_argument(
         "--prefix", default="", help="only endpoints whose names begin so (default: all of the account)"
     )
+    parser.add_argument(
+        "--name", dest="by", default=socket.gethostname(), help="who it is, for people (default: this host)"
+    )
+    parser.add_argument("--policy", action="store_true", help="print the IAM policy that it needs, and end")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="(default: %(default)s)")
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    what = "instead of guarding: write the archive for AWS Lambda, or print its CloudFormation template"
+    parser.add_argument("what", nargs="?", choices=("package", "template"), help=what)
+    parser.add_argument("--file", default="guardian.zip", help="of package: where to (default: %(default)s)")
+
+
+def _add_patience(parser: argparse.ArgumentParser, number: Callable[[str], float]) -> None:
+    patience, minute = Patience(), timedelta(minutes=1)
     parser.add_argument(
         "--abandoned-after",
         type=number,
@@ -43,11 +60,6 @@ def add_options(parser: argparse.ArgumentParser, number: Callable[[str], float])
         metavar="MINUTES",
         help="the same behind a task that has ended well: your own tasks give no sign (default: %(default)g)",
     )
-    parser.add_argument(
-        "--name", dest="by", default=socket.gethostname(), help="who it is, for people (default: this host)"
-    )
-    parser.add_argument("--policy", action="store_true", help="print the IAM policy that it needs, and end")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="(default: %(default)s)")
 
 
 def guard(options: argparse.Namespace, sleep: Callable[[float], None] = time.sleep) -> int:
@@ -55,10 +67,8 @@ def guard(options: argparse.Namespace, sleep: Callable[[float], None] = time.sle
 
     :return: exit code: 1 where one look has found something that it could not do.
     """
-    if options.policy:
-        from airflow_sm_rollout.aws.iam import guardian_policy
-
-        print(json.dumps(guardian_policy(options.prefix, region=options.region or "*"), indent=2))
+    if options.policy or options.what:
+        _print_what_runs_it(options)
         return 0
     from airflow_sm_rollout.aws.world import utc_now
     from airflow_sm_rollout.guardian.guardian import Guardian
@@ -80,6 +90,24 @@ def guard(options: argparse.Namespace, sleep: Callable[[float], None] = time.sle
     for findings in look_on(guardian, options.every, sleep):
         printer.tell_all(findings)
     return 0
+
+
+def _print_what_runs_it(options: argparse.Namespace) -> None:
+    from airflow_sm_rollout.aws.iam import guardian_policy
+    from airflow_sm_rollout.guardian.package import build_archive
+    from airflow_sm_rollout.guardian.template import render_template
+
+    if options.what == "package":
+        Path(options.file).write_bytes(build_archive())
+        print(f"wrote {options.file}: copy it to S3, and deploy what sm-rollout guardian template prints")
+    elif options.what == "template":
+        minutes = {
+            "SM_ROLLOUT_ABANDONED_AFTER": f"{options.abandoned_after:g}",
+            "SM_ROLLOUT_BETWEEN_TASKS": f"{options.between_tasks:g}",
+        }
+        print(json.dumps(render_template(options.prefix, minutes), indent=2))
+    else:
+        print(json.dumps(guardian_policy(options.prefix, region=options.region or "*"), indent=2))
 
 
 class _Printer:
