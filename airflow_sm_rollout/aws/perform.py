@@ -39,7 +39,7 @@ def _(action: actions.CreateRecord, clients: Clients) -> None:
 
 @perform.register
 def _(action: actions.UpdateRecord, clients: Clients) -> None:
-    update_record(clients.ssm, action.rollout)
+    update_record(clients.ssm, action.rollout, action.turned_from)
 
 
 @perform.register

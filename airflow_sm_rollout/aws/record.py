@@ -18,7 +18,7 @@ from airflow_sm_rollout.aws.parameters import read_parameters, text_of
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import RECORD_PREFIX, record_name
 from airflow_sm_rollout.core.record import from_json, to_json
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.spoilt import describe_spoilt, refuse_impossible
 from airflow_sm_rollout.core.turned import outlasts
 
@@ -103,18 +103,20 @@ def write_record(ssm: Any, rollout: Rollout, *, overwrite: bool) -> int:
     return int(told(answer, "Version", f"SSM parameter {rollout.names.record}"))
 
 
-def update_record(ssm: Any, rollout: Rollout) -> None:
+def update_record(ssm: Any, rollout: Rollout, turned_from: Phase | None = None) -> None:
     """Write it anew, where somebody else may do so at the same moment: whoever has turned the rollout first has turned it for good.
 
     SSM has no compare-and-set, but tells the version that it has written, and keeps those before it. So who writes second sees what was
     written first, and puts that back.
+
+    :param turned_from: see :func:`~airflow_sm_rollout.core.turned.outlasts`.
     """
     version = write_record(ssm, rollout, overwrite=True)
     if version == 1:
         delete_record(ssm, rollout)  # it was over: what was just written holds nothing
         return
     before = _read_version(ssm, rollout.names.record, version - 1)
-    if before is not None and outlasts(before, rollout):
+    if before is not None and outlasts(before, rollout, turned_from):
         write_record(ssm, before, overwrite=True)
 
 

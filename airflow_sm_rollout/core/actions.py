@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_sm_rollout.core.pointer import Split
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rollout import Phase, Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,14 @@ class CreateRecord:
 
 @dataclass(frozen=True, slots=True)
 class UpdateRecord:
-    """Write a new version of a record that is ours."""
+    """Write a new version of a record that is ours.
+
+    :param turned_from: the phase that it is knowingly turned from; ``None``: its phase stays.
+    """
 
     rollout: Rollout
     why: str
+    turned_from: Phase | None = None
 
     def __str__(self) -> str:
         return f"note in the record: {self.why}"

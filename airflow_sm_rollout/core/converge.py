@@ -30,10 +30,9 @@ from airflow_sm_rollout.core.goals import (
 )
 from airflow_sm_rollout.core.lost import (
     describe_lost,
-    describe_lost_split,
     is_lost,
     is_on_passing_config,
-    is_split_by,
+    why_pointer_is_left,
 )
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint, Observation
@@ -114,8 +113,9 @@ def _decide_without_record(goal: Goal, rollout_id: str, seen: Observation) -> De
         return _find_planned(goal, goal.rollout, seen)
     if seen.endpoint is not None and is_on_passing_config(rollout_id, seen.endpoint):
         return GiveUp(describe_lost(Names(seen.endpoint.name, rollout_id), seen))
-    if seen.pointer is not None and is_split_by(rollout_id, seen.pointer):
-        return GiveUp(describe_lost_split(rollout_id, seen.pointer))
+    left = why_pointer_is_left(rollout_id, seen.pointer, seen.endpoint)
+    if left:
+        return GiveUp(left)
     promoted = seen.endpoint is not None and seen.endpoint.config_name.endswith(f"-{rollout_id}")
     state = seen.endpoint.describe() if seen.endpoint else "there is no such endpoint"
     if promoted and isinstance(goal, (AsBefore, OnlyGreen)):
@@ -139,6 +139,9 @@ def _find_planned(goal: AsBefore | OnlyGreen, rollout: Rollout, seen: Observatio
         return Wait(f"{busy.describe()}; what it becomes shows whether rollout {rollout.rollout_id} has ended", SOON)
     if is_lost(rollout, seen):
         return _make_again(goal, rollout, seen)
+    left = why_pointer_is_left(rollout.rollout_id, seen.pointer, seen.green_endpoint)
+    if left:
+        return GiveUp(left)
     if _serves_green(rollout, seen):
         return Done(f"green was promoted: {seen.describe()}", Outcome.PROMOTED)
     if isinstance(goal, AsBefore):

@@ -32,6 +32,8 @@ def is_lost(rollout: Rollout, seen: Observation) -> bool:
         return True
     if seen.green_endpoint is not None and _leaves_some_to_blue(rollout, seen.pointer):
         return True
+    if _answers(seen.endpoint) and not _answers(seen.green_endpoint) and share_on_green(rollout, seen.pointer) > 0:
+        return True
     own = {alarm.name for alarm in seen.alarms if alarm.state != "MISSING"} & set(rollout.made_alarms)
     if own or _passing_configs(rollout.names) & seen.configs.keys():
         return True
@@ -43,17 +45,24 @@ def is_on_passing_config(rollout_id: str, endpoint: Endpoint) -> bool:
     return endpoint.config_name in _passing_configs(Names(endpoint.name, rollout_id))
 
 
-def is_split_by(rollout_id: str, pointer: Pointer | None) -> bool:
-    """Whether a rollout gives green a share by the live pointer, as none does that has ended."""
+def why_pointer_is_left(rollout_id: str, pointer: Pointer | None, endpoint: Endpoint | None) -> str:
+    """What a rollout has left in the live pointer though it has no record, and how a person ends that; empty: nothing amiss.
+
+    :param endpoint: the one that the pointer names before all others.
+    """
     split = pointer.split if pointer is not None and pointer.rollout_id == rollout_id else None
-    return split is not None and bool(split.green)
-
-
-def describe_lost_split(rollout_id: str, pointer: Pointer) -> str:
-    """As :func:`describe_lost`, where the rollout's endpoint is not known."""
-    record = f"the record of rollout {rollout_id} is gone (its SSM parameter was deleted?)"
-    how = _HOW_TO_END.format(endpoint="ENDPOINT")
-    return f"{record}, but the rollout has not ended: the live pointer names {pointer.split}. {how}"
+    if split is None:
+        return ""
+    if split.green:
+        record = f"the record of rollout {rollout_id} is gone (its SSM parameter was deleted?)"
+        how = _HOW_TO_END.format(endpoint="ENDPOINT")
+        return f"{record}, but the rollout has not ended: the live pointer names {split}. {how}"
+    if _answers(endpoint):
+        return ""
+    return (
+        f"rollout {rollout_id} has ended, and the live pointer names {split}, but no endpoint answers there (deleted?), nor does blue's. "
+        "Create an endpoint that serves, and write its name into the live pointer"
+    )
 
 
 def describe_lost(names: Names, seen: Observation) -> str:
@@ -96,6 +105,10 @@ def find_unrecorded(endpoint_name: str, seen_names: Iterable[str]) -> list[Names
             if seen in _passing_configs(names) | {names.error_alarm, names.latency_alarm, names.verdict_alarm}:
                 found[rollout_id] = names
     return list(found.values())
+
+
+def _answers(endpoint: Endpoint | None) -> bool:
+    return endpoint is not None and endpoint.answers
 
 
 def _leaves_some_to_blue(rollout: Rollout, pointer: Pointer | None) -> bool:

@@ -15,6 +15,7 @@ from airflow_sm_rollout.core.scaling import Scaling
 # Statuses (botocore's SageMaker model, EndpointStatus) in which nothing is in progress. In the others, and in those that AWS may add, it
 # refuses every change of the endpoint.
 SETTLED_STATUSES = frozenset({"InService", "OutOfService", "Failed", "UpdateRollbackFailed"})
+_ANSWERS_NOBODY = frozenset({"Creating", "Deleting", "Failed", "OutOfService"})
 _SHARE_TOLERANCE = 1e-4  # percent
 
 
@@ -68,6 +69,11 @@ class Endpoint:
     def is_in_service(self) -> bool:
         """Whether it serves and can be changed; says nothing about which config it is on."""
         return self.status == "InService"
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answers requests, in service or while a change is in progress."""
+        return self.status not in _ANSWERS_NOBODY
 
     def variant(self, name: str) -> Variant | None:
         """A variant by name."""

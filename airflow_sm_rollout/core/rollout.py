@@ -189,7 +189,7 @@ class Rollout:
 
     @property
     def is_promoted_for_good(self) -> bool:
-        """Whether green is promoted and blue is being deleted, so that there is no way back any more."""
+        """Whether green is promoted and blue is being deleted: there is no way back while green serves."""
         return self.phase is Phase.PROMOTED and self.plan.delete_blue
 
     @property

@@ -31,7 +31,7 @@ from convergence import lab as labs
 from convergence.direct import direct_clients
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Killed, Lab
-from convergence.live_lab import LiveLab
+from convergence.live_lab import LiveLab, SharedLab
 from convergence.walk import Sites
 
 Make = Callable[[], Lab]
@@ -234,7 +234,8 @@ def check(case: Case) -> None:
         told_in = min(case.settled_in, PATIENCE if case.told_in is None else case.told_in)
         # AWS may take its time until it gives a reason; then it is told with the next look.
         assert told_in <= TELLS_WITHIN or (case.told_in and AWS_SAYS in case.reason), f"{case.name}: told in {told_in}"
-        assert meddling.may_stay or green_share(lab) == 0, f"{case.name}: green is left with {green_share(lab)} %"
+        goes_on = meddling.may_stay or read(lab).get("endpoints") == {}  # nobody is left to go back to
+        assert goes_on or green_share(lab) == 0, f"{case.name}: green is left with {green_share(lab)} %"
     if case.ended == "promoted":
         assert green_share(lab) == 100 or {"endpoint", "pointer"} & set(meddling.differs), case.name
         assert not world.get("records"), case.name
@@ -273,7 +274,7 @@ def moments(make: Make) -> list[int]:
     return sorted(sites.reads + sites.writes)
 
 
-LABS: tuple[Make, ...] = (Lab, LiveLab, GuardrailsLab)
+LABS: tuple[Make, ...] = (Lab, LiveLab, SharedLab, GuardrailsLab)
 
 
 def cases(make: Make) -> list[tuple[Meddling, int, str]]:

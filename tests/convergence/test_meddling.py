@@ -12,7 +12,7 @@ from convergence.meddling import LABS, Make, sample, walk
 
 pytestmark = pytest.mark.usefixtures("direct")
 
-SAMPLED = 120
+SAMPLED = 90
 
 
 @pytest.mark.parametrize("make", LABS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
 
@@ -51,7 +50,7 @@ STUCK_TAKES = timedelta(minutes=24)
 
 def needs_of_variants(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """A rollback that still has to take traffic from green needs nothing more: no throttled or denied read may come before that."""
-    if rollout.phase is Phase.PROMOTED:
+    if _is_finishing(rollout, endpoint):
         return only_green.needs_of_variants(goal, rollout, endpoint)
     if endpoint is not None and _has_green_traffic(rollout, endpoint) and not goal.refused:
         return Needs()
@@ -62,7 +61,7 @@ def needs_of_variants(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | Non
 
 def needs_of_endpoints(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """Blue's config, which somebody may have deleted; once green's endpoint is gone, what was made for it."""
-    if rollout.is_promoted_for_good:
+    if _is_finishing(rollout, endpoint):
         return only_green.needs_of_endpoints(goal, rollout, endpoint)
     if endpoint is not None:
         return Needs((rollout.blue.config_name,), alarms=rollout.own_alarms, targets=targets(rollout))
@@ -72,7 +71,7 @@ def needs_of_endpoints(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | No
 
 def needs_of_guardrails(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """Blue's config, which somebody may have deleted, and what was made on the way."""
-    if rollout.is_promoted_for_good:
+    if _is_finishing(rollout, endpoint):
         return only_green.needs_of_guardrails(goal, rollout, endpoint)
     if endpoint is not None and endpoint.is_busy:
         return Needs(alarms=rollout.verdict_alarms)
@@ -80,24 +79,29 @@ def needs_of_guardrails(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | N
     return Needs(configs, _made_models(rollout), rollout.made_alarms, targets=targets(rollout))
 
 
-def _once_promoted(is_promoted: Callable[[Rollout], bool], rules: tuple[Rule, ...]) -> Rule:
+def _once_promoted(rules: tuple[Rule, ...]) -> Rule:
     """There is no way back then, so what is left is to finish the promotion: its record was lost behind it and made again, or blue is half
     deleted.
     """
 
     def finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
-        answers = (rule(OnlyGreen(), rollout, seen) for rule in rules) if is_promoted(rollout) else ()
+        green = seen.green_endpoint if rollout.traffic.has_pointer else seen.endpoint
+        answers = (rule(OnlyGreen(), rollout, seen) for rule in rules) if _is_finishing(rollout, green) else ()
         return next((decision for decision in answers if decision is not None), None)
 
     return finish_promotion
 
 
-def _is_promoted(rollout: Rollout) -> bool:
-    return rollout.phase is Phase.PROMOTED
+def _is_finishing(rollout: Rollout, endpoint: Endpoint | None) -> bool:
+    """Whether the record says that there is no way back, and AWS that green serves. Where it does not (somebody has deleted its endpoint,
+    or put it on another config), blue is the only one who can.
 
-
-def _is_promoted_for_good(rollout: Rollout) -> bool:
-    return rollout.is_promoted_for_good
+    :param endpoint: where green is: its own, or blue's.
+    """
+    is_promoted = rollout.phase is Phase.PROMOTED and rollout.traffic.shows_promotion
+    if endpoint is None or not endpoint.answers or not (is_promoted or rollout.is_promoted_for_good):
+        return False
+    return rollout.traffic.has_pointer or endpoint.config_name == rollout.names.final_config
 
 
 def _has_green_traffic(rollout: Rollout, endpoint: Endpoint) -> bool:
@@ -120,7 +124,7 @@ def turn_around(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision
     """
     if rollout.phase is Phase.ROLLING_BACK:
         return None
-    turn = actions.UpdateRecord(with_phase(rollout, Phase.ROLLING_BACK), "rolling back")
+    turn = actions.UpdateRecord(with_phase(rollout, Phase.ROLLING_BACK), "rolling back", turned_from=rollout.phase)
     is_urgent = seen.endpoint is not None and _has_green_traffic(rollout, seen.endpoint)
     return None if is_urgent and turn in goal.refused else Act(turn)
 
@@ -284,7 +288,7 @@ def _pointer_as_before(goal: AsBefore, rollout: Rollout, seen: Observation) -> D
 
 
 VARIANTS: tuple[Rule, ...] = (
-    _once_promoted(_is_promoted, only_green.VARIANTS),
+    _once_promoted(only_green.VARIANTS),
     _traffic_back_first,
     turn_around,
     if_endpoint(wait_while_busy),
@@ -305,7 +309,7 @@ VARIANTS: tuple[Rule, ...] = (
 
 
 ENDPOINTS: tuple[Rule, ...] = (
-    _once_promoted(_is_promoted_for_good, only_green.ENDPOINTS),
+    _once_promoted(only_green.ENDPOINTS),
     once_blue_is_ready(
         (
             blue_config_exists,
@@ -339,7 +343,7 @@ ENDPOINTS: tuple[Rule, ...] = (
 
 
 GUARDRAILS: tuple[Rule, ...] = (
-    _once_promoted(_is_promoted_for_good, only_green.GUARDRAILS),
+    _once_promoted(only_green.GUARDRAILS),
     turn_around,
     tell_sagemaker_to_turn,
     if_endpoint(wait_while_shifting),

@@ -106,10 +106,13 @@ def describe_drift(rollout: Rollout, seen: Observation) -> str:
     pointer, name = seen.pointer, rollout.names.pointer
     now = f"names {pointer.split or 'none'} in version {pointer.version}" if pointer else "does not exist any more"
     known = f"{rollout.blue_endpoint_name} (version {rollout.blue.pointer_version} when planned)"
+    serves, then = rollout.blue_endpoint_name, "roll back"
+    if rollout.is_promoted_for_good:  # blue is being deleted
+        serves, then = rollout.green_endpoint_name, "clear the task that failed"
     return (
         f"somebody else wrote the live pointer: SSM parameter {name} {now}; this rollout knows {known} "
         f"and {rollout.green_endpoint_name}. Nothing was overwritten; see aws ssm get-parameter-history --name {name}. "
-        f"Point it at {rollout.blue_endpoint_name} and roll back, or delete the SSM parameter {rollout.names.record} to give the rollout up"
+        f"Point it at {serves} and {then}, or delete the SSM parameter {rollout.names.record} to give the rollout up"
         " (a plan with on_drift='restore' points it back over such a change)"
     )
 
