@@ -34,7 +34,8 @@ CONNECTION = AwsConnection(aws_conn_id=None, region_name="us-east-1").as_dict()
 NOW = datetime(2026, 11, 24, 10, 0, 0, 123456, tzinfo=timezone.utc)
 
 
-ROLLOUT = Rollout("fraud", "0badcafe", {}, NOW, Blue("config", {}, BLUE, 1.0, 1), Green(model_name="fraud-v2"), Plan())
+BLUES = Blue("config", {"ProductionVariants": [{"VariantName": BLUE}]}, BLUE, 1.0, 1)
+ROLLOUT = Rollout("fraud", "0badcafe", {}, NOW, BLUES, Green(model_name="fraud-v2"), Plan())
 
 
 def watch(
