@@ -24,7 +24,7 @@ COUNTS = "SELECT period, variant, events, trials FROM orders WHERE period >= '{s
 
 @dataclass
 class Orders:
-    """Orders of each minute: of green's one in ten, and as many of them fail as a test wants.
+    """Orders of each minute, or of periods of so many seconds: of green's one in ten, and as many of them fail as a test wants.
 
     :param green: how many of green's 100 fail; so ``blue`` of its 900.
     :param since: when green had its first one.
@@ -36,12 +36,14 @@ class Orders:
     since: datetime = datetime(2000, 1, 1, tzinfo=timezone.utc)
     green_model: str = "fraud-v2"
     answer: Answer | None = None
+    seconds: int = 60
     seconds_taken: float = 0.0
     asked: list[Asked] = field(default_factory=list)
 
     def rows(self, since: datetime, until: datetime) -> list[dict[str, Any]]:
-        """A row for each minute and variant."""
-        starts = [since + timedelta(minutes=number) for number in range(int((until - since).total_seconds()) // 60)]
+        """A row for each period and variant."""
+        each = timedelta(seconds=self.seconds)
+        starts = [since + number * each for number in range((until - since) // each)]
         return [
             {"period": start.isoformat(), "variant": variant, "events": events, "trials": trials}
             for start in starts
