@@ -109,12 +109,16 @@ class AlarmSensor(WaitingTask):
         watch = self._plan_watch(planned, duration)
         context["ti"].xcom_push(key=WATCH, value=watch_to_dict(watch))
         self.log.info("Watching %s for %s", ", ".join(watch.alarms) or "no alarm", duration)
+        self.foretell(watch)
         if self.deferrable and duration >= SHORTEST_DEFERRAL:
             trigger = BakeTrigger(
                 watch=watch_to_dict(watch), poke_interval=self.poke_interval, connection=self.connection.as_dict()
             )
             self.defer(trigger=trigger, method_name="resume")
         return self._look_on(context, watch)
+
+    def foretell(self, watch: Watch) -> None:
+        """Say what the watch can prove."""
 
     def _duration(self, planned: Rollout | None) -> timedelta | None:
         if self.duration is not None:

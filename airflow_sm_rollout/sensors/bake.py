@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.plan.options import parse_flag
 from airflow_sm_rollout.sensors.alarm import AlarmSensor
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.core.rollout import Rollout
+    from airflow_sm_rollout.core.watch.watch import Watch
 
 
 class BakeSensor(AlarmSensor):
@@ -54,6 +56,21 @@ class BakeSensor(AlarmSensor):
             "ends_early": evidence.end_early,
             "dry_run": self.is_dry_run or evidence.dry_run,
         }
+
+    def foretell(self, watch: Watch) -> None:
+        """Into the task's log; where blue's traffic can't be read, the bake watches all the same."""
+        from airflow_sm_rollout.aws.foresight import foresee_bake
+        from airflow_sm_rollout.aws.world import translated_errors
+
+        if watch.rollout is None:
+            return
+        try:
+            with translated_errors("could not read blue's traffic"):
+                lines = foresee_bake(self.clients(), watch.rollout, watch.share, watch.ends_at - watch.started_at)
+        except (Passing, RolloutError) as error:
+            lines = [str(error)]
+        for line in lines:
+            self.log.info("%s", line)
 
     def asked_in(self) -> str:
         """The task behind this one that asks a person, if nothing of the DAG goes on without its answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_sm_rollout.core.watch.how_long import describe_needs, needs_of
-from airflow_sm_rollout.core.watch.reach import Load, reach_in
+from airflow_sm_rollout.core.watch.how_long import describe_needs, needs_of, short_of_health
+from airflow_sm_rollout.core.watch.reach import Load, reach_in, setting_in
 from core.test_reach import BUSY, rollout
 
 ALL_FAIL, ONE_POINT, TWICE, SLOW, HEALTHY = range(5)
@@ -59,3 +60,18 @@ def test_on_busy_traffic_health_is_proven_within_the_hour() -> None:
     needed = minutes_of(BUSY)[HEALTHY]
     assert needed is not None
     assert needed <= 60
+
+
+@pytest.mark.parametrize("calls", [60.0, 600.0, 6000.0])
+def test_a_bake_that_is_too_short_to_prove_health_says_how_long_one_must_be(calls: float) -> None:
+    setting = setting_in(rollout(), replace(BUSY, calls=calls), 10.0, timedelta(minutes=3), 10)
+    assert setting is not None
+    told = re.search(r"about (\d+) minutes are enough for that", short_of_health(setting))
+    assert told is not None
+    assert short_of_health(replace(setting, bake=timedelta(minutes=int(told[1])))) == ""
+
+
+def test_where_not_even_a_day_proves_health_that_is_said() -> None:
+    setting = setting_in(rollout(), Load(0.01, 0.002), 10.0, timedelta(minutes=3), 10)
+    assert setting is not None
+    assert "not even a day is enough" in short_of_health(setting)

@@ -154,7 +154,9 @@ def test_what_a_bake_is_blind_to_is_what_it_can_not_reach(
     assert blind_to(setting) == reach_of(setting).blind_to
 
 
-def test_only_the_last_look_asks_what_the_bake_was_too_short_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_look_before_half_time_asks_what_the_bake_is_too_short_for_and_each_later_one_says_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[datetime] = []
     end = NOW + 3 * MINUTE
     watch = Watch(NOW, end, NOW, 0, rollout=rollout(), judges_evidence=True, share=10.0)
@@ -162,7 +164,10 @@ def test_only_the_last_look_asks_what_the_bake_was_too_short_for(monkeypatch: py
         Sources({}, {}, rollout().thresholds, NOW, 10), calm(NOW - MINUTE, 1, 60, 600, is_alone=True), []
     )
     _, ledger = fold(None, watch, figures, end)
-    for now in (NOW, end - timedelta(seconds=1), end):
-        monkeypatch.setattr(type(ledger), "blind_to", property(lambda _, now=now: asked.append(now) or ""))
-        judge(watch, Readings((), requests=0, figures=figures), ledger, now)
-    assert asked == [end]
+    half, told = NOW + 1.5 * MINUTE, []
+    for now in (NOW, half - timedelta(seconds=1), half, end):
+        monkeypatch.setattr(type(ledger), "blind_to", property(lambda _, now=now: asked.append(now) or "too short"))
+        seen = judge(watch, Readings((), requests=0, figures=figures), ledger, now)
+        told.append("too short" in seen.judgement.reason)
+    assert asked == [half, end]
+    assert told == [False, False, True, True]

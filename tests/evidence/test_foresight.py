@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_sm_rollout.aws.foresight import foresee
+from airflow_sm_rollout.aws.foresight import foresee, foresee_bake
 from airflow_sm_rollout.core.plan.strategy import blue_green, canary
 from airflow_sm_rollout.core.rollout import Rollout
 from convergence.lab import Lab
@@ -48,6 +48,22 @@ def test_how_long_a_bake_must_be_does_not_hang_on_how_long_it_is_planned(lab: La
 def test_where_green_never_serves_beside_blue_nothing_is_foretold(lab: Lab) -> None:
     rollout = lab.plan()
     assert foresee(lab.clients, replace(rollout, plan=replace(rollout.plan, strategy=blue_green()))) == []
+
+
+@pytest.mark.parametrize(("share", "lines"), [(10.0, 2), (100.0, 0), (None, 0)])
+def test_a_bake_tells_what_it_can_prove_as_it_begins(lab: Lab, share: float | None, lines: int) -> None:
+    told = foresee_bake(lab.clients, planned(lab), share, timedelta(minutes=10))
+    assert len(told) == lines
+    assert (
+        told[:1]
+        == [f"This bake of {line}" for line in _after("The bake of ", foresee(lab.clients, planned(lab)))][
+            : bool(lines)
+        ]
+    )
+
+
+def _after(begin: str, lines: list[str]) -> list[str]:
+    return [line.removeprefix(begin) for line in lines if line.startswith(begin)]
 
 
 def test_of_a_blue_without_calls_nobody_knows() -> None:

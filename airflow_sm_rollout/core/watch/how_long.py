@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.watch.reach import Load, Setting, least, setting_in
@@ -45,6 +46,17 @@ def needs_of(rollout: Rollout, load: Load, share: float, seconds: int) -> list[N
         return []
     is_timed = load.is_timed and rollout.thresholds is not None
     return [Need(proof, needs(is_proven)) for proof, is_proven in _proofs(load.rate_5xx, is_timed)]
+
+
+@lru_cache(maxsize=256)
+def short_of_health(setting: Setting) -> str:
+    """That a bake is too short to prove a green healthy that is as good as blue, with how long one must be; empty: it is not."""
+    if setting.proves_healthy():
+        return ""
+    longer = [minutes for minutes in _BAKES if timedelta(minutes=minutes) > setting.bake]
+    enough = least(longer, lambda minutes: replace(setting, bake=timedelta(minutes=minutes)).proves_healthy())
+    told = "not even a day is enough for that" if enough is None else f"about {enough:g} minutes are enough for that"
+    return f"it is too short, on its traffic, to prove green healthy ({told})"
 
 
 def _proofs(usual: float, is_timed: bool) -> Iterator[tuple[str, Callable[[Setting], bool]]]:

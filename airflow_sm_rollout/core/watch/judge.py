@@ -112,9 +112,16 @@ def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime
         drift=describe_drift(watch, readings.scene) if readings.scene else "",
         unread=_unread(readings, ledger),
         awaited=_describe_awaited(readings, ledger),
-        blind_to=ledger.blind_to if ledger and is_over and not is_proven else "",
+        blind_to=_describe_blind(watch, ledger, now) if not is_proven else "",
     )
     return Look(conclude(watch, signs, now), comparison)
+
+
+def _describe_blind(watch: Watch, ledger: Ledger | None, now: datetime) -> str:
+    """What the bake is too short for: from its half time on, when there is still time to do something about it."""
+    if ledger is None or now < watch.started_at + (watch.ends_at - watch.started_at) / 2:
+        return ""
+    return ledger.short_of_proof or ledger.blind_to
 
 
 def _judge_evidence(
@@ -244,7 +251,8 @@ def _judge_quiet(watch: Watch, signs: Signs, now: datetime) -> Judgement:
         return Judgement(Verdict.HEALTHY, _told(signs, f"{_quiet(signs)} so far{_counted(signs)}; the bake ends early"))
     left = _describe_left(signs, now, end)
     if left:
-        return Judgement(Verdict.WATCHING, _told(signs, f"{_quiet(signs)}, {left}"))
+        short_of = f"; {signs.blind_to}" if signs.blind_to else ""
+        return Judgement(Verdict.WATCHING, _told(signs, f"{_quiet(signs)}, {left}{short_of}"))
     if not doubt:
         told = f"{_quiet(signs)} to the end of the bake{_counted(signs)}"
         short_of = "; ".join(filter(None, (signs.blind_to, _describe_early(watch, signs))))

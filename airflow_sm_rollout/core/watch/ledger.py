@@ -23,6 +23,7 @@ from airflow_sm_rollout.core.comparison.routing import RoutingTest
 from airflow_sm_rollout.core.plan.limits import Kpi
 from airflow_sm_rollout.core.watch.breaches import KpiLimit, ShareLimit, limit_errors, limit_slow_calls
 from airflow_sm_rollout.core.watch.coverage import Coverage, VariantCoverage
+from airflow_sm_rollout.core.watch.how_long import short_of_health
 from airflow_sm_rollout.core.watch.measured import MeasureJudge
 from airflow_sm_rollout.core.watch.policy import (
     judged_limits,
@@ -115,8 +116,15 @@ class Ledger:
 
     @property
     def blind_to(self) -> str:
-        """What the bake is too short for, as half a sentence; empty: nothing. It costs a look's time, and is for the bake's end."""
+        """What the bake is too short for, as half a sentence; empty: nothing. It costs a look's time, once."""
         return blind_to(self._setting) if self._setting else ""
+
+    @property
+    def short_of_proof(self) -> str:
+        """That the bake is too short for the proof of health that the plan wants, as half a sentence; empty: it is not."""
+        rollout = self._watch.rollout
+        wants_proof = rollout is not None and rollout.plan.evidence.require_proof
+        return short_of_health(self._setting) if self._setting and wants_proof else ""
 
     def take(self, figures: NewFigures) -> None:
         """Take what has become final since the last look, in the order of time."""
