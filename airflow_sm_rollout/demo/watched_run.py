@@ -168,7 +168,11 @@ class WatchedRun:
 def _kept(rollout: Rollout) -> frozenset[str]:
     """What of green's may stay after a promotion, as in an :class:`.Inventory`."""
     names = rollout.names
-    kept = {f"endpoint config {names.final_config}", f"model {rollout.green_model_name}"}
+    kept = {
+        f"endpoint config {names.final_config}",
+        f"model {rollout.green_model_name}",
+        f"parameter {names.previous}",  # what an undo needs
+    }
     if rollout.traffic.has_pointer:
         kept |= {f"endpoint {names.green_endpoint}", f"parameter {names.pointer}"}
     return frozenset(kept)
