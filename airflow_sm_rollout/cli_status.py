@@ -128,10 +128,10 @@ def _look(clients: Clients, name: str, now: datetime, evidence: _Evidence) -> Su
 
 
 def _show_all(clients: Clients, options: argparse.Namespace) -> int:
-    from airflow_sm_rollout.aws.record import read_record_texts
+    from airflow_sm_rollout.aws.record import read_records
 
     found, unread = [], []
-    for name in sorted(read_record_texts(clients.ssm)):
+    for name in sorted(read_records(clients.ssm)):
         try:
             found.append(
                 _look(clients, name, _now(), _Evidence()) if options.output == "json" else _glance(clients, name)

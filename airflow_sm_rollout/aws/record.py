@@ -76,12 +76,19 @@ def record_of(parameter: Mapping[str, Any], name: str) -> Rollout:
     return rollout
 
 
-def read_record_texts(ssm: Any) -> dict[str, str]:
-    """The texts of all rollouts in progress in this account and region, by their endpoints' names."""
+def read_records(ssm: Any) -> dict[str, Rollout | RolloutError]:
+    """All rollouts in progress in this account and region, by their endpoints' names; for a spoilt record what is wrong with it."""
     pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=RECORD_PREFIX)
     found = [parameter for page in pages for parameter in page.get("Parameters", ())]
-    texts = {told(each, "Name", "an SSM parameter"): told(each, "Value", "an SSM parameter") for each in found}
-    return {name.removeprefix(f"{RECORD_PREFIX}/"): text for name, text in texts.items()}
+    named = {told(each, "Name", "an SSM parameter"): each for each in found}
+    return {name.removeprefix(f"{RECORD_PREFIX}/"): _readable(each, name) for name, each in named.items()}
+
+
+def _readable(parameter: Mapping[str, Any], name: str) -> Rollout | RolloutError:
+    try:
+        return record_of(parameter, name)
+    except RolloutError as error:
+        return error
 
 
 def write_record(ssm: Any, rollout: Rollout, *, overwrite: bool) -> int:

@@ -16,7 +16,7 @@ from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
 from airflow_sm_rollout.aws.guardian import leave_look, leave_sign, note_taken_back, read_sign, read_taken_back
 from airflow_sm_rollout.aws.live import read_pointer
-from airflow_sm_rollout.aws.record import read_record, read_record_texts, update_record
+from airflow_sm_rollout.aws.record import read_record, read_records, update_record
 from airflow_sm_rollout.aws.watch import Memory, look
 from airflow_sm_rollout.aws.world import AwsWorld, read_endpoint, translated_errors, utc_now
 from airflow_sm_rollout.core.advance import Passing, advance
@@ -37,7 +37,6 @@ from airflow_sm_rollout.core.guardian import (
     why_not_watched,
 )
 from airflow_sm_rollout.core.observation import Observation
-from airflow_sm_rollout.core.record import from_json
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
@@ -51,6 +50,11 @@ class _Watched:
 
     watch: Watch
     memory: Memory = field(default_factory=Memory)
+
+
+def _is_asked_for(record: Rollout | RolloutError, alarm: str | None) -> bool:
+    """Nobody knows which alarms a spoilt record names. That it is spoilt is said at each look at all of them."""
+    return alarm is None or (isinstance(record, Rollout) and alarm in record.watched_alarms)
 
 
 class Guardian:
@@ -91,28 +95,25 @@ class Guardian:
         """
         try:
             with translated_errors("could not read the rollouts' records"):
-                texts = read_record_texts(self._clients.ssm)
+                records = read_records(self._clients.ssm)
         except (Passing, RolloutError) as error:
             return [Finding(State.FAILED, str(error))]
         if alarm is None:
             self._leave_look()
-        found = [self._look_at_text(name, text, alarm) for name, text in texts.items() if name.startswith(self._prefix)]
-        findings = [finding for finding in found if finding is not None]
+        watched = {name: record for name, record in records.items() if name.startswith(self._prefix)}
+        findings = [self._find(name, record) for name, record in watched.items() if _is_asked_for(record, alarm)]
         self._forget_all_but({finding.rollout_id for finding in findings} if alarm is None else None)
         return findings
 
-    def _look_at_text(self, name: str, text: str, alarm: str | None) -> Finding | None:
-        rollout_id = ""
+    def _find(self, name: str, record: Rollout | RolloutError) -> Finding:
+        if isinstance(record, RolloutError):
+            return Finding(State.FAILED, str(record), name, "")
         try:
-            record = from_json(text)
-            rollout_id = record.rollout_id
-            if alarm is not None and alarm not in record.watched_alarms:
-                return None
             with translated_errors("could not look"):
                 state, sentence = self._look_at(record)
         except (Passing, RolloutError) as error:
             state, sentence = State.FAILED, str(error)
-        return Finding(state, sentence, name, rollout_id)
+        return Finding(state, sentence, name, record.rollout_id)
 
     def _look_at(self, record: Rollout) -> tuple[State, str]:
         now = self._now()

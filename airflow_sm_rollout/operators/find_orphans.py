@@ -11,7 +11,6 @@ from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.orphans import Run, why_orphaned
 from airflow_sm_rollout.core.owner import Owner, is_elsewhere
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
-from airflow_sm_rollout.core.record import from_json
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.operators.base import AwsTask, failing_with_reason, is_template
 from airflow_sm_rollout.operators.handle import handle_of
@@ -78,20 +77,19 @@ class FindOrphansOperator(AwsTask):
         return [{**handle_of(rollout), "why": why} for rollout, why in judged if why]
 
     def _in_progress(self) -> Iterator[Rollout]:
-        for endpoint_name, text in self.read_patiently(
-            "could not read the rollouts' records", self._read_texts
-        ).items():
+        records = self.read_patiently("could not read the rollouts' records", self._read_records)
+        for endpoint_name, record in records.items():
             if not fnmatchcase(endpoint_name, self.endpoints):
                 continue
-            try:
-                yield from_json(text)
-            except RolloutError as error:
-                self.log.warning("Endpoint %s is left alone: %s", endpoint_name, error)
+            if isinstance(record, RolloutError):
+                self.log.warning("Endpoint %s is left alone: %s", endpoint_name, record)
+            else:
+                yield record
 
-    def _read_texts(self) -> dict[str, str]:
-        from airflow_sm_rollout.aws.record import read_record_texts
+    def _read_records(self) -> dict[str, Rollout | RolloutError]:
+        from airflow_sm_rollout.aws.record import read_records
 
-        return read_record_texts(self.connection.clients().ssm)
+        return read_records(self.connection.clients().ssm)
 
     def _why(self, context: Context, rollout: Rollout, now: datetime) -> str:
         unknown_after = parse_duration("unknown_after", self.unknown_after)

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_sm_rollout.aws.figures import read_figures
 from airflow_sm_rollout.aws.history import list_fleets
-from airflow_sm_rollout.aws.record import read_record, read_record_texts
+from airflow_sm_rollout.aws.record import read_record, read_records
 from airflow_sm_rollout.aws.status import read_serving, read_status
 from airflow_sm_rollout.aws.watch import Memory, look_at
 from airflow_sm_rollout.aws.world import translated_errors
@@ -54,7 +54,7 @@ def roll_back(lab: Lab) -> None:
 def look(lab: Lab) -> None:
     with translated_errors("could not look"):
         read_status(lab.clients, ENDPOINT, lab.now())
-        read_record_texts(lab.clients.ssm)
+        read_records(lab.clients.ssm)
         record = read_record(lab.clients.ssm, ENDPOINT)
         assert record is not None
         read_serving(lab.clients, record, lab.now())

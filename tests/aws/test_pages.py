@@ -12,7 +12,7 @@ from botocore.model import OperationModel
 from airflow_sm_rollout.aws.figures import read_figures
 from airflow_sm_rollout.aws.history import list_fleets
 from airflow_sm_rollout.aws.planning import plan_rollout
-from airflow_sm_rollout.aws.record import read_record, read_record_texts
+from airflow_sm_rollout.aws.record import read_record, read_records
 from airflow_sm_rollout.aws.scaling import read_scaling, read_whole_scaling
 from airflow_sm_rollout.core.goals import GreenDeployed
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
@@ -159,7 +159,7 @@ def scheduled(lab: Lab) -> object:
 def records(lab: Lab) -> object:
     for name in ("a", "b", "c"):
         lab.clients.ssm.put_parameter(Name=f"/sm-rollout/{name}", Value="{}", Type="String")
-    return read_record_texts(lab.clients.ssm)
+    return {name: str(record) for name, record in read_records(lab.clients.ssm).items()}
 
 
 def figures(lab: Lab) -> object:

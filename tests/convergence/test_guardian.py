@@ -216,6 +216,18 @@ def test_a_record_that_nobody_can_read_is_said_and_keeps_nobody_else_from_being_
     assert taken.state is State.TAKING_BACK
 
 
+def test_a_copy_of_a_record_under_another_name_is_no_second_rollout() -> None:
+    lab = with_green_at(4)
+    [text] = [
+        parameter["Value"] for parameter in lab.clients.ssm.get_parameters(Names=[lab.names.record])["Parameters"]
+    ]
+    lab.clients.ssm.put_parameter(Name=record_name("zzz"), Value=text, Type="String")
+    watched, copy = guardian_of(lab).look()
+    assert (watched.endpoint_name, watched.state) == (ENDPOINT, State.WATCHED)
+    assert (copy.endpoint_name, copy.state, copy.rollout_id) == ("zzz", State.FAILED, "")
+    assert "of another endpoint" in copy.sentence
+
+
 def test_somebody_elses_change_is_said_with_what_to_do_and_tried_again() -> None:
     lab = with_green_at(4)
     ring_quietly(lab)
