@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.core.plan.measures import CloudWatch as CloudWatch
     from airflow_sm_rollout.core.plan.measures import Function as Function
     from airflow_sm_rollout.core.plan.measures import HttpJson as HttpJson
+    from airflow_sm_rollout.core.plan.measures import Mean as Mean
     from airflow_sm_rollout.core.plan.measures import Measure as Measure
     from airflow_sm_rollout.core.plan.measures import Prometheus as Prometheus
     from airflow_sm_rollout.core.plan.measures import Sql as Sql
@@ -67,6 +68,7 @@ _HOMES = {
     "Kpi": "core.plan.limits",
     "Limits": "core.plan.limits",
     "Margin": "core.plan.tolerances",
+    "Mean": "core.plan.measures",
     "Measure": "core.plan.measures",
     "Metric": "core.plan.limits",
     "PlanError": "core.errors",

@@ -46,6 +46,7 @@ def _question(measure: Measure, rollout: Rollout, after: datetime | None, now: d
         seconds=seconds,
         green=names_of_green(rollout),
         blue=names_of_blue(rollout),
+        mean=measure.mean,
     )
 
 

@@ -74,7 +74,7 @@ def _ask_database(source: Sql, question: Question, connection: Any) -> list[Coun
         if not cursor.description:
             raise Malformed("the query has no rows at all, as if it were no SELECT")
         columns = [str(column[0]) for column in cursor.description]
-        check_columns(columns)
+        check_columns(columns, question.columns)
         rows = cursor.fetchmany(MOST_ROWS + 1)
     return counts_in([dict(zip(columns, row, strict=True)) for row in rows], question)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,16 +12,26 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_rollout.core.comparison.mean import Sums
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.limits import Metric
-from airflow_sm_rollout.core.plan.measures import CloudWatch, Function, Measure, Sql, fill, parse_measures
+from airflow_sm_rollout.core.plan.measures import (
+    CloudWatch,
+    Function,
+    Mean,
+    Measure,
+    Prometheus,
+    Sql,
+    fill,
+    parse_measures,
+)
 from airflow_sm_rollout.core.plan.strategy import canary
 from airflow_sm_rollout.core.plan.tolerances import Tolerances
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from airflow_sm_rollout.core.watch.measured import MeasureJudge
 from airflow_sm_rollout.core.watch.policy import judged_tolerances, level_of
-from airflow_sm_rollout.core.watch.rows import Counted
+from airflow_sm_rollout.core.watch.rows import Counted, Malformed, Question, counts_in
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
 
@@ -28,6 +39,8 @@ NOON = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
 SQL = Sql("warehouse", "SELECT 1")
 MEASURE = Measure("orders that fail", SQL)
+SECONDS = Mean(low=0, high=10, tolerated=0.1)
+TOKENS = Mean(low=0, high=100, tolerated=1, worse="lower")
 BLUE = Blue("config", {}, "AllTraffic", 1.0, 1)
 
 
@@ -83,6 +96,15 @@ WORSE = minutes(10, (100, 8), (900, 9))
         ({"final_after": -1}, "final_after"),
         ({"timeout": 0}, "timeout"),
         ({"lable": "orders"}, "measures"),
+        ({"mean": {"low": 1, "high": 1, "tolerated": 0.1}}, "high"),
+        ({"mean": {"low": 0, "high": 1, "tolerated": 0}}, "tolerated"),
+        ({"mean": {"low": 0, "high": 1, "tolerated": 1}}, "tolerated"),
+        ({"mean": {"low": 0, "high": math.inf, "tolerated": 1}}, "high"),
+        ({"mean": {"low": 0, "high": 1, "tolerated": 0.1, "worse": "slower"}}, "worse"),
+        ({"mean": 7}, "mean"),
+        ({"mean": SECONDS, "at_most": 0.1}, "at_most"),
+        ({"mean": SECONDS, "compared": False, "at_most": 0.1}, "at_most"),
+        ({"mean": SECONDS, "source": Prometheus("orders", "a", "b")}, "mean"),
     ],
 )
 def test_a_measure_that_there_can_not_be_is_refused_by_the_name_of_its_member(given: Any, option: str) -> None:
@@ -216,3 +238,64 @@ def test_a_green_that_is_as_good_as_blue_is_hardly_ever_called_worse(bunch: int)
         ]
         harmful += Verdict.HARMFUL in verdicts(judged(periods, replace(MEASURE, at_most=0.06)))
     assert harmful < 5
+
+
+def valued(mean: Mean, center: float, spread: float, count: int) -> Any:
+    """Sums of as many values, half of them above the center and half below."""
+    values = [center - spread, center + spread] * (count // 2)
+    return mean.scaled(len(values), sum(values), sum(value * value for value in values))
+
+
+@pytest.mark.parametrize(
+    ("mean", "green", "blue", "expected"),
+    [
+        (SECONDS, 2.0, 2.0, Verdict.HEALTHY),
+        (SECONDS, 2.5, 2.0, Verdict.HARMFUL),
+        (SECONDS, 1.0, 2.0, Verdict.HEALTHY),
+        (TOKENS, 40.0, 40.0, Verdict.HEALTHY),
+        (TOKENS, 35.0, 40.0, Verdict.HARMFUL),
+        (TOKENS, 50.0, 40.0, Verdict.HEALTHY),
+    ],
+    ids=["as fast", "slower", "faster", "as many tokens", "fewer", "more"],
+)
+def test_means_are_compared_and_told_in_their_own_unit(
+    mean: Mean, green: float, blue: float, expected: Verdict
+) -> None:
+    measure = Measure("values", SQL, mean=mean)
+    before = minutes(60, None, valued(mean, blue, 0.2 * blue, 900), first=-60)
+    periods = minutes(20, valued(mean, green, 0.2 * green, 100), valued(mean, blue, 0.2 * blue, 900))
+    [told] = judged([*before, *periods], measure).judge("")
+    assert told.verdict is expected
+    assert f"values: {green:g} in the mean of green's " in told.reason
+    assert f"; {blue:g} in the mean of blue's " in told.reason
+
+
+def rows_of(**sums: Any) -> list[Counted]:
+    question = Question(NOON, NOON + MINUTE, 60, NAMES, {**NAMES, "model": "fraud-v1"}, SECONDS)
+    return counts_in([{"period": NOON, "variant": "green", **sums}], question)
+
+
+NAMES = {"variant": "AllTraffic", "model": "fraud-v2", "endpoint": "fraud"}
+
+
+def test_sums_are_read_as_values_between_0_and_1() -> None:
+    [period] = rows_of(count=2, total=6.0, squares=20.0)
+    assert period.green == Sums(2, pytest.approx(0.6), pytest.approx(0.2))
+
+
+@pytest.mark.parametrize(
+    ("sums", "why"),
+    [
+        ({"count": 2, "total": 6}, "no column squares"),
+        ({"count": 2.5, "total": 6, "squares": 20}, "no sums"),
+        ({"count": 2, "total": None, "squares": 20}, "no sums"),
+        ({"count": 2, "total": math.nan, "squares": 20}, "no sums"),
+        ({"count": 2, "total": 25, "squares": 313}, "no values from 0 to 10"),
+        ({"count": 2, "total": -1, "squares": 1}, "no values from 0 to 10"),
+        ({"count": 2, "total": 6, "squares": 10}, "no values from 0 to 10"),
+        ({"count": 2, "total": 6, "squares": 90}, "no values from 0 to 10"),
+    ],
+)
+def test_sums_that_no_values_have_are_no_answer(sums: Any, why: str) -> None:
+    with pytest.raises(Malformed, match=why):
+        rows_of(**sums)

@@ -11,7 +11,7 @@ from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
-from airflow_sm_rollout.core.plan.measures import CloudWatch, Function, HttpJson, Measure, Prometheus, Sql
+from airflow_sm_rollout.core.plan.measures import CloudWatch, Function, HttpJson, Mean, Measure, Prometheus, Sql
 from airflow_sm_rollout.core.plan.strategy import Strategy, canary, linear
 from airflow_sm_rollout.core.plan.tolerances import Margin, Tolerances
 from airflow_sm_rollout.core.record import from_json, to_json
@@ -53,6 +53,7 @@ MEASURES = (
     Measure("orders", Prometheus("shop", "failed", "all"), period_seconds=600, final_after=86400, timeout=5),
     Measure("orders", CloudWatch({"m": Metric("Shop", "Failed", "Sum", {"M": "{model}"})}, events="m", trials="m")),
     Measure("orders", Function("shop.counts:count"), margin=Margin(1.5, 0.01, 3.0, 0.03)),
+    Measure("seconds", Function("shop.counts:count"), mean=Mean(0, 10, 0.5, "lower")),
 )
 EVIDENCE = st.builds(
     Evidence,

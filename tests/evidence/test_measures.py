@@ -41,6 +41,7 @@ def documented() -> dict[str, Evidence]:
 
 
 DOCUMENTED = documented()
+BY_MEANS = DOCUMENTED.pop("by_means")
 
 
 class CountingLab(BakingLab):
@@ -129,6 +130,19 @@ def test_a_green_whose_orders_fail_more_often_goes_back_by_each_source(
     assert re.search(
         r"orders that fail: \d+ of green's [\d,]+ \(8 %\); of blue's in the same periods", seen.judgement.reason
     )
+
+
+@pytest.mark.parametrize(("green", "verdict"), [(1, Verdict.HEALTHY), (12, Verdict.HARMFUL)])
+def test_means_of_what_is_in_a_database_decide(
+    green: int, verdict: Verdict, counting: Callable[..., CountingLab]
+) -> None:
+    lab = counting(BY_MEANS, green=green, blue=9)
+    lab.pass_time(60 * (BAKE + 1))
+    told = lab.look_on().judgement
+    assert told.verdict is verdict
+    mean = 1 + 9 * green / 100
+    assert f"seconds to the first token: {mean:g} in the mean of green's" in told.reason
+    assert "; 1.09 in the mean of blue's" in told.reason
 
 
 def test_by_the_page_there_is_a_dag_for_each_source() -> None:

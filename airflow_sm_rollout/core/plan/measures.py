@@ -5,12 +5,14 @@ How it is judged: :mod:`~airflow_sm_rollout.core.watch.measured`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import Any
 
+from airflow_sm_rollout.core.comparison.mean import Sums
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.limits import Metric
 from airflow_sm_rollout.core.plan.options import Fitting, meant, parse_flag, parse_number, set_numbers, unrendered
@@ -126,6 +128,46 @@ _KINDS: dict[str, type[Source]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Mean:
+    """What a measure's values are, where green's mean is compared with blue's.
+
+    :param low: the smallest value there may be; what lies below counts as it.
+    :param high: the largest; what lies above counts as it. The nearer the two are, the sooner a difference is proven.
+    :param tolerated: by how much green's mean may be worse than blue's, in the values' own unit.
+    :param worse: which values are worse: ``higher`` or ``lower``.
+    """
+
+    low: float
+    high: float
+    tolerated: float
+    worse: str = "higher"
+
+    def __post_init__(self) -> None:
+        finite = (lambda value: abs(value) < math.inf, "a number")
+        set_numbers(self, {"low": finite, "high": finite, "tolerated": finite})
+        if not self.low < self.high:
+            raise PlanError("high", self.high, f"above low, which is {self.low:g}")
+        if not 0 < self.tolerated < self.high - self.low:
+            raise PlanError("tolerated", self.tolerated, "above 0, and less than high - low")
+        if self.worse not in ("higher", "lower"):
+            raise PlanError("worse", self.worse, "higher or lower")
+
+    def scaled(self, count: int, total: float, squares: float) -> Sums:
+        """Sums of values as they are between 0 and 1, where 1 is worst."""
+        width = self.high - self.low
+        sums = Sums(count, (total - count * self.low) / width, self._around_low(count, total, squares) / width**2)
+        return sums if self.worse == "higher" else sums.flipped
+
+    def _around_low(self, count: int, total: float, squares: float) -> float:
+        return squares - 2 * self.low * total + count * self.low**2
+
+    def named(self, mean: float) -> float:
+        """A mean in the values' own unit."""
+        width = self.high - self.low
+        return self.low + mean * width if self.worse == "higher" else self.high - mean * width
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """How many of green's trials are events, and how many of blue's. An event is what is bad: orders that fail, not those that succeed.
 
@@ -134,6 +176,7 @@ class Measure:
     :param at_most: the share of green's trials that may be events, above 0 and below 1; ``None``: it is not limited.
     :param compared: whether green is compared with blue.
     :param margin: how much worse than blue green may be then, or some members of that.
+    :param mean: what the values are, where they are compared by their mean and not counted; ``None``: events are counted.
     :param period_seconds: the length of a period: of its rows, or for which a query counts.
     :param final_after: seconds after the end of a period from which on its counts do not change any more.
     :param timeout: seconds that its source may take for an answer.
@@ -147,6 +190,7 @@ class Measure:
     period_seconds: int = 60
     final_after: float = 60.0
     timeout: float = 30.0
+    mean: Mean | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.label, str) or not self.label.strip():
@@ -163,6 +207,16 @@ class Measure:
             raise PlanError("at_most", None, f"a share for {self.label!r}, or let it be compared")
         _check_period(self.period_seconds, of_cloudwatch=isinstance(self.source, CloudWatch))
         set_numbers(self, _FITTING)
+        self._check_mean()
+
+    def _check_mean(self) -> None:
+        if self.mean is None:
+            return
+        object.__setattr__(self, "mean", _of("mean", Mean, self.mean))
+        if not isinstance(self.source, (Sql, HttpJson, Function)):
+            raise PlanError("mean", self.label, "only with a source of rows: Sql, HttpJson or Function")
+        if self.at_most is not None or not self.compared:
+            raise PlanError("at_most", self.at_most, "left out with mean, since means are compared and not limited")
 
     @property
     def late(self) -> timedelta:

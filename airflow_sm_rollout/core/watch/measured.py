@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 
 from airflow_sm_rollout.core.comparison.bets import Count
 from airflow_sm_rollout.core.comparison.comparison import Finding
-from airflow_sm_rollout.core.comparison.dispersion import Dispersion, estimate_bunching
-from airflow_sm_rollout.core.comparison.rate import RateEvidence
+from airflow_sm_rollout.core.comparison.dispersion import estimate_bunching
+from airflow_sm_rollout.core.comparison.mean import Sums
 from airflow_sm_rollout.core.comparison.wording import format_percent
 from airflow_sm_rollout.core.plan.measures import Measure
 from airflow_sm_rollout.core.plan.tolerances import DEFAULTS
 from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.watch.beside import LEAST, Beside, begin_beside, counts_among
 from airflow_sm_rollout.core.watch.breaches import ShareLimit
 from airflow_sm_rollout.core.watch.coverage import Coverage
 from airflow_sm_rollout.core.watch.policy import is_beside, judge_finding, level_of, planned_comparison
@@ -27,11 +28,6 @@ from airflow_sm_rollout.core.watch.rows import Counted
 from airflow_sm_rollout.core.watch.sources import judged_since
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import Watch
-
-_LEAST = Dispersion(1.25, 0.25)
-_ODDS = ((1.7, 0.4), (3.5, 0.6))
-"""As of errors: what is assumed at least, and what is bet on."""
-_HEALTH_LEAST = Dispersion(1.0, 0.18)
 
 
 class MeasureJudge:
@@ -43,12 +39,11 @@ class MeasureJudge:
     def __init__(self, measure: Measure, watch: Watch, rollout: Rollout) -> None:
         self._measure, self._watch, self._rollout = measure, watch, rollout
         self.until: datetime | None = None
-        self._before: list[Count] = []
-        self._rate: RateEvidence | None = None
+        self._before: list[Count | Sums] = []
+        self._beside: Beside | None = None
         self._limit: ShareLimit | None = None
         self._harmful = self._healthy = self._is_begun = False
         self._minutes = max(planned_comparison(rollout) / timedelta(minutes=1), 1.0)
-        self._waiting: Counted | None = None
         source = f"the source of {measure.label}"
         self._of_green, self._of_blue = (
             Coverage(f"rows of {whose}", measure.period_seconds, source=source) for whose in ("green", "blue")
@@ -66,49 +61,27 @@ class MeasureJudge:
             self._is_begun = True
             self._of_green.take(period.start, period.green is not None)
             self._of_blue.take(period.start, period.blue is not None)
-            if self._limit is not None and period.green is not None:
+            if self._limit is not None and period.green is not None and not isinstance(period.green, Sums):
                 self._limit.take(*period.green)
         self._compare(period)
 
     def _begin(self) -> None:
         """With green's first period all is known that is assumed of the counts."""
-        measure, minutes = self._measure, self._before
+        measure = self._measure
         if measure.at_most is not None and self._limit is None:
-            spread = replace(estimate_bunching(minutes, replace(_LEAST, own_noise=0.0)), own_noise=_LEAST.own_noise)
+            least = replace(LEAST, own_noise=0.0)
+            spread = replace(estimate_bunching(counts_among(self._before), least), own_noise=LEAST.own_noise)
             named = f"at_most allows {100 * measure.at_most:.4g} %"
             self._limit = ShareLimit(f"are {measure.label}", measure.at_most, named, spread, measure.period_seconds)
-        if measure.compared and self._rate is None:
-            tolerances = self._rollout.plan.evidence.tolerances or DEFAULTS
-            self._rate = RateEvidence(
-                measure.margin,
-                minutes,
-                dispersion=estimate_bunching(minutes, _LEAST),
-                of_health=estimate_bunching(minutes, _HEALTH_LEAST, unknown=_LEAST),
-                odds=_ODDS,
-                proof=1 / tolerances.false_pass,
-                deadline=tolerances.min_bake_minutes,
-            )
-            self._rate.begin_anew()
+        if measure.compared and self._beside is None:
+            self._beside = begin_beside(measure, self._before, self._rollout.plan.evidence.tolerances or DEFAULTS)
 
     def _compare(self, period: Counted) -> None:
-        whole = _together(self._waiting, period)
-        if self._rate is None or self._harmful or whole is None:
+        if self._beside is None or self._harmful:
             return
-        if not whole.green or not whole.blue or not whole.green[0] or not whole.blue[0]:
-            self._waiting = whole
-            return
-        self._waiting = None
-        minutes = whole.seconds / 60
-        self._rate.take(
-            whole.green,
-            whole.blue,
-            minutes / self._minutes,
-            minutes,
-            asks_harm=True,
-            asks_health=not self._healthy,
-        )
-        self._harmful = self._rate.harm >= self._needed
-        is_healthy = self._rate.health >= self._health_needed and self._rate.harm < 1
+        self._beside.take(period, self._minutes)
+        self._harmful = self._beside.harm >= self._needed
+        is_healthy = self._beside.health >= self._health_needed and self._beside.harm < 1
         self._healthy = self._healthy or is_healthy
 
     @property
@@ -148,36 +121,22 @@ class MeasureJudge:
             gap = f"no period of this bake is final, which takes {self._measure.final_after:g} s from its end on (final_after)"
         if self._limit is not None:
             yield self._limit.judge(gap)
-        if self._rate is not None:
-            judged = judge_finding(self.finding, self._describe(self._rate), self._rollout, self._watch.share)
+        if self._beside is not None:
+            judged = judge_finding(self.finding, self._describe(self._beside), self._rollout, self._watch.share)
             if judged.verdict is Verdict.HARMFUL or (compares and not gap):
                 yield judged
                 return
         if gap:
             yield Judgement(Verdict.INCONCLUSIVE, f"{self._measure.label}: {gap}")
 
-    def _describe(self, rate: RateEvidence) -> str:
-        of_green, all_green, of_blue, all_blue = rate.counts
-        if not all_green:
+    def _describe(self, beside: Beside) -> str:
+        figures = beside.describe()
+        if not figures:
             return f"{self._measure.label}: green and blue have none in the same periods yet"
-        told = (
-            f"{self._measure.label}: {of_green:,} of green's {all_green:,} ({format_percent(of_green / all_green)}); of blue's in the "
-            f"same periods {of_blue:,} of {all_blue:,} ({format_percent(of_blue / all_blue)})"
-        )
+        told = f"{self._measure.label}: {figures}"
         if self._harmful:
             chance = format_percent(1 / self._needed)
             return f"{told}. That is worse than tolerated, with less than {chance} chance to be a coincidence."
         if self._healthy:
             return f"{told}, which is as good"
-        return f"{told}. Evidence of harm: {rate.harm:.3g}, where {self._needed:.3g} is proof"
-
-
-def _together(before: Counted | None, period: Counted) -> Counted | None:
-    """A period with those that have waited for it; ``None``: nothing is known of it, so it says nothing."""
-    if period.green is None or period.blue is None:
-        return None
-    if before is None or before.green is None or before.blue is None:
-        return period
-    green = before.green[0] + period.green[0], before.green[1] + period.green[1]
-    blue = before.blue[0] + period.blue[0], before.blue[1] + period.blue[1]
-    return Counted(before.start, before.seconds + period.seconds, green, blue)
+        return f"{told}. Evidence of harm: {beside.harm:.3g}, where {self._needed:.3g} is proof"

@@ -9,14 +9,17 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_sm_rollout.core.comparison.bets import Count
+from airflow_sm_rollout.core.comparison.mean import Sums
 from airflow_sm_rollout.core.errors import RolloutError
+from airflow_sm_rollout.core.plan.measures import Mean
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.watch.sources import floor
 
-COLUMNS = ("period", "variant", "events", "trials")
+_OF_COUNTS, _OF_MEANS = ("period", "variant", "events", "trials"), ("period", "variant", "count", "total", "squares")
 MOST_ROWS = 20_000
 """A day of periods of 10 s for two variants."""
 _SHOWN = 60
+_ROUNDED = 1e-6
 
 
 class Malformed(RolloutError):
@@ -27,14 +30,14 @@ class Malformed(RolloutError):
 class Counted:
     """What was counted in a period.
 
-    :param green: trials and events; ``None``: nothing is known.
+    :param green: trials and events, or sums of values; ``None``: nothing is known.
     :param blue: likewise.
     """
 
     start: datetime
     seconds: int
-    green: Count | None
-    blue: Count | None
+    green: Count | Sums | None
+    blue: Count | Sums | None
 
     @property
     def end(self) -> datetime:
@@ -66,6 +69,7 @@ class Question:
 
     :param since: start of the first period; ``until`` is the end of the last one.
     :param green: green's names by ``variant``, ``model``, ``endpoint``; ``blue`` has blue's.
+    :param mean: what the values are, where their means are wanted; ``None``: events are counted.
     """
 
     since: datetime
@@ -73,6 +77,12 @@ class Question:
     seconds: int
     green: Mapping[str, str]
     blue: Mapping[str, str]
+    mean: Mean | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What rows must have."""
+        return _OF_MEANS if self.mean else _OF_COUNTS
 
     @property
     def placeholders(self) -> dict[str, str]:
@@ -111,13 +121,13 @@ def names_of_blue(rollout: Rollout) -> dict[str, str]:
     }
 
 
-def check_columns(names: Iterable[str]) -> None:
+def check_columns(names: Iterable[str], wanted: Sequence[str]) -> None:
     """Check the names of columns; capital letters are as good.
 
     :raises Malformed: naming those that are not there.
     """
     there = [name.lower() for name in names]
-    missing = [column for column in COLUMNS if column not in there]
+    missing = [column for column in wanted if column not in there]
     if missing:
         raise Malformed(f"no column {', '.join(missing)}; there are {_shown(', '.join(there))}")
 
@@ -128,22 +138,22 @@ def counts_in(rows: Iterable[Any], question: Question) -> list[Counted]:
     A row is green's if its ``variant`` is ``green``, or one of green's names that blue does not have, and blue's likewise. Other rows are
     of others.
 
-    :param rows: mappings with :data:`COLUMNS`.
+    :param rows: mappings with the question's columns.
     :raises Malformed: saying what is wrong.
     """
-    found: dict[tuple[str, datetime], Count] = {}
+    found: dict[tuple[str, datetime], Count | Sums] = {}
     whose = _whose(question)
     for number, row in enumerate(rows):
         if number == MOST_ROWS:
             raise Malformed(f"more than {MOST_ROWS:,} rows")
-        period, variant, events, trials = _columns(row)
+        period, variant, *numbers = _columns(row, question.columns)
         of = whose.get(str(variant))
         if of is None:
             continue
         start = _period(period, question.seconds)
         if (of, start) in found:
             raise Malformed(f"two rows of {of} for {start:%Y-%m-%d %H:%M:%S} UTC")
-        found[of, start] = _count(trials, events)
+        found[of, start] = _sums(question.mean, *numbers) if question.mean else _count(numbers[1], numbers[0])
     return [
         Counted(start, question.seconds, found.get(("green", start)), found.get(("blue", start)))
         for start in question.starts
@@ -181,12 +191,12 @@ def _whose(question: Question) -> dict[str, str]:
     return {**dict.fromkeys(green - blue, "green"), **dict.fromkeys(blue - green, "blue")}
 
 
-def _columns(row: Any) -> tuple[Any, ...]:
+def _columns(row: Any, wanted: Sequence[str]) -> tuple[Any, ...]:
     if not isinstance(row, Mapping):
-        raise Malformed(f"a row is {_shown(row)}, and must have {', '.join(COLUMNS)}")
+        raise Malformed(f"a row is {_shown(row)}, and must have {', '.join(wanted)}")
     named = {str(name).lower(): value for name, value in row.items()}
-    check_columns(named)
-    return tuple(named[column] for column in COLUMNS)
+    check_columns(named, wanted)
+    return tuple(named[column] for column in wanted)
 
 
 def _period(value: Any, seconds: int) -> datetime:
@@ -216,6 +226,23 @@ def _count(trials: Any, events: Any) -> Count:
     if not are_counts:
         raise Malformed(f"events {_shown(events)} of trials {_shown(trials)} are no counts")
     return int(numbers[0]), int(numbers[1])
+
+
+def _sums(mean: Mean, count: Any, total: Any, squares: Any) -> Sums:
+    told = f"count {_shown(count)}, total {_shown(total)}, squares {_shown(squares)}"
+    try:
+        numbers = float(count), float(total), float(squares)
+        is_count = numbers[0].is_integer() and numbers[0] >= 0 and all(map(math.isfinite, numbers))
+    except (TypeError, ValueError, OverflowError):
+        is_count = False
+    if not is_count:
+        raise Malformed(f"{told} are no sums of values")
+    sums = mean.scaled(int(numbers[0]), numbers[1], numbers[2])
+    slack = _ROUNDED * max(sums.count, 1)
+    within = -slack <= sums.total <= sums.count + slack and sums.squares <= sums.total + slack
+    if not within or sums.squares * sums.count < sums.total**2 - slack * sums.count:
+        raise Malformed(f"{told} are of no values from {mean.low:g} to {mean.high:g}")
+    return sums
 
 
 def _shown(value: Any) -> str:
