@@ -45,6 +45,7 @@ class Wanted:
     :param note: why, in that person's words.
     :param on_drift: ``restore``: go back over what somebody has changed since; ``refuse``: don't; ``None``: as the rollout's plan says.
     :param within: how long after the promotion it may be.
+    :param rollout_id: of which rollout; ``None``: the one that was promoted last.
     """
 
     endpoint_name: str
@@ -52,6 +53,7 @@ class Wanted:
     note: str = ""
     on_drift: str | None = None
     within: timedelta = UNDO_WITHIN
+    rollout_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,10 @@ def find_undo(clients: Clients, wanted: Wanted, now: Now = utc_now) -> Rollout |
     with translated_errors("could not look"):
         record = read_record(clients.ssm, name)
         if record is not None:
-            return _own_or_refused(record)
+            return _own_or_refused(record, wanted)
         kept = read_previous(clients.ssm, name)
+    if kept is not None:
+        _refuse_another(wanted, kept)
     if isinstance(kept, Undone):
         return kept
     if kept is None:
@@ -104,7 +108,7 @@ def begin_undo(clients: Clients, wanted: Wanted, now: Now = utc_now) -> Rollout 
             if meaning_of(error) is not Meaning.EXISTS:
                 raise
             record = read_record(clients.ssm, wanted.endpoint_name)
-            return _own_or_refused(record) if record is not None else begin_undo(clients, wanted, now)
+            return _own_or_refused(record, wanted) if record is not None else begin_undo(clients, wanted, now)
     return found.rollout
 
 
@@ -121,8 +125,17 @@ def end_undo(clients: Clients, rollout: Rollout, done: Done) -> str:
     raise RolloutGaveUp(f"not undone: AWS did not take blue's config {rollout.blue.config_name}{why}; {done.reason}")
 
 
-def _own_or_refused(record: Rollout) -> Rollout:
-    if record.undoes:
+def _refuse_another(wanted: Wanted, previous: Kept | Undone) -> None:
+    last = previous.rollout_id if isinstance(previous, Undone) else previous.rollout.rollout_id
+    if wanted.rollout_id not in (None, last):
+        raise RolloutRefused(
+            f"rollout {last} of endpoint {wanted.endpoint_name} was promoted after rollout {wanted.rollout_id}, so that one can't be "
+            "undone any more. Nothing was changed; to undo the last one, name the endpoint alone"
+        )
+
+
+def _own_or_refused(record: Rollout, wanted: Wanted) -> Rollout:
+    if record.undoes and wanted.rollout_id in (None, record.rollout_id):
         return record
     held = f"endpoint {record.endpoint_name} is held by {record.describe_owner()}"
     raise RolloutRefused(f"{held}; nothing was changed. {record.how_to_end()}")

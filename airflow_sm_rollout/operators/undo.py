@@ -26,6 +26,8 @@ class UndoOperator(ConvergeOperator):
     success.
 
     :param endpoint_name: the endpoint, or by two endpoints the name that clients resolve (templated).
+    :param rollout_id: of which rollout, as its handle has it (templated): then it is refused where another was promoted since. ``None``: of
+        the one that was promoted last.
     :param note: why, for whoever looks later (templated).
     :param on_drift: what to do where somebody has changed something since: ``refuse`` or ``restore``; ``None``: as the rollout's plan says
         (templated).
@@ -33,22 +35,30 @@ class UndoOperator(ConvergeOperator):
     :return: how it ended, as a rollback returns it.
     """
 
-    template_fields: Sequence[str] = ("note", "on_drift", "undo_within", *ConvergeOperator.template_fields)
+    template_fields: Sequence[str] = (
+        "rollout_id",
+        "note",
+        "on_drift",
+        "undo_within",
+        *ConvergeOperator.template_fields,
+    )
     ui_color = "#f7d9d3"
     linked = "blue_endpoint"
     not_taken: ClassVar[Mapping[str, str]] = {
-        "rollout": "left out: an undo is of the rollout that was promoted last, whoever began it. Give endpoint_name"
+        "rollout": "left out: give endpoint_name, and rollout_id where it must be of that rollout and of no later one"
     }
 
     def __init__(
         self,
         *,
+        rollout_id: str | None = None,
         note: str = "",
         on_drift: str | None = None,
         undo_within: DurationOption = UNDO_WITHIN,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.rollout_id = rollout_id
         self.note = note
         self.on_drift = on_drift
         self.undo_within = undo_within
@@ -62,7 +72,8 @@ class UndoOperator(ConvergeOperator):
 
         clients, within = self.clients(), parse_duration("undo_within", self.undo_within)
         on_drift = _check_drift(self.on_drift or None)
-        wanted = Wanted(str(self.endpoint_name), _describe_run(context), str(self.note), on_drift, within)
+        name, by, which = str(self.endpoint_name), _describe_run(context), self.rollout_id or None
+        wanted = Wanted(name, by, str(self.note), on_drift, within, which)
         begun = self.read_patiently("could not begin the undo", lambda: begin_undo(clients, wanted))
         if isinstance(begun, Undone):
             self.log.info("Nothing to do: %s", begun.describe())

@@ -205,6 +205,16 @@ def test_another_rollout_in_progress(make: Make) -> None:
     assert "is held by rollout 0badcafe (dag_id other)" in refused(lab)
 
 
+@pytest.mark.parametrize("is_undone", [True, False])
+def test_another_rollout_was_promoted_since(is_undone: bool) -> None:
+    lab = promoted(Lab)
+    if is_undone:
+        undo(lab)
+    assert "was promoted after rollout 0badcafe, so that one can't be undone" in refused(lab, rollout_id="0badcafe")
+    undo(lab, rollout_id=lab.names.rollout_id)
+    assert lab.describe() == lab.before
+
+
 @pytest.mark.parametrize("make", LABS)
 def test_blues_model_is_gone(make: Make) -> None:
     lab = promoted(make)
