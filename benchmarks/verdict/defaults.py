@@ -47,7 +47,7 @@ def _judge(cell: Cell, half: Half, options: argparse.Namespace) -> float:
     by_alarm = together = alarms.of_the_rollout(traffic)
     said = [_tell(by_alarm.rolled_back, by_alarm.median_harm)]
     if not options.alarms_only:
-        compared = ours.judge(traffic, Tolerances(), 60, rng)
+        compared = ours.judge(traffic, Tolerances(), 60, rng, steps=cell.world.steps)
         together = whichever(compared, by_alarm)
         said += [_tell(each.rolled_back, each.median_harm) for each in (compared, together)]
         said.append(f"{100 * together.passed:.1f}")

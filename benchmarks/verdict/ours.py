@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 import numpy as np
 
@@ -16,24 +17,31 @@ BEGIN = datetime(2026, 1, 5, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
 
 
-def judge(traffic: Traffic, tolerances: Tolerances, seconds: int, rng: np.random.Generator) -> Outcome:
+def judge(
+    traffic: Traffic, tolerances: Tolerances, seconds: int, rng: np.random.Generator, *, steps: int | None = None
+) -> Outcome:
     """What is said of each run. A bake ends with the first verdict, so what is healthy first has passed.
 
     :param seconds: how often there are figures in the bake, 60 or a part of it.
     :param rng: for the time in its minute at which each call was.
+    :param steps: minutes between two steps at which green gets new instances, which a rollout knows of itself; ``None``: it gets none.
     """
     baselines = (periods[:BASELINE_MINUTES] for periods in as_periods(traffic))
     bakes = as_periods(split_bake(traffic, 60 // seconds, rng), seconds, BEGIN + BASELINE_MINUTES * MINUTE)
-    decided = [_decide(baseline, bake, tolerances) for baseline, bake in zip(baselines, bakes, strict=True)]
+    decided = [_decide(baseline, bake, tolerances, steps) for baseline, bake in zip(baselines, bakes, strict=True)]
     return Outcome(*np.array(decided).T)
 
 
-def _decide(baseline: list[Period], bake: list[Period], tolerances: Tolerances) -> tuple[float, float]:
+def _decide(
+    baseline: list[Period], bake: list[Period], tolerances: Tolerances, steps: int | None
+) -> tuple[float, float]:
     planned = bake[-1].end - bake[0].start
-    said = compare(baseline, bake, tolerances, planned=planned)
+    renewed = [bake[0].start + minute * MINUTE for minute in range(0, planned // MINUTE, steps)] if steps else []
+    ask = partial(compare, baseline, tolerances=tolerances, planned=planned, renewed=renewed)
+    said = ask(bake)
     if said.verdict is Finding.HARM and said.decided_at:
         until = next(index for index, period in enumerate(bake) if period.end == said.decided_at)
-        before = compare(baseline, bake[:until], tolerances, planned=planned)
+        before = ask(bake[:until])
         if before.verdict is Finding.CANNOT_TELL:
             return (said.decided_at - bake[0].start) / MINUTE, np.nan
         said = before
