@@ -14,10 +14,17 @@ from airflow_sm_rollout import __version__
 from airflow_sm_rollout.cli_answer import add_answer_options, answer
 from airflow_sm_rollout.cli_calls import ANSWER_SECONDS, make_clients
 from airflow_sm_rollout.cli_completion import SHELLS, complete, print_completion
-from airflow_sm_rollout.cli_ends import INTERRUPTED, CommandFailed, describe, discard_output, interruptible
+from airflow_sm_rollout.cli_ends import (
+    INTERRUPTED,
+    CommandFailed,
+    describe,
+    discard_output,
+    interruptible,
+    take_any_text,
+)
 from airflow_sm_rollout.cli_examples import epilog_of
 from airflow_sm_rollout.cli_local import demo, run_sandbox
-from airflow_sm_rollout.cli_numbers import count, parse_days, port, positive
+from airflow_sm_rollout.cli_numbers import count, in_seconds, parse_days, port, speed
 from airflow_sm_rollout.cli_report import add_report_options, save_report
 from airflow_sm_rollout.cli_status import add_status_options, show_history, show_status
 from airflow_sm_rollout.core.control import Control, Wish
@@ -57,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: exit code: 0, 1 with one sentence on standard error, 2 for a wrong command line, 130 after Ctrl-C; those of
         ``status --watch`` stand in its help.
     """
+    take_any_text()
     parser = _parser()
     complete(parser)
     options = parser.parse_args(arguments)
@@ -209,7 +217,7 @@ def _add_guardian(commands: Any) -> None:
     from airflow_sm_rollout.cli_guardian import add_options, guard
 
     text = "Watch the rollouts in progress without Airflow, and take back what harms or what nobody drives any more."
-    add_options(_add_command(commands, "guardian", guard, text), positive)
+    add_options(_add_command(commands, "guardian", guard, text))
 
 
 def _add_endpoint(parser: Any, nargs: str | None = None) -> None:
@@ -220,7 +228,7 @@ def _add_endpoint(parser: Any, nargs: str | None = None) -> None:
 
 def _add_timeout(parser: Any) -> None:
     text = "seconds that AWS has for an answer (default: %(default)g)"
-    parser.add_argument("--timeout", type=positive, default=ANSWER_SECONDS, help=text)
+    parser.add_argument("--timeout", type=in_seconds, default=ANSWER_SECONDS, help=text)
 
 
 def _add_strategy(parser: Any) -> None:
@@ -263,7 +271,7 @@ def _add_sandbox(commands: Any) -> None:
     parser.add_argument("--port", type=port, default=DEFAULT_PORT, help="0: any that is free (default: %(default)s)")
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--allow-host", action="append", default=[], help="a name that its clients use for it")
-    parser.add_argument("--speed", type=positive, default=1.0, help="how much faster than AWS (default: %(default)g)")
+    parser.add_argument("--speed", type=speed, default=1.0, help="how much faster than AWS (default: %(default)g)")
     parser.add_argument(
         "--no-containers", action="store_true", help="start no model processes: every instance answers {}"
     )

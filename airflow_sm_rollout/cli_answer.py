@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -37,9 +38,7 @@ def answer(options: argparse.Namespace) -> None:
     if record is None:
         raise CommandFailed(f"no rollout of endpoint {options.endpoint_name} is in progress")
     run = _run_of(record)
-    asked = _call(options, "GET", f"{run}/hitlDetails?response_received=false")["hitl_details"]
-    # Any task of a DAG may ask; the rollout's own are those whose two answers are ours.
-    open_ = [each["task_instance"] for each in asked if set(each["options"]) == set(ANSWERS.values())]
+    open_ = _open_questions(options, run)
     if len(open_) != 1:
         found = ", ".join(each["task_id"] for each in open_) or "none"
         raise CommandFailed(f"one question must be open in {record.describe_owner()}; found: {found}")
@@ -48,6 +47,17 @@ def answer(options: argparse.Namespace) -> None:
     params = {"note": options.note} if options.note else {}
     _call(options, "PATCH", path, {"chosen_options": [ANSWERS[options.name]], "params_input": params})
     print(f"{record.describe_owner()}: {options.name}d, in task {task['task_id']}".replace("rejectd", "rejected"))
+
+
+def _open_questions(options: argparse.Namespace, run: str) -> list[Any]:
+    """The task instances that ask. Any task of a DAG may; the rollout's own are those whose two answers are ours."""
+    answered = _call(options, "GET", f"{run}/hitlDetails?response_received=false")
+    try:
+        asked = answered["hitl_details"]
+        return [each["task_instance"] for each in asked if set(each["options"]) == set(ANSWERS.values())]
+    except (KeyError, TypeError) as error:
+        told = json.dumps(answered)[:80]
+        raise CommandFailed(f"what answers at {options.airflow_url} is not Airflow's API: {told}") from error
 
 
 def _run_of(record: Rollout) -> str:
@@ -64,14 +74,14 @@ def _call(options: argparse.Namespace, method: str, path: str, body: Any = None)
     headers = {"Content-Type": "application/json"}
     if os.environ.get(_TOKEN):
         headers["Authorization"] = f"Bearer {os.environ[_TOKEN]}"
-    request = Request(url + path, json.dumps(body).encode() if body else None, headers, method=method)  # noqa: S310 - checked above
     try:
+        request = Request(url + path, json.dumps(body).encode() if body else None, headers, method=method)  # noqa: S310 - checked above
         with urlopen(request, timeout=options.timeout) as answered:  # noqa: S310
             return json.load(answered)
     except HTTPError as error:
         who = f"; {_TOKEN} holds the token of who asks" if error.code in {401, 403} else ""
         raise CommandFailed(f"Airflow refused ({error.code} {error.reason}): {_detail(error)}{who}") from error
-    except (URLError, TimeoutError, ValueError) as error:
+    except (URLError, TimeoutError, ValueError, HTTPException) as error:
         raise CommandFailed(f"Airflow does not answer at {url} ({error}). Set --airflow-url, or {_URL}") from error
 
 

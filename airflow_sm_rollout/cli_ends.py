@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from airflow_sm_rollout.cli_calls import describe_failure
 from airflow_sm_rollout.core.advance import Passing
@@ -32,6 +34,16 @@ def describe(error: Exception) -> str | None:
         discard_output()
         return f"could not write or read: {error}"
     return str(error) if isinstance(error, (RolloutError, Passing)) else None
+
+
+def take_any_text() -> None:
+    """A terminal that can't show a character is no reason to fail: it is written as its number. Nor is an output that is closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open until the process ends
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def discard_output() -> None:

@@ -12,20 +12,20 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from airflow_sm_rollout.cli_calls import make_clients
+from airflow_sm_rollout.cli_numbers import in_minutes, in_seconds
 from airflow_sm_rollout.core.guardian import Finding, Patience, State
 
 _EVERY, _ONCE_AT_MOST = 15.0, 50.0
 
 
-def add_options(parser: argparse.ArgumentParser, number: Callable[[str], float]) -> None:
-    """The command's options.
-
-    :param number: reads a number above 0.
-    """
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
     _add_what(parser)
-    _add_patience(parser, number)
+    _add_patience(parser)
     parser.add_argument("--region", help="AWS region, by default as boto3 finds it")
-    parser.add_argument("--every", type=number, default=_EVERY, help="seconds between two looks (default: %(default)g)")
+    parser.add_argument(
+        "--every", type=in_seconds, default=_EVERY, help="seconds between two looks (default: %(default)g)"
+    )
     once = f"one look, for cron; what that takes back it drives for {_ONCE_AT_MOST:g} s, and the next look goes on"
     parser.add_argument("--once", action="store_true", help=once)
     parser.add_argument(
@@ -44,18 +44,18 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", default="guardian.zip", help="of package: where to (default: %(default)s)")
 
 
-def _add_patience(parser: argparse.ArgumentParser, number: Callable[[str], float]) -> None:
+def _add_patience(parser: argparse.ArgumentParser) -> None:
     patience, minute = Patience(), timedelta(minutes=1)
     parser.add_argument(
         "--abandoned-after",
-        type=number,
+        type=in_minutes,
         default=patience.in_task / minute,
         metavar="MINUTES",
         help="take a rollout back whose task has given no sign of life for so long (default: %(default)g)",
     )
     parser.add_argument(
         "--between-tasks",
-        type=number,
+        type=in_minutes,
         default=patience.between_tasks / minute,
         metavar="MINUTES",
         help="the same behind a task that has ended well: your own tasks give no sign (default: %(default)g)",

@@ -45,12 +45,19 @@ def save_report(options: argparse.Namespace) -> None:
 def _read(dag_id: str, run_id: str) -> Planned:
     try:
         from airflow.utils.session import create_session
+        from sqlalchemy.exc import SQLAlchemyError
 
         from airflow_sm_rollout.plugin.reads import read_rollouts
     except ModuleNotFoundError as error:
         raise CommandFailed(f"{error.name} is not installed: run this where Airflow's own commands work") from error
-    with create_session() as session:
-        return read_rollouts(session, dag_id, run_id)
+    try:
+        with create_session() as session:
+            return read_rollouts(session, dag_id, run_id)
+    except SQLAlchemyError as error:
+        why = str(error).partition("\n")[0]
+        raise CommandFailed(
+            f"Airflow's database can't be read ({why}): run this where Airflow's own commands work"
+        ) from error
 
 
 def _report(found: Found, *, ask_aws: bool) -> Report:

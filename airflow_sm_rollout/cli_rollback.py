@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_sm_rollout.cli_ends import CommandFailed
-from airflow_sm_rollout.cli_numbers import positive
+from airflow_sm_rollout.cli_numbers import in_seconds
 from airflow_sm_rollout.core.converge import ON_DRIFT
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.goals import AsBefore
@@ -33,8 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     plan = "where the record is lost: what the task that planned the rollout has left in XCom return_value, as JSON; -: standard input"
     parser.add_argument("--plan", metavar="FILE", help=plan)
-    parser.add_argument("--poke-interval", type=positive, default=5.0, help="seconds between two looks (default: 5)")
-    parser.add_argument("--timeout", type=positive, default=7200.0, help="seconds until it gives up (default: 7200)")
+    parser.add_argument("--poke-interval", type=in_seconds, default=5.0, help="seconds between two looks (default: 5)")
+    parser.add_argument("--timeout", type=in_seconds, default=7200.0, help="seconds until it gives up (default: 7200)")
 
 
 def roll_back(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.cli_calls import describe_failure, make_clients
 from airflow_sm_rollout.cli_ends import CommandFailed
-from airflow_sm_rollout.cli_numbers import positive
+from airflow_sm_rollout.cli_numbers import in_seconds
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import validate_endpoint_name
 from airflow_sm_rollout.core.outcome import Aftermath, find_aftermath
@@ -43,9 +43,9 @@ def add_status_options(parser: argparse.ArgumentParser) -> None:
         "-w", "--watch", action="store_true", help="until the rollout is over; see the exit codes below"
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="(default: %(default)s)")
-    parser.add_argument("--interval", type=positive, default=2.0, help="seconds between two looks (default: 2)")
+    parser.add_argument("--interval", type=in_seconds, default=2.0, help="seconds between two looks (default: 2)")
     parser.add_argument(
-        "--for", dest="watch_seconds", type=positive, help="seconds to watch at most (default: no limit)"
+        "--for", dest="watch_seconds", type=in_seconds, help="seconds to watch at most (default: no limit)"
     )
 
 

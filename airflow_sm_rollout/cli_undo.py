@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_sm_rollout.cli_numbers import positive
+from airflow_sm_rollout.cli_numbers import in_days, in_seconds
 from airflow_sm_rollout.core.converge import ON_DRIFT
 from airflow_sm_rollout.core.goals import AsBefore
 from airflow_sm_rollout.core.rollout import Rollout
@@ -30,9 +30,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="where somebody has changed something since: refuse, or restore blue over it (default: as its plan says)",
     )
     within = "days after the promotion in which it can be undone (default: %(default)g)"
-    parser.add_argument("--within", type=positive, default=days, metavar="DAYS", help=within)
-    parser.add_argument("--poke-interval", type=positive, default=5.0, help="seconds between two looks (default: 5)")
-    parser.add_argument("--timeout", type=positive, default=7200.0, help="seconds until it gives up (default: 7200)")
+    parser.add_argument("--within", type=in_days, default=days, metavar="DAYS", help=within)
+    parser.add_argument("--poke-interval", type=in_seconds, default=5.0, help="seconds between two looks (default: 5)")
+    parser.add_argument("--timeout", type=in_seconds, default=7200.0, help="seconds until it gives up (default: 7200)")
 
 
 def undo(clients: Clients, options: argparse.Namespace, say: Callable[[str], None]) -> None:

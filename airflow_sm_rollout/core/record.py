@@ -17,10 +17,12 @@ from airflow_sm_rollout.core.plan.evidence import Evidence, evidence_from, thres
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy
 from airflow_sm_rollout.core.rollout import WHEN_NEEDED, Blue, Green, Phase, Plan, Rollout
 from airflow_sm_rollout.core.scaling import scaling_from
+from airflow_sm_rollout.core.shape import strangers
 from airflow_sm_rollout.core.spoilt import describe_spoilt, well_typed
 from airflow_sm_rollout.core.traffic import parse_traffic
 
 RECORD_VERSION = 1
+_FORMER = ("baseline_p99_microseconds",)  # earlier versions wrote it
 
 
 def to_json(rollout: Rollout) -> str:
@@ -43,10 +45,20 @@ def from_json(text: str) -> Rollout:
             f"the rollout record has version {version}, this package reads version {RECORD_VERSION}: upgrade it"
         )
     try:
+        _refuse_strangers(stored)
         return well_typed(_rollout_from(stored))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         why = describe_spoilt(error)
         raise RolloutError(f"the rollout record can't be read by this version of the package: {why}") from error
+
+
+def _refuse_strangers(stored: Mapping[str, Any]) -> None:
+    """What is not known here can't be heeded, and would be lost when the record is written anew."""
+    unknown = [name for name in strangers(stored, Rollout) if name not in ("version", *_FORMER)]
+    if unknown:
+        raise ValueError(
+            f"it has {', '.join(unknown)}, which a newer version has written. Act where that one runs, or upgrade this one"
+        )
 
 
 def _plain(value: Any) -> Any:

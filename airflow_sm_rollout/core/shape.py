@@ -43,6 +43,27 @@ def misfits(value: Any, declared: Any, where: str = "") -> Iterator[str]:
         yield f"{where} is {str(value)[:80]!r}, and must be {describe(declared)}"
 
 
+def strangers(stored: Any, declared: Any, where: str = "") -> Iterator[str]:
+    """The members of a stored value that no dataclass has where they stand, as paths such as ``plan.strategy.colour``.
+
+    :param declared: what it is read as: a dataclass, or an annotation as dataclasses have them.
+    """
+    if isinstance(stored, list):
+        yield from (path for each in stored for path in strangers(each, declared, where))
+    elif isinstance(stored, Mapping) and isinstance(declared, type) and is_dataclass(declared):
+        known = hints(declared)
+        for name, each in stored.items():
+            at = f"{where}.{name}".lstrip(".")
+            yield from strangers(each, known[name], at) if name in known else (at,)
+    else:
+        found = [list(strangers(stored, inner, where)) for inner in get_args(declared) if _holds_members(inner)]
+        yield from min(found, key=len, default=[])  # of several forms it is the one that fits best
+
+
+def _holds_members(declared: Any) -> bool:
+    return is_dataclass(declared) or any(_holds_members(inner) for inner in get_args(declared))
+
+
 def fits(value: Any, declared: type) -> bool:
     """Whether a plain value is of a plain type; yes is no number, and infinity none to count with."""
     if declared in (int, float):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import is_dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,6 +16,7 @@ from airflow_sm_rollout.core.control import Control, Wish, control_from_json, co
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.record import from_json, to_json
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic
+from airflow_sm_rollout.core.shape import hints
 from airflow_sm_rollout.core.watch.sources import sources_of
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import Lab
@@ -104,3 +106,44 @@ def test_what_is_no_json_is_refused(text: str) -> None:
 def test_a_record_that_was_copied_from_another_endpoint_is_refused_with_both_names() -> None:
     with pytest.raises(RolloutError, match=r"/sm-rollout/wine: .* another endpoint, fraud"):
         record_of({"Value": to_json(Lab().plan())}, "/sm-rollout/wine")
+
+
+def dataclasses_in(stored: Any, declared: Any = Rollout, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """All objects of a record that are read as dataclasses, with their paths."""
+    if isinstance(stored, list):
+        for index, each in enumerate(stored):
+            yield from dataclasses_in(each, declared, f"{where}[{index}]")
+    elif isinstance(stored, dict) and is_dataclass(declared):
+        yield where, stored
+        for name, each in stored.items():
+            yield from dataclasses_in(each, hints(declared).get(name), f"{where}.{name}")
+    else:
+        for inner in get_args(declared):
+            yield from dataclasses_in(stored, inner, where)
+
+
+@pytest.mark.parametrize("make", [Lab, LiveLab, SharedLab, GuardrailsLab])
+def test_a_member_that_a_newer_version_has_written_is_refused_by_name_wherever_it_stands(make: type[Lab]) -> None:
+    stored = json.loads(to_json(make().plan()))
+    places = list(dataclasses_in(stored))
+    assert {where for where, _ in places} >= {
+        "",
+        ".blue",
+        ".green",
+        ".plan",
+        ".plan.evidence",
+        ".plan.strategy.steps[0]",
+    }
+    for where, part in places:
+        part["newer"] = {"since": 2}
+        with pytest.raises(RolloutError, match=r"newer, which a newer version has written. Act where that one runs"):
+            from_json(json.dumps(stored))
+        del part["newer"]
+        assert from_json(json.dumps(stored)), where
+
+
+def test_what_is_as_aws_or_people_name_it_may_have_any_name() -> None:
+    stored = json.loads(to_json(Lab().plan()))
+    for part in (stored["owner"], stored["blue"]["config"], stored["blue"]["config_tags"]):
+        part["newer"] = "2"
+    assert from_json(json.dumps(stored)).blue.config_tags["newer"] == "2"
