@@ -152,11 +152,22 @@ def _find_planned(goal: AsBefore | OnlyGreen, rollout: Rollout, seen: Observatio
 def _make_again(goal: AsBefore | OnlyGreen, rollout: Rollout, seen: Observation) -> Decision:
     """The record of a rollout that has not ended, so that it can. Where only it could tell whether green was promoted, green was not."""
     known = with_green_traffic(rollout, rollout.started_at)
-    if rollout.traffic.shows_promotion and _serves_green(rollout, seen):
+    if _shows_promotion(rollout, seen):
         return Act(CreateRecord(with_phase(known, Phase.PROMOTED)))
     if isinstance(goal, AsBefore):
         return Act(CreateRecord(with_phase(known, Phase.ROLLING_BACK)))
     return GiveUp(describe_lost(rollout.names, seen))
+
+
+def _shows_promotion(rollout: Rollout, seen: Observation) -> bool:
+    """Whether AWS shows that green was promoted: by the endpoint's config; or, by two endpoints, since blue's is gone as after a promotion,
+    and clients are on a green that answers. Sent back they would find nobody.
+    """
+    if not rollout.traffic.has_pointer:
+        return rollout.traffic.shows_promotion and _serves_green(rollout, seen)
+    green = seen.green_endpoint
+    is_alone = seen.endpoint is None and green is not None and green.answers
+    return is_alone and rollout.plan.delete_blue and share_on_green(rollout, seen.pointer) == 100
 
 
 def _serves_green(rollout: Rollout, seen: Observation) -> bool:

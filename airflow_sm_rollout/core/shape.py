@@ -55,6 +55,10 @@ def strangers(stored: Any, declared: Any, where: str = "") -> Iterator[str]:
         for name, each in stored.items():
             at = f"{where}.{name}".lstrip(".")
             yield from strangers(each, known[name], at) if name in known else (at,)
+    elif isinstance(stored, Mapping) and get_origin(declared) is Mapping:
+        yield from (
+            path for name, each in stored.items() for path in strangers(each, get_args(declared)[1], f"{where}.{name}")
+        )
     else:
         found = [list(strangers(stored, inner, where)) for inner in get_args(declared) if _holds_members(inner)]
         yield from min(found, key=len, default=[])  # of several forms it is the one that fits best

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("direct")
 
 SAMPLED = 20
 [GREEN_IS_DELETED] = [each for each in MEDDLINGS if each.name == "green's endpoint is deleted"]
+[RECORD_IS_DELETED] = [each for each in MEDDLINGS if each.name == "the record is deleted"]
 
 
 def promotion_of(make: Make) -> list[int]:
@@ -44,6 +45,16 @@ def test_whenever_green_is_deleted_in_its_promotion_nobody_is_left_without_an_an
     walked = list(walk(make, Random(11).sample(moments_of, SAMPLED)))
     record_property(WALKED, len(walked))
     assert len([case for case in walked if case.ended == "as_before"]) > SAMPLED / 3
+
+
+@pytest.mark.parametrize("make", [LiveLab, SharedLab])
+def test_a_record_deleted_in_the_promotion_sends_nobody_to_a_blue_that_is_gone(
+    make: Make, record_property: Callable[[str, Any], None]
+) -> None:
+    moments_of = [(RECORD_IS_DELETED, at, way_out) for at in promotion_of(make) for way_out in EXITS]
+    walked = list(walk(make, Random(12).sample(moments_of, SAMPLED)))
+    record_property(WALKED, len(walked))
+    assert [case.name for case in walked for told in case.lab.under_capacity if "nobody answers" in told] == []
 
 
 def with_promotion_noted(make: Make) -> tuple[Lab, Rollout]:
