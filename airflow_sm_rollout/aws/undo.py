@@ -129,8 +129,8 @@ def _refuse_another(wanted: Wanted, previous: Kept | Undone) -> None:
     last = previous.rollout_id if isinstance(previous, Undone) else previous.rollout.rollout_id
     if wanted.rollout_id not in (None, last):
         raise RolloutRefused(
-            f"rollout {last} of endpoint {wanted.endpoint_name} was promoted after rollout {wanted.rollout_id}, so that one can't be "
-            "undone any more. Nothing was changed; to undo the last one, name the endpoint alone"
+            f"the rollout of endpoint {wanted.endpoint_name} that was promoted last is {last}, so {wanted.rollout_id} can't be undone (any "
+            "more). Nothing was changed; to undo the last one, name the endpoint alone"
         )
 
 
