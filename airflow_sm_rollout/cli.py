@@ -252,6 +252,9 @@ def _add_iam_policy(commands: Any) -> None:
         "--blue-endpoint", metavar="NAME", help="the endpoint that a live pointer names now, if it is called otherwise"
     )
     parser.add_argument(
+        "--function", metavar="NAME", help="with --traffic lambda: the function in front of the endpoint"
+    )
+    parser.add_argument(
         "--with",
         dest="extras",
         action="append",
@@ -350,12 +353,19 @@ def _wish(options: argparse.Namespace) -> None:
 def _iam_policy(options: argparse.Namespace) -> None:
     from airflow_sm_rollout.aws.iam import client_policy, policy
 
-    if not TRAFFIC[options.traffic].has_pointer and (options.clients or options.blue_endpoint):
+    way = TRAFFIC[options.traffic]
+    if not way.has_pointer and (options.clients or options.blue_endpoint):
         raise CommandFailed("--clients and --blue-endpoint are for --traffic endpoints, which has a live pointer")
+    if way.has_function and options.clients:
+        raise CommandFailed(
+            "--clients is for --traffic endpoints: who calls a function needs lambda:InvokeFunction on its alias"
+        )
     where = {"region": options.region or "*", "account": options.account, "blue_endpoint": options.blue_endpoint}
     name = options.endpoint_name
-    rollout = policy(options.traffic, name, extras=options.extras, **where)
-    document = client_policy(name, **where) if options.clients else rollout
+    if options.clients:
+        document = client_policy(name, **where)
+    else:
+        document = policy(options.traffic, name, function=options.function, extras=options.extras, **where)
     print(json.dumps(document, indent=2))
 
 

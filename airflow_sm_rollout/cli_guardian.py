@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", dest="by", default=socket.gethostname(), help="who it is, for people (default: this host)"
     )
-    parser.add_argument("--policy", action="store_true", help="print the IAM policy that it needs, and end")
+    _add_policy(parser)
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="(default: %(default)s)")
 
 
@@ -60,6 +60,12 @@ def _add_patience(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="the same behind a task that has ended well: your own tasks give no sign (default: %(default)g)",
     )
+
+
+def _add_policy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--policy", action="store_true", help="print the IAM policy that it needs, and end")
+    in_front = "with --policy and template: a Lambda function in front of one of the endpoints (traffic lambda)"
+    parser.add_argument("--function", dest="functions", action="append", default=[], metavar="NAME", help=in_front)
 
 
 def guard(options: argparse.Namespace, sleep: Callable[[float], None] = time.sleep) -> int:
@@ -105,9 +111,10 @@ def _print_what_runs_it(options: argparse.Namespace) -> None:
             "SM_ROLLOUT_ABANDONED_AFTER": f"{options.abandoned_after:g}",
             "SM_ROLLOUT_BETWEEN_TASKS": f"{options.between_tasks:g}",
         }
-        print(json.dumps(render_template(options.prefix, minutes), indent=2))
+        print(json.dumps(render_template(options.prefix, minutes, options.functions), indent=2))
     else:
-        print(json.dumps(guardian_policy(options.prefix, region=options.region or "*"), indent=2))
+        policy = guardian_policy(options.prefix, region=options.region or "*", functions=options.functions)
+        print(json.dumps(policy, indent=2))
 
 
 class _Printer:

@@ -69,11 +69,18 @@ PARAMS: dict[str, Any] = {
         type="string",
         pattern=r"^\s*[\d.]+\s*$",
     ),
+    "function": Param(
+        "",
+        title="Function",
+        description="With lambda: the function that clients call by its alias live, and whose variable ENDPOINT_NAME names the endpoint.",
+        type=MAY_BE_EMPTY,
+    ),
 }
 
 _SPLITS = {
     "variants": "two production variants of the endpoint",
     "endpoints": "two endpoints: clients ask live_endpoint() for each request",
+    "lambda": "two endpoints: clients call a Lambda function",
     "guardrails": "SageMaker shifts by itself: no pause, no person",
 }
 
@@ -101,6 +108,7 @@ ROLLOUT: dict[str, Any] = {
     "alarms": "{{ params.alarms or '' }}",
     "traffic": "{{ params.traffic }}",
     "drain": "{{ params.drain }}",
+    "function": "{{ params.function or '' }}",
     "poke_interval": POKE_INTERVAL,
     "tolerances": TOLERANCES,
 }

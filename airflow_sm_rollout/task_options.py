@@ -72,6 +72,7 @@ class RolloutOptions(AirflowOptions, total=False):
     """What to roll out, how it is watched, and how to reach AWS."""
 
     alarms: str | Sequence[str] | None
+    alias: str | None
     approval: ApprovalGate | Mapping[str, Any] | str | None
     aws_conn_id: str | None
     botocore_config: dict[str, Any] | None
@@ -85,6 +86,7 @@ class RolloutOptions(AirflowOptions, total=False):
     environment: Mapping[str, str | float] | str | None
     execution_role_arn: str | None
     extend_by: DurationOption
+    function: str | None
     guardian: str | None
     image: str | None
     instance_type: str | None
@@ -106,6 +108,7 @@ class RolloutOptions(AirflowOptions, total=False):
     tolerances: Tolerances | Mapping[str, Any] | None
     traffic: str
     validate: Mapping[str, Any] | None
+    variable: str | None
     verify: bool | str | None
     when_inconclusive: str
 

@@ -89,7 +89,7 @@ _BY_CODE: Mapping[Cause, str] = {
         ServiceException DependencyException
         ConcurrentUpdateException ConcurrentModificationException Conflict ConflictException ResourceConflict ResourceInUse
         ResourceInUseException ResourceNotReady ResourceNotReadyException ModelNotReadyException
-        InvalidNextToken InvalidNextTokenException KMSInternalException
+        InvalidNextToken InvalidNextTokenException KMSInternalException ResourceConflictException PreconditionFailedException
         """,
     UNREACHABLE: "IDPCommunicationError",
     CALLER_UNKNOWN: """
@@ -111,7 +111,7 @@ _BY_CODE: Mapping[Cause, str] = {
         """,
     QUOTA: """
         ResourceLimitExceeded LimitExceeded LimitExceededException LimitExceededFault ServiceQuotaExceededException ParameterLimitExceeded
-        TooManyTagsError
+        TooManyTagsError CodeStorageExceededException FunctionVersionsPerCapacityProviderLimitExceededException
         """,
     REFUSED: """
         ValidationException ValidationError InvalidParameterValue InvalidParameterValueException InvalidParameterCombination
@@ -125,7 +125,7 @@ _BY_CODE: Mapping[Cause, str] = {
         InvalidPolicyAttributeException IncompatiblePolicyException PoliciesLimitExceededException HierarchyLevelLimitExceededException
         HierarchyTypeMismatchException ParameterMaxVersionLimitExceeded ParameterPatternMismatchException UnsupportedParameterType
         ModelError InvalidObjectState KMSDisabledException KMSNotFoundException KMSInvalidStateException KMSInvalidArnException
-        InvalidResourceType
+        InvalidResourceType InvalidCodeSignatureException CodeVerificationFailedException CodeSigningConfigNotFoundException
         """,
 }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 from typing import Any, Protocol
 
 from airflow_sm_rollout.aws.clock import follow
@@ -31,6 +34,7 @@ class Clients:
     """boto3 clients of one account and region.
 
     :param outside: who asks other sources than AWS; ``None``: nobody can here.
+    :param functions: of AWS Lambda.
     """
 
     sagemaker: Any
@@ -38,6 +42,7 @@ class Clients:
     ssm: Any
     autoscaling: Any
     outside: Outside | None = None
+    functions: Any = None
 
     def __post_init__(self) -> None:
         for client in (self.sagemaker, self.cloudwatch, self.ssm, self.autoscaling):
@@ -48,4 +53,21 @@ class Clients:
         """Make them all from a boto3 session."""
         names = ("sagemaker", "cloudwatch", "ssm", "application-autoscaling")
         sagemaker, cloudwatch, ssm, autoscaling = (factory.client(name) for name in names)
-        return cls(sagemaker, cloudwatch, ssm, autoscaling, outside)
+        functions = _MadeLater(partial(factory.client, "lambda"))
+        return cls(sagemaker, cloudwatch, ssm, autoscaling, outside, functions)
+
+
+class _MadeLater:
+    """A client that is made when it is first asked something: most rollouts have no function in front."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = None
+        self._lock = Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+                follow(self._made)
+        return getattr(self._made, name)

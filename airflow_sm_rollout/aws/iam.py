@@ -7,10 +7,11 @@ really make, and fails for one that is missing and for one that nobody needs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_sm_rollout.aws.verdict_alarm import NAMESPACE
+from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.names import (
     LOOKS_PREFIX,
     RECORD_PREFIX,
@@ -22,6 +23,7 @@ from airflow_sm_rollout.core.names import (
     taken_back_name,
     validate_endpoint_name,
 )
+from airflow_sm_rollout.core.plan.function import parse_function
 from airflow_sm_rollout.core.traffic import TRAFFIC, Traffic
 
 ANY = "*"
@@ -33,8 +35,9 @@ class Grant:
 
     :param purpose: why, as the statement's Sid.
     :param actions: IAM actions.
-    :param resources: the part of an ARN behind the account, with ``{endpoint}`` for the endpoint's name and ``{made}`` for what the names
-        of all that a rollout makes begin with; or ``*``, where AWS knows no narrower resource for these actions.
+    :param resources: the part of an ARN behind the account, with ``{endpoint}`` for the endpoint's name, ``{function}`` for the
+        function's, and ``{made}`` for what the names of all that a rollout makes begin with; or ``*``, where AWS knows no narrower
+        resource for these actions.
     :param service: of the ARN; by default that of the first action.
     :param condition: what context keys must be equal to.
     """
@@ -45,7 +48,7 @@ class Grant:
     service: str = ""
     condition: Mapping[str, str] = field(default_factory=dict)
 
-    def statement(self, endpoint: str, region: str, account: str) -> dict[str, Any]:
+    def statement(self, endpoint: str, region: str, account: str, function: str = "") -> dict[str, Any]:
         """The grant as a statement of a policy."""
         service = self.service or self.actions[0].partition(":")[0]
         prefix = f"arn:aws:{service}:{region}:{account}:"
@@ -53,7 +56,8 @@ class Grant:
             endpoint = endpoint.lower()  # as SageMaker's ARNs have it
         # Where the endpoint's name is long, it is cut to make room for the rollout's id.
         made = Names(endpoint, "0" * 8).mixed_config.partition("-00000000")[0]
-        named = [each if each == ANY else prefix + each.format(endpoint=endpoint, made=made) for each in self.resources]
+        names = {"endpoint": endpoint, "made": made, "function": function}
+        named = [each if each == ANY else prefix + each.format(**names) for each in self.resources]
         allowed = {"Sid": self.purpose, "Effect": "Allow", "Action": list(self.actions), "Resource": named}
         return allowed | ({"Condition": {"StringEquals": dict(self.condition)}} if self.condition else {})
 
@@ -141,7 +145,7 @@ _ONE_ENDPOINT = (
     Grant("ChangeConfig", ("sagemaker:UpdateEndpoint",), ("endpoint/{endpoint}", "endpoint-config/*")),
 )
 _END_SCALING = Grant("EndScaling", ("application-autoscaling:DeregisterScalableTarget",), (ANY,), condition=_SCALABLE)
-_TWO_ENDPOINTS = (
+_PAIR = (
     *_READ,
     *_MAKE,
     _SUSPEND_AND_RESTORE_SCALING,
@@ -167,7 +171,28 @@ _TWO_ENDPOINTS = (
         ("endpoint-config/*",),
     ),
     Grant("RestoreBluesInstances", ("sagemaker:UpdateEndpointWeightsAndCapacities",), ("endpoint/{made}*",)),
+)
+_TWO_ENDPOINTS = (
+    *_PAIR,
     Grant("SetLivePointer", ("ssm:PutParameter", "ssm:DeleteParameters"), (f"parameter{pointer_name('{endpoint}')}",)),
+)
+_FUNCTION_BACK = (
+    Grant(
+        "ReadFunction",
+        ("lambda:GetAlias", "lambda:GetFunctionConfiguration", "lambda:ListVersionsByFunction"),
+        ("function:{function}", "function:{function}:*"),
+    ),
+    Grant(
+        "SetAliasAndVariable",
+        ("lambda:UpdateAlias", "lambda:UpdateFunctionConfiguration"),
+        ("function:{function}", "function:{function}:*"),
+    ),
+    # On versions alone: on the function itself it would allow to delete all of it.
+    Grant("RemoveGreensVersion", ("lambda:DeleteFunction",), ("function:{function}:*",)),
+)
+_FUNCTION = (
+    *_FUNCTION_BACK,
+    Grant("PublishGreensVersion", ("lambda:PublishVersion",), ("function:{function}", "function:{function}:*")),
 )
 # Where the live pointer names an endpoint that is called otherwise.
 _RESTORE_OTHER_BLUE = Grant(
@@ -252,6 +277,8 @@ _GUARDIAN = (
 
 def _grants_of(way: Traffic) -> tuple[Grant, ...]:
     """AWS refuses to remove a variant from a config while it scales, so where both are in one, a promotion ends blue's scaling first."""
+    if way.has_function:
+        return (*_PAIR, *_FUNCTION)
     if way.has_pointer:
         return _TWO_ENDPOINTS
     return (
@@ -272,6 +299,7 @@ def policy(
     account: str = ANY,
     role_arns: Iterable[str] = (ANY,),
     blue_endpoint: str | None = None,
+    function: str | None = None,
     extras: Iterable[str] = (),
 ) -> dict[str, Any]:
     """A least-privilege policy for rollouts of one endpoint.
@@ -281,12 +309,17 @@ def policy(
     :param traffic: the way to split traffic, a key of :data:`GRANTS`.
     :param role_arns: execution roles that models made by a rollout may have.
     :param blue_endpoint: the endpoint that the live pointer names before the first rollout, if that is not called as the pointer.
+    :param function: with ``traffic="lambda"`` the function's name.
     :param extras: keys of :data:`EXTRAS`, for plans with ``validate``, ``monitoring_schedules`` or ``guardian``, for an
         :class:`~airflow_sm_rollout.hooks.event_bridge.EventBridgeNotifier`, and for ``sm-rollout replay``.
-    :raises PlanError: for an endpoint name that SageMaker would refuse.
+    :raises PlanError: for an endpoint name that SageMaker would refuse, and for a function that is missing or none.
     """
+    place = parse_function(function, None, None)
+    if TRAFFIC[traffic].has_function and place is None:
+        raise PlanError("function", None, f"with traffic={traffic!r} the name of the function that calls the endpoint")
     grants = (*GRANTS[traffic], *(EXTRAS[extra] for extra in extras))
-    statements = _statements(grants, _RESTORE_OTHER_BLUE, endpoint_name, blue_endpoint, region, account)
+    where = (region, account, place.function if place else "")
+    statements = _statements(grants, _RESTORE_OTHER_BLUE, endpoint_name, blue_endpoint, where)
     pass_role = {
         "Sid": "RoleOfGreensModel",
         "Effect": "Allow",
@@ -306,29 +339,39 @@ def client_policy(
     :raises PlanError: as for :func:`policy`.
     """
     return _document(
-        _statements((_RESOLVE, _INVOKE), _INVOKE_OTHER_BLUE, endpoint_name, blue_endpoint, region, account)
+        _statements((_RESOLVE, _INVOKE), _INVOKE_OTHER_BLUE, endpoint_name, blue_endpoint, (region, account))
     )
 
 
-def guardian_policy(prefix: str = "", *, region: str = ANY, account: str = ANY) -> dict[str, Any]:
+def guardian_policy(
+    prefix: str = "", *, region: str = ANY, account: str = ANY, functions: Iterable[str] = ()
+) -> dict[str, Any]:
     """What a guardian needs, whatever the way to split traffic is: to watch, and to take back.
 
     :param prefix: what the endpoints' names begin with; empty: any endpoint of the account.
+    :param functions: the names of the Lambda functions that are in front of them.
     :raises PlanError: for what no endpoint's name begins with.
     """
     if prefix:
         validate_endpoint_name(prefix.rstrip("-"))
-    return _document([grant.statement(f"{prefix}*", region, account) for grant in _GUARDIAN])
+    statements = [grant.statement(f"{prefix}*", region, account) for grant in _GUARDIAN]
+    for number, function in enumerate(functions, 1):
+        of_function = (replace(grant, purpose=f"{grant.purpose}{number}") for grant in _FUNCTION_BACK)
+        statements += [grant.statement(f"{prefix}*", region, account, function) for grant in of_function]
+    return _document(statements)
 
 
 def _statements(
-    grants: Iterable[Grant], on_blue: Grant, endpoint_name: str, blue_endpoint: str | None, region: str, account: str
+    grants: Iterable[Grant], on_blue: Grant, endpoint_name: str, blue_endpoint: str | None, where: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """The grants on an endpoint's things, and one on blue's endpoint if that has a name of its own."""
+    """The grants on an endpoint's things, and one on blue's endpoint if that has a name of its own.
+
+    :param where: the Region, the account, and the function's name if there is one.
+    """
     named = [(grant, endpoint_name) for grant in grants]
     if blue_endpoint is not None:
         named.append((on_blue, blue_endpoint))
-    return [grant.statement(validate_endpoint_name(name), region, account) for grant, name in named]
+    return [grant.statement(validate_endpoint_name(name), *where) for grant, name in named]
 
 
 def _document(statements: list[dict[str, Any]]) -> dict[str, Any]:

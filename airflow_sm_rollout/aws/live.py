@@ -6,14 +6,18 @@ was one, the version that is answered tells whether somebody else has written si
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from airflow_sm_rollout.aws.answers import told
+from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.front import read_alias_pointer
 from airflow_sm_rollout.aws.parameters import pointer_of, read_parameters
 from airflow_sm_rollout.core.actions import PutPointer
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.names import pointer_name
 from airflow_sm_rollout.core.pointer import Pointer
+from airflow_sm_rollout.core.rollout import Rollout
 
 
 def read_pointer(ssm: Any, name: str) -> Pointer | None:
@@ -30,6 +34,17 @@ def read_live_name(ssm: Any, name: str) -> str:
 def live_name(pointer: Pointer | None, name: str) -> str:
     """As :func:`read_live_name`, of a pointer that was read."""
     return (pointer.endpoint_name if pointer else None) or name
+
+
+def read_pointer_of(clients: Clients, rollout: Rollout, now: datetime) -> Pointer | None:
+    """What sends clients of a rollout to an endpoint: SSM holds it, or a function's alias.
+
+    :param now: when somebody else's alias is taken to be written, as it does not tell that.
+    :return: ``None``: there is none, or the way to split traffic has none.
+    """
+    if rollout.plan.function is not None:
+        return read_alias_pointer(clients.functions, rollout, now)
+    return read_pointer(clients.ssm, rollout.endpoint_name) if rollout.traffic.has_pointer else None
 
 
 def write_pointer(ssm: Any, action: PutPointer) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws import cloudwatch, live, own_alarms, scaling, verdict_alarm
+from airflow_sm_rollout.aws import cloudwatch, front, live, own_alarms, scaling, verdict_alarm
 from airflow_sm_rollout.aws.blue import read_tags
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
@@ -149,6 +149,33 @@ def _(action: actions.PutPointer, clients: Clients) -> None:
 @perform.register
 def _(action: actions.DeletePointer, clients: Clients) -> None:
     live.delete_pointer(clients.ssm, action.name)
+
+
+@perform.register
+def _(action: actions.PutAlias, clients: Clients) -> None:
+    front.write_alias(clients.functions, action)
+
+
+@perform.register
+def _(action: actions.NameEndpoint, clients: Clients) -> None:
+    clients.functions.update_function_configuration(
+        FunctionName=action.place.function,
+        Environment={"Variables": dict(action.variables)},
+        RevisionId=action.replaces,
+    )
+
+
+@perform.register
+def _(action: actions.PublishVersion, clients: Clients) -> None:
+    clients.functions.publish_version(
+        FunctionName=action.place.function, Description=action.description, RevisionId=action.replaces
+    )
+
+
+@perform.register
+def _(action: actions.DeleteVersion, clients: Clients) -> None:
+    named = {"FunctionName": action.place.function, "Qualifier": action.number}
+    _tolerating(Meaning.GONE, lambda: clients.functions.delete_function(**named))
 
 
 @perform.register

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import read_alarms
 from airflow_sm_rollout.aws.errors import describe, meaning_of
 from airflow_sm_rollout.aws.evidence import read_thresholds, read_worst_errors
+from airflow_sm_rollout.aws.front import read_alias, read_front, read_version
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.models import read_model, refuse_unlike
 from airflow_sm_rollout.aws.record import read_record, why_too_large
@@ -24,13 +25,17 @@ from airflow_sm_rollout.aws.sight import read_watchers
 from airflow_sm_rollout.aws.world import read_endpoint, translated_errors, utc_now
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import RolloutRefused
+from airflow_sm_rollout.core.front.alias import Alias, pointer_of_alias
+from airflow_sm_rollout.core.front.version import FunctionVersion
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.owner import is_of_run_that_is_gone
 from airflow_sm_rollout.core.plan.evidence import published_every
+from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.pointer import Pointer, Split
 from airflow_sm_rollout.core.record import from_json, to_json
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.rules.published import why_unready
 from airflow_sm_rollout.core.traffic import Traffic, parse_traffic
 from airflow_sm_rollout.core.watch.policy import why_unprovable
 from airflow_sm_rollout.core.watch.ringing import describe_harm
@@ -113,8 +118,10 @@ def _refusing_what_is_gone() -> Iterator[None]:
 def _read_rollout(
     clients: Clients, names: Names, owner: Mapping[str, str], green: Green, plan: Plan, now: datetime
 ) -> Rollout:
-    pointer, traffic = read_pointer(clients.ssm, names.endpoint), parse_traffic(plan.traffic)
-    endpoint = _read_live_endpoint(clients, names, traffic, pointer)
+    traffic = parse_traffic(plan.traffic)
+    alias = _read_alias(clients, plan.function) if plan.function else None
+    pointer = alias.pointer(now) if alias else read_pointer(clients.ssm, names.endpoint)
+    endpoint = _read_live_endpoint(clients, _Where(names, traffic, plan.function), pointer)
     if endpoint.config_name == names.final_config:
         raise RolloutRefused(
             f"this DAG run has promoted its model already: {endpoint.describe()}. Start a new rollout with a new DAG run"
@@ -122,6 +129,7 @@ def _read_rollout(
     blue = read_blue(clients, endpoint, traffic, green)
     if traffic.has_pointer:
         blue = _with_pointer(blue, clients, endpoint, pointer)
+    blue = replace(blue, **alias.members) if alias else blue
     blues = {"EndpointName": endpoint.name, "VariantName": blue.variant}
     return Rollout(
         endpoint_name=names.endpoint,
@@ -139,22 +147,68 @@ def _read_rollout(
     )
 
 
-def _read_live_endpoint(clients: Clients, names: Names, traffic: Traffic, pointer: Pointer | None) -> Endpoint:
-    """The endpoint that clients call by this name: the one of that name, unless a live pointer names another."""
-    split = pointer.split if pointer else Split(names.endpoint)
-    if split is None:
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where it is looked up which endpoint serves."""
+
+    names: Names
+    traffic: Traffic
+    function: FunctionAlias | None
+
+    def __str__(self) -> str:
+        return str(self.function or f"the live pointer {self.names.pointer}")
+
+
+@dataclass(frozen=True, slots=True)
+class _AliasSeen:
+    """An alias that sends all calls to one version."""
+
+    alias: Alias
+    version: FunctionVersion
+    endpoint_name: str
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """What of it is recorded with blue."""
+        return {"function_version": self.alias.version, "function_timeout": self.version.timeout}
+
+    def pointer(self, now: datetime) -> Pointer:
+        return pointer_of_alias(self.alias, {self.alias.version: self.endpoint_name}, now)
+
+
+def _read_alias(clients: Clients, place: FunctionAlias) -> _AliasSeen:
+    alias = read_alias(clients.functions, place)
+    if alias is None:
+        raise RolloutRefused(f"there is no {place}, or no such function. Nothing was changed")
+    if alias.weights or alias.version == "$LATEST":
+        to = f"versions {' and '.join((alias.version, *alias.weights))}"
         raise RolloutRefused(
-            f"the live pointer {names.pointer} is not readable: it names no endpoint. Nothing was changed"
+            f"{place} calls {to}, and a rollout begins at one published version. Point it at the one that is blue. Nothing was changed"
         )
+    version = read_version(clients.functions, place, alias.version)
+    endpoint = version.variables.get(place.variable) if version else None
+    if version is None or not endpoint:
+        raise RolloutRefused(
+            f"version {alias.version} of function {place.function}, which alias {place.alias} calls, has no environment variable "
+            f"{place.variable} that names the endpoint. Give variable= the name of the one that does. Nothing was changed"
+        )
+    return _AliasSeen(alias, version, endpoint)
+
+
+def _read_live_endpoint(clients: Clients, where: _Where, pointer: Pointer | None) -> Endpoint:
+    """The endpoint that clients call by this name: the one of that name, unless a live pointer names another."""
+    name, traffic = where.names.endpoint, where.traffic
+    split = pointer.split if pointer else Split(name)
+    if split is None:
+        raise RolloutRefused(f"{where} is not readable: it names no endpoint. Nothing was changed")
     if split.green:
         raise RolloutRefused(
-            f"the live pointer {names.pointer} names {split}, and no rollout in progress has written that. Point it at the one that is "
-            "blue. Nothing was changed"
+            f"{where} names {split}, and no rollout in progress has written that. Point it at the one that is blue. Nothing was changed"
         )
     live = split.endpoint_name
-    if live != names.endpoint and not traffic.has_pointer:
+    if live != name and not traffic.has_pointer:
         raise RolloutRefused(
-            f"traffic={traffic.name!r}: {names.endpoint} is a logical name, the live pointer {names.pointer} names endpoint {live}. "
+            f"traffic={traffic.name!r}: {name} is a logical name, {where} names endpoint {live}. "
             f"Use traffic='endpoints', or endpoint_name={live!r}. Nothing was changed"
         )
     endpoint = read_endpoint(clients.sagemaker, live)
@@ -187,12 +241,20 @@ def _refuse_unready(clients: Clients, rollout: Rollout) -> None:
     too_large = why_too_large(rollout)
     if too_large:
         raise RolloutRefused(f"the rollout can't be recorded: {too_large}. Nothing was changed")
+    _refuse_function(clients, rollout)
     _refuse_without_models(clients.sagemaker, rollout)
     _refuse_arns(rollout.plan.alarms, clients.cloudwatch.meta.region_name)
     for alarm in read_alarms(clients.cloudwatch, rollout.plan.alarms, None):
         harm = describe_harm([alarm], None)
         if harm:
             raise RolloutRefused(f"alarms={list(rollout.plan.alarms)!r}: {harm}. Nothing was changed")
+
+
+def _refuse_function(clients: Clients, rollout: Rollout) -> None:
+    place = rollout.plan.function
+    why = why_unready(place, read_front(clients.functions, rollout), (rollout.blue_endpoint_name,)) if place else ""
+    if why:
+        raise RolloutRefused(f"{why}. Nothing was changed")
 
 
 def _refuse_without_models(sagemaker: Any, rollout: Rollout) -> None:

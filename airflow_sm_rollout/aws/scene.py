@@ -12,9 +12,10 @@ from typing import Any
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.control import control_of
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
+from airflow_sm_rollout.aws.live import read_pointer_of
 from airflow_sm_rollout.aws.parameters import pointer_of, read_parameters
 from airflow_sm_rollout.aws.record import record_of
-from airflow_sm_rollout.aws.world import read_endpoint
+from airflow_sm_rollout.aws.world import read_endpoint, utc_now
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.observation import Endpoint
@@ -56,6 +57,8 @@ def read_scene(clients: Clients, rollout: Rollout, wished: Control | None, *, ob
 
     noted = optionally("the rollout's record and what is wished of it", lambda: _read_parameters(clients.ssm, rollout))
     record, control, pointer = noted or (None, wished, None)
+    if rollout.plan.function is not None:
+        pointer = optionally(str(rollout.plan.function), lambda: read_pointer_of(clients, rollout, utc_now()))
 
     def read_one(what: str, name: str, *, is_asked: bool = True) -> Endpoint | None:
         is_asked = is_asked and observes
@@ -68,7 +71,7 @@ def read_scene(clients: Clients, rollout: Rollout, wished: Control | None, *, ob
 
 def _read_parameters(ssm: Any, rollout: Rollout) -> tuple[Rollout | None, Control | None, Pointer | None]:
     names = rollout.names
-    pointers = (names.pointer,) if rollout.traffic.has_pointer else ()
+    pointers = (names.pointer,) if rollout.traffic.has_pointer and rollout.plan.function is None else ()
     found = read_parameters(ssm, [names.record, names.control, *pointers])
     return (
         record_of(found[names.record], names.record) if names.record in found else None,

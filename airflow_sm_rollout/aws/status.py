@@ -7,7 +7,7 @@ from datetime import datetime
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import read_alarms
 from airflow_sm_rollout.aws.control import read_control
-from airflow_sm_rollout.aws.live import live_name, read_pointer
+from airflow_sm_rollout.aws.live import live_name, read_pointer, read_pointer_of
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.world import read_endpoint
 from airflow_sm_rollout.core.observation import Observation
@@ -19,7 +19,8 @@ def read_status(clients: Clients, name: str, now: datetime) -> Observation:
 
     :param name: the name that rollouts know.
     """
-    record, pointer = read_record(clients.ssm, name), read_pointer(clients.ssm, name)
+    record = read_record(clients.ssm, name)
+    pointer = read_pointer(clients.ssm, name) if record is None else read_pointer_of(clients, record, now)
     if record is None:
         return Observation(now, read_endpoint(clients.sagemaker, live_name(pointer, name)), None, pointer=pointer)
     two = record.green_endpoint_name != record.blue_endpoint_name
@@ -36,7 +37,7 @@ def read_status(clients: Clients, name: str, now: datetime) -> Observation:
 
 def read_serving(clients: Clients, rollout: Rollout, now: datetime) -> Observation:
     """The endpoint that clients of a rollout's endpoint call, with the record that holds it now."""
-    pointer = read_pointer(clients.ssm, rollout.endpoint_name) if rollout.traffic.has_pointer else None
+    pointer = read_pointer_of(clients, rollout, now)
     record = read_record(clients.ssm, rollout.endpoint_name)
     live = read_endpoint(clients.sagemaker, live_name(pointer, rollout.endpoint_name))
     return Observation(now, live, record, pointer=pointer)

@@ -19,7 +19,8 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE, Clock, listening
 from airflow_sm_rollout.aws.control import control_of
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, if_found, meaning_of
-from airflow_sm_rollout.aws.live import live_name, read_pointer
+from airflow_sm_rollout.aws.front import read_front
+from airflow_sm_rollout.aws.live import live_name, read_pointer, read_pointer_of
 from airflow_sm_rollout.aws.own_alarms import read_unlike
 from airflow_sm_rollout.aws.parameters import read_parameters
 from airflow_sm_rollout.aws.perform import perform
@@ -104,7 +105,7 @@ class AwsWorld:
                 name = live_name(pointer, self.endpoint_name)
                 endpoint = read_endpoint(self.clients.sagemaker, name)
                 return Observation(self._clock.now(), endpoint, record, pointer=pointer)
-            pointer = read_pointer(self.clients.ssm, self.endpoint_name) if rollout.traffic.has_pointer else None
+            pointer = read_pointer_of(self.clients, rollout, self._clock.now())
             if record is not None and is_decided_by_pointer(goal, rollout, pointer):
                 return Observation(self._clock.now(), None, record, control=control, pointer=pointer)
             return replace(self._observe_needed(goal, rollout, record, pointer), control=control)
@@ -126,6 +127,7 @@ class AwsWorld:
             pointer=pointer,
             green_endpoint=green_endpoint,
             scaling=read_scaling(self.clients.autoscaling, needed.targets),
+            front=read_front(self.clients.functions, rollout) if needed.front else None,
         )
 
     def perform(self, action: Action) -> None:

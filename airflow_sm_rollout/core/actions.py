@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.pointer import Split
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 
@@ -255,6 +256,71 @@ class DeletePointer:
 
 
 @dataclass(frozen=True, slots=True)
+class PutAlias:
+    """Write a function's alias. Two writes to the same versions are equal, whatever was there before.
+
+    :param version: the number of the version that gets all calls but the second one's.
+    :param weights: the second version's share, from 0 to 1, by its number; empty: there is none.
+    :param description: what it says of itself.
+    :param replaces: the revision that was seen, without which AWS does not write; empty: none was seen.
+    """
+
+    place: FunctionAlias
+    version: str
+    weights: Mapping[str, float]
+    description: str = field(compare=False)
+    replaces: str = field(compare=False)
+
+    def __str__(self) -> str:
+        shared = "".join(f" and, for {100 * weight:g} % of them, version {n}" for n, weight in self.weights.items())
+        return f"send the calls of {self.place} to version {self.version}{shared}"
+
+
+@dataclass(frozen=True, slots=True)
+class NameEndpoint:
+    """Let ``$LATEST`` of a function call an endpoint, unless somebody has changed it meanwhile.
+
+    :param variables: all its environment variables.
+    :param replaces: the revision that was seen.
+    """
+
+    place: FunctionAlias
+    endpoint_name: str
+    variables: Mapping[str, str] = field(compare=False, repr=False)
+    replaces: str = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"let {self.place.variable} of function {self.place.function} name endpoint {self.endpoint_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishVersion:
+    """Publish ``$LATEST`` of a function, unless somebody has changed it meanwhile.
+
+    :param description: of the version.
+    :param replaces: the revision that was seen.
+    """
+
+    place: FunctionAlias
+    description: str
+    replaces: str = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"publish a version of function {self.place.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVersion:
+    """Delete a published version of a function."""
+
+    place: FunctionAlias
+    number: str
+
+    def __str__(self) -> str:
+        return f"delete version {self.number} of function {self.place.function}"
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteConfig:
     """Delete an endpoint config."""
 
@@ -294,6 +360,10 @@ Action = (
     | DeleteEndpoint
     | PutPointer
     | DeletePointer
+    | PutAlias
+    | NameEndpoint
+    | PublishVersion
+    | DeleteVersion
     | DeleteConfig
     | DeleteModel
 )

@@ -40,7 +40,7 @@ from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.pointer import Pointer, share_on_green
 from airflow_sm_rollout.core.rollout import AHEAD, WHEN_NEEDED, Phase, Plan, Rollout, with_green_traffic, with_phase
 from airflow_sm_rollout.core.rules.table import WAYS
-from airflow_sm_rollout.core.traffic import parse_traffic
+from airflow_sm_rollout.core.traffic import Traffic, parse_traffic
 from airflow_sm_rollout.core.way import Needs
 
 ON_DRIFT = ("refuse", "restore")
@@ -61,7 +61,17 @@ def validate_plan(plan: Plan) -> None:
     if plan.capacity != AHEAD and not traffic.has_one_config:
         allowed = f"{AHEAD!r} with traffic={traffic.name!r}, where green has all its instances from the start"
         raise PlanError("capacity", plan.capacity, allowed)
+    _validate_function(plan, traffic)
     traffic.validate(plan)
+
+
+def _validate_function(plan: Plan, traffic: Traffic) -> None:
+    if traffic.has_function and plan.function is None:
+        raise PlanError(
+            "function", None, f"with traffic={traffic.name!r} the name of the function that calls the endpoint"
+        )
+    if plan.function is not None and not traffic.has_function:
+        raise PlanError("function", plan.function.function, f"left out with traffic={traffic.name!r}, which calls none")
 
 
 def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_sm_rollout.core.control import Control
+from airflow_sm_rollout.core.front.version import Front
 from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.scaling import Scaling
@@ -132,6 +133,7 @@ class Observation:
     :param alarms: the alarms asked for.
     :param pointer: the live pointer, for the way to split traffic that has one; ``None``: there is none.
     :param green_endpoint: green's own endpoint, where it has one; ``endpoint`` is blue's then.
+    :param front: the Lambda function that clients call, if it was asked for; ``None``: there is none.
     :param scaling: how variants scale, by resource ID, for those asked for that are scalable targets.
     """
 
@@ -145,6 +147,7 @@ class Observation:
     pointer: Pointer | None = None
     green_endpoint: Endpoint | None = None
     scaling: Mapping[str, Scaling] = field(default_factory=dict)
+    front: Front | None = None
 
     def describe(self) -> str:
         """The endpoints' state in a few words, for messages."""

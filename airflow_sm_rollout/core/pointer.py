@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.core.rollout import Rollout
+
+
+_TOLERANCE = 1e-4  # percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,11 @@ def is_ours(rollout: Rollout, pointer: Pointer | None) -> bool:
 def calls_blue_too(rollout: Rollout, pointer: Pointer | None) -> bool:
     """Whether clients split their requests between green and blue."""
     return 0 < share_on_green(rollout, pointer) < 100
+
+
+def is_share(share: float, meant: float) -> bool:
+    """Whether a share, in percent, is the one that was meant: a Lambda alias holds weights, not percents."""
+    return math.isclose(share, meant, abs_tol=_TOLERANCE)
 
 
 def share_on_green(rollout: Rollout, pointer: Pointer | None) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.evidence import Evidence, evidence_from, thresholds_from
+from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy
 from airflow_sm_rollout.core.rollout import WHEN_NEEDED, Blue, Green, Phase, Plan, Rollout
 from airflow_sm_rollout.core.scaling import scaling_from
@@ -85,7 +86,7 @@ def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
         rollout_id=stored["rollout_id"],
         owner=stored["owner"],
         started_at=datetime.fromisoformat(stored["started_at"]),
-        blue=Blue(**{**stored["blue"], "scaling": scaling_from(stored["blue"].get("scaling"))}),
+        blue=_blue_from(stored["blue"]),
         green=Green(**stored["green"]),
         plan=_plan_from(stored["plan"]),
         phase=Phase(stored["phase"]),
@@ -101,9 +102,14 @@ def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
     )
 
 
+def _blue_from(stored: Mapping[str, Any]) -> Blue:
+    timeout = timedelta(seconds=stored.get("function_timeout", 0.0))
+    return Blue(**{**stored, "scaling": scaling_from(stored.get("scaling")), "function_timeout": timeout})
+
+
 def _plan_from(stored: Mapping[str, Any]) -> Plan:
     strategy = stored.get("strategy")
-    alarms = stored.get("default_alarms")
+    alarms, function = stored.get("default_alarms"), stored.get("function")
     return Plan(
         strategy=_strategy_from(strategy) if strategy else None,
         alarms=tuple(stored["alarms"]),
@@ -115,6 +121,7 @@ def _plan_from(stored: Mapping[str, Any]) -> Plan:
         # A record without it was written when there were alarms alone, and no endpoint was made to publish its metrics more often.
         evidence=evidence_from(stored["evidence"]) if "evidence" in stored else Evidence(None, metric_seconds=None),
         capacity=stored.get("capacity", WHEN_NEEDED),
+        function=FunctionAlias(**function) if function else None,
     )
 
 

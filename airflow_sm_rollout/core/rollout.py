@@ -13,11 +13,13 @@ from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.owner import describe_owner
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
+from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy
 from airflow_sm_rollout.core.scaling import Scaling
 from airflow_sm_rollout.core.traffic import DEFAULT, Traffic, parse_traffic
 
 AHEAD, WHEN_NEEDED = "ahead", "when_needed"
+_ALIAS_TAKES = timedelta(seconds=5)  # nobody has recorded how long Lambda takes to send calls by an alias's new weights
 
 
 class Phase(str, Enum):
@@ -86,6 +88,8 @@ class Blue:
     :param pointer: the live pointer's text; ``None``: there was none.
     :param pointer_version: SSM's version of it; 0: there was none.
     :param scaling: how its variant scales; ``None``: not by itself.
+    :param function_version: where a Lambda function calls it, the number of the version that does.
+    :param function_timeout: how long a call of that function may take.
     """
 
     config_name: str
@@ -99,6 +103,8 @@ class Blue:
     pointer: str | None = None
     pointer_version: int = 0
     scaling: Scaling | None = None
+    function_version: str | None = None
+    function_timeout: timedelta = timedelta()
 
     @property
     def variant_config(self) -> Mapping[str, Any]:
@@ -128,6 +134,7 @@ class Plan:
     :param on_drift: what a rollback does where somebody else has changed the endpoint or the live pointer meanwhile: ``refuse`` (say what
         differs), or ``restore`` (put blue back over it).
     :param evidence: by what green is judged, beside alarms.
+    :param function: the Lambda function that clients call, where one stands in front of the endpoint.
     :param capacity: when green gets its instances: ``ahead`` (all of them before it has traffic, so that a shift is a change of weights
         alone), or ``when_needed`` (for each share right before it).
     """
@@ -141,6 +148,7 @@ class Plan:
     on_drift: str = "refuse"
     evidence: Evidence = field(default_factory=Evidence)
     capacity: str = AHEAD
+    function: FunctionAlias | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +214,16 @@ class Rollout:
     def blue_endpoint_name(self) -> str:
         """The endpoint that blue serves from."""
         return self.blue.endpoint_name or self.endpoint_name
+
+    @property
+    def drain(self) -> timedelta:
+        """How long an endpoint is kept after its clients were sent elsewhere: a function that has been called may still call it."""
+        return max(self.plan.drain, self.blue.function_timeout + _ALIAS_TAKES if self.plan.function else timedelta())
+
+    @property
+    def pointer_described(self) -> str:
+        """What sends clients to an endpoint, for messages."""
+        return str(self.plan.function or f"the live pointer {self.names.pointer}")
 
     @property
     def green_endpoint_name(self) -> str:

@@ -37,6 +37,8 @@ def refuse_impossible(rollout: Rollout, record: str) -> None:
         raise ValueError(f"blue.config has no variant {rollout.blue.variant}")
     if rollout.blue.weight < 0 or rollout.blue.instance_count < 0 or rollout.metric_period_seconds <= 0:
         raise ValueError("a weight, an instance count or a period is below what there can be")
+    if rollout.traffic.has_function and not (rollout.plan.function and rollout.blue.function_version):
+        raise ValueError("it names no function, or not the version that called blue")
     strategy = rollout.plan.strategy
     if strategy and not (strategy.steps and all(0 < step.share <= 100 for step in strategy.steps)):
         raise ValueError("plan.strategy has no steps, or a share that is none")

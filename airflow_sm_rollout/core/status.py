@@ -28,7 +28,8 @@ def _lines(seen: Observation) -> Iterator[str]:
         if endpoint is not None:
             yield endpoint.describe()
     if seen.pointer is not None:
-        yield f"the live pointer names {seen.pointer.split or 'no endpoint'}"
+        what = (seen.record and seen.record.plan.function) or "the live pointer"
+        yield f"{what} names {seen.pointer.split or 'no endpoint'}"
     if seen.record is None:
         yield "no rollout is in progress"
         return

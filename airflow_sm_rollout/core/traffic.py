@@ -39,6 +39,8 @@ class Traffic:
     """By what factor the odds of green's calls may differ from those of its share; ``None``: nobody knows its share of the calls."""
     turns_while_busy: ClassVar[bool] = False
     """Whether a way back has something to do while an endpoint is being changed."""
+    has_function: ClassVar[bool] = False
+    """Whether clients call a Lambda function, whose alias is the live pointer."""
     shows_promotion: ClassVar[bool] = False
     """Whether the endpoint's config says that green was promoted; otherwise only the record does."""
 
@@ -71,6 +73,10 @@ class Traffic:
     def alarm_instead(self, rollout: Rollout) -> str:
         """On what to alarm where an alarm can't see green, as a sentence."""
         raise NotImplementedError
+
+    def why_no_requests(self, rollout: Rollout) -> str:
+        """What is usual behind a green that nobody calls, as sentences without the last full stop; empty: nothing is."""
+        return ""
 
 
 class Variants(Traffic):
@@ -115,6 +121,25 @@ class Endpoints(Traffic):
             "(docs/alarms.md)"
         )
 
+    def why_no_requests(self, rollout: Rollout) -> str:
+        return f"Do its clients ask live_endpoint({rollout.endpoint_name!r})? Those that name an endpoint never come to green"
+
+
+class Lambda(Endpoints):
+    """Two endpoints, and a Lambda function that clients call by an alias: a version of it for each endpoint, and weights between them."""
+
+    name = "lambda"
+    has_function = True
+
+    def alarm_instead(self, rollout: Rollout) -> str:
+        return (
+            f"Green is an endpoint of another name in each rollout: alarm on what clients of {rollout.plan.function} meet, such as its "
+            "Errors (docs/alarms.md)"
+        )
+
+    def why_no_requests(self, rollout: Rollout) -> str:
+        return f"Do its clients call {rollout.plan.function}? Those that call the function or an endpoint itself never come to green"
+
 
 class Guardrails(Traffic):
     """SageMaker itself shifts, by an UpdateEndpoint with a DeploymentConfig. It demands that green's variant has blue's name."""
@@ -145,7 +170,7 @@ class Guardrails(Traffic):
         )
 
 
-TRAFFIC: Mapping[str, Traffic] = {way.name: way for way in (Variants(), Endpoints(), Guardrails())}
+TRAFFIC: Mapping[str, Traffic] = {way.name: way for way in (Variants(), Endpoints(), Lambda(), Guardrails())}
 DEFAULT = "variants"
 
 

@@ -154,6 +154,9 @@ def _why_not_blue(rollout: Rollout, seen: Observation) -> str:
     if blue.config_name != rollout.blue.config_name:
         drift = f"blue's {blue.describe()}, and was on config {rollout.blue.config_name}"
         return _unless_restoring(rollout, drift)
+    if rollout.plan.function and (seen.front is None or seen.front.blue is None):
+        version = rollout.blue.function_version
+        return f"version {version} of {rollout.plan.function}, which called {name}, is gone (deleted?). {_INSTEAD}"
     return ""
 
 
@@ -162,7 +165,7 @@ def _pointer_drift(rollout: Rollout, seen: Observation) -> str:
     known = pointer is not None and is_ours(rollout, pointer) and pointer.is_what_was_meant
     if not known or share_on_green(rollout, pointer) < 100:
         where = pointer.split if pointer else f"endpoint {rollout.endpoint_name}"
-        return f"the live pointer {rollout.names.pointer} names {where}, and the rollout left it at {rollout.green_endpoint_name}"
+        return f"{rollout.pointer_described} names {where}, and the rollout left it at {rollout.green_endpoint_name}"
     if green is not None and green.config_name != rollout.names.final_config:
         return f"green's {green.describe()}, and was on config {rollout.names.final_config}"
     return ""
@@ -202,8 +205,9 @@ def describe_steps(rollout: Rollout, seen: Observation) -> Iterator[str]:
         now = endpoint.variant(blue.variant) if endpoint else None
         if now is None or now.desired_count < blue.instance_count:
             yield f"{config}endpoint {rollout.blue_endpoint_name} gets {count}, about {seconds} s"
-        yield f"the live pointer names {rollout.blue_endpoint_name}: one write; blue serves everything within seconds"
-        drain = int(rollout.plan.drain.total_seconds())
+        pointer = rollout.plan.function or "the live pointer"
+        yield f"{pointer} names {rollout.blue_endpoint_name}: one write; blue serves everything within seconds"
+        drain = int(rollout.drain.total_seconds())
         yield f"{drain} s later, when no client holds its name, endpoint {rollout.green_endpoint_name} is deleted"
     else:
         in_two = (

@@ -15,12 +15,22 @@ Rule = Callable[[Any, Rollout, Observation], "Decision | None"]
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What an observation must hold beyond the endpoint, the record and what a person wishes."""
+    """What an observation must hold beyond the endpoint, the record and what a person wishes.
+
+    :param front: whether that is the Lambda function that clients call, too.
+    """
 
     configs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    front: bool = False
+
+
+def before(rule: Rule, more: Rule, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """The rules with one more, right before one of them."""
+    at = rules.index(rule)
+    return (*rules[:at], more, *rules[at:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_sm_rollout.demo import DemoFailed, clients
+from airflow_sm_rollout.core.traffic import Traffic, parse_traffic
+from airflow_sm_rollout.demo import DemoFailed, clients, front_clients
 from airflow_sm_rollout.demo.airflow_processes import HOST, AirflowProcesses
+from airflow_sm_rollout.demo.front import FRONT, put_in_front, shares_of_alias
 from airflow_sm_rollout.demo.production import ENDPOINT, put_into_production
 from airflow_sm_rollout.demo.progress import Progress, render_table, render_timeline
 from airflow_sm_rollout.demo.report import Report, RunSeen, complaints, report_on
@@ -49,7 +51,7 @@ def run_demo(script: Script, *, trial: Trial = GOOD_AND_BAD, keep: bool = False)
 
     console, started = Console(), time.monotonic()
     with workplace() as directory, ExitStack() as stack:
-        stage = set_up(directory, stack, Progress(console), script.instances, trial)
+        stage = set_up(directory, stack, Progress(console), script, trial)
         try:
             results = {label: _roll_out(stage, script, label, model) for label, model in trial.models.items()}
         except DemoFailed as error:
@@ -96,10 +98,10 @@ def find_dags_folder() -> Path:
     return installed if installed.exists() else package.parent / "dags"
 
 
-def set_up(directory: Path, stack: ExitStack, progress: Progress, instances: int, trial: Trial = GOOD_AND_BAD) -> Stage:
+def set_up(directory: Path, stack: ExitStack, progress: Progress, script: Script, trial: Trial = GOOD_AND_BAD) -> Stage:
     """Start everything; ``stack`` stops it again.
 
-    :param instances: of the endpoint in production.
+    :param script: says how many instances the endpoint in production has, and how clients come to it.
     :param trial: says what else its model is like, and how green is compared with it.
     """
     stack.callback(progress.end_line)
@@ -108,24 +110,33 @@ def set_up(directory: Path, stack: ExitStack, progress: Progress, instances: int
     airflow = AirflowProcesses(directory / "airflow", find_dags_folder(), environment)
     progress.say(f"Airflow will be at {airflow.url} (no login needed) in about a minute")
     progress.say("Training model v1 and putting it into production ...")
-    put_into_production(sandbox, instances, trial.production)
-    traffic = stack.enter_context(_clients(sandbox, directory, trial.requests_per_second))
-    # It asks as often as the clients do, so that it sees them leave an endpoint as late as they do.
-    live = partial(live_shares, ENDPOINT, client=sandbox.client("ssm"), max_age=clients.HOLD_SECONDS)
-    watch = stack.enter_context(ShareWatch(sandbox.url, live))
+    put_into_production(sandbox, script.instances, trial.production)
+    way = parse_traffic(script.traffic)
+    if way.has_function:
+        put_in_front(sandbox, sandbox.environment)
+    traffic = stack.enter_context(_clients(sandbox, directory, trial.requests_per_second, way))
+    watch = stack.enter_context(ShareWatch(sandbox.url, _live(sandbox, way)))
     progress.say(f"Endpoint {ENDPOINT} answers {trial.requests_per_second:g} requests a second. Starting Airflow ...")
     stack.enter_context(airflow)
     progress.say(f"Airflow is at {airflow.url} (no login needed)")
-    return Stage(sandbox, ENDPOINT, airflow, watch, traffic, progress)
+    return Stage(sandbox, ENDPOINT, airflow, watch, traffic, progress, FRONT if way.has_function else None)
 
 
-def _clients(sandbox: SandboxProcess, directory: Path, requests_per_second: float) -> TrafficProcess:
+def _live(sandbox: SandboxProcess, way: Traffic) -> Callable[[], Mapping[str, float]]:
+    """What says where clients are sent."""
+    if way.has_function:
+        return shares_of_alias(sandbox)
+    # It asks as often as the clients do, so that it sees them leave an endpoint as late as they do.
+    return partial(live_shares, ENDPOINT, client=sandbox.client("ssm"), max_age=clients.HOLD_SECONDS)
+
+
+def _clients(sandbox: SandboxProcess, directory: Path, requests_per_second: float, way: Traffic) -> TrafficProcess:
     return TrafficProcess(
         sandbox.url,
         ENDPOINT,
         requests_per_second,
         records_file=directory / "requests.jsonl",
-        program=clients.__name__,
+        program=(front_clients if way.has_function else clients).__name__,
         # A proxy has no business between the processes of one machine.
         environment={**sandbox.environment, "NO_PROXY": HOST, "no_proxy": HOST},
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from airflow_sm_rollout.demo import DemoFailed
+from airflow_sm_rollout.demo.front import FRONT
 from airflow_sm_rollout.demo.production import INSTANCES
 
 DRAIN_SECONDS = 5
@@ -41,6 +42,7 @@ class Script:
         return {**self.plan, "traffic": self.traffic}
 
 
+_IN_FRONT = {"drain": str(DRAIN_SECONDS), "function": FRONT.function}
 _BY_SAGEMAKER = {"promote": 100.0}
 
 _SCRIPTS = (
@@ -71,6 +73,20 @@ _SCRIPTS = (
         "linear",
         "endpoints",
         {"step": "25", "interval": "40", "drain": str(DRAIN_SECONDS)},
+        {"shift_1": 25.0, "shift_2": 50.0, "shift_3": 75.0, "shift_4": 100.0},
+    ),
+    # Clients call a function, whose alias is shifted.
+    Script("blue_green", "lambda", {"bake": "60", **_IN_FRONT}, {"shift_100": 100.0}),
+    Script(
+        "canary",
+        "lambda",
+        {"steps": "10,50,100", "bake": "35,15,12", **_IN_FRONT},
+        {"shift_1": 10.0, "shift_2": 50.0, "shift_3": 100.0},
+    ),
+    Script(
+        "linear",
+        "lambda",
+        {"step": "25", "interval": "40", **_IN_FRONT},
         {"shift_1": 25.0, "shift_2": 50.0, "shift_3": 75.0, "shift_4": 100.0},
     ),
     # SageMaker shifts whole instances, and its own canary has two steps.

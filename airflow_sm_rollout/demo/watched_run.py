@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.record import from_json
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.demo import DemoFailed
 from airflow_sm_rollout.demo.airflow_processes import AirflowProcesses
-from airflow_sm_rollout.demo.inventory import take_inventory
+from airflow_sm_rollout.demo.inventory import Inventory, take_inventory, version_name
 from airflow_sm_rollout.demo.metrics import count_invocations, find_first_alarm
 from airflow_sm_rollout.demo.progress import Moment, Progress
 from airflow_sm_rollout.demo.report import BAKE, RunSeen, VariantCounts, green_share
@@ -37,6 +38,7 @@ class Stage:
 
     :param session: a boto3 session, or what has its ``client``.
     :param endpoint_name: the endpoint in production, by the name that clients know.
+    :param front: the function that clients call, if one stands in front of it.
     """
 
     session: Any
@@ -45,6 +47,7 @@ class Stage:
     watch: ShareWatch
     traffic: TrafficProcess
     progress: Progress
+    front: FunctionAlias | None = None
 
 
 class WatchedRun:
@@ -60,7 +63,7 @@ class WatchedRun:
         self._label = label
         self._script = script
         self._cloudwatch = stage.session.client("cloudwatch")
-        self._before = take_inventory(stage.session, stage.endpoint_name)
+        self._before = self._take_inventory()
         self._rollout: Rollout | None = None
         self._started_at = time.time()
         conf = {"endpoint_name": stage.endpoint_name, **script.form, **model}
@@ -141,8 +144,11 @@ class WatchedRun:
             alarm_at=alarm_at,
             harm_at=min(self._bakes_failed_at() | ({alarm_at} if alarm_at else set()), default=None),
             before=self._before,
-            after=take_inventory(self._stage.session, self._stage.endpoint_name),
+            after=self._take_inventory(),
         )
+
+    def _take_inventory(self) -> Inventory:
+        return take_inventory(self._stage.session, self._stage.endpoint_name, self._stage.front)
 
     def _bakes_failed_at(self) -> set[float]:
         failures = self._stage.airflow.failures(self._script.dag_id, self._run_id)
@@ -175,4 +181,6 @@ def _kept(rollout: Rollout) -> frozenset[str]:
     }
     if rollout.traffic.has_pointer:
         kept |= {f"endpoint {names.green_endpoint}", f"parameter {names.pointer}"}
+    if rollout.plan.function is not None:
+        kept.add(version_name(names.green_endpoint))
     return frozenset(kept)

@@ -15,7 +15,7 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.control import read_control
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
 from airflow_sm_rollout.aws.guardian import leave_look, leave_sign, note_taken_back, read_sign, read_taken_back
-from airflow_sm_rollout.aws.live import read_pointer
+from airflow_sm_rollout.aws.live import read_pointer_of
 from airflow_sm_rollout.aws.record import read_record, read_records, update_record
 from airflow_sm_rollout.aws.watch import Memory, look
 from airflow_sm_rollout.aws.world import AwsWorld, read_endpoint, translated_errors, utc_now
@@ -137,7 +137,7 @@ class Guardian:
         return read_taken_back(self._clients.ssm, record.endpoint_name, record.rollout_id) is not None
 
     def _see(self, record: Rollout, now: datetime) -> Observation:
-        pointer = read_pointer(self._clients.ssm, record.endpoint_name) if record.traffic.has_pointer else None
+        pointer = read_pointer_of(self._clients, record, now)
         return Observation(now, read_endpoint(self._clients.sagemaker, record.endpoint_name), record, pointer=pointer)
 
     def _judge(self, record: Rollout, seen: Observation, now: datetime) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_sm_rollout.aws.iam import guardian_policy
@@ -15,11 +15,14 @@ _ALARM_RINGS = {
 }
 
 
-def render_template(prefix: str = "", environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+def render_template(
+    prefix: str = "", environment: Mapping[str, str] | None = None, functions: Iterable[str] = ()
+) -> dict[str, Any]:
     """The template.
 
     :param prefix: what the endpoints' names begin with; empty: any endpoint of the account and Region.
     :param environment: more of the function's variables; see :mod:`~airflow_sm_rollout.guardian.handler`.
+    :param functions: the names of the Lambda functions that are in front of the endpoints.
     :raises PlanError: for what no endpoint's name begins with.
     """
     return {
@@ -28,7 +31,7 @@ def render_template(prefix: str = "", environment: Mapping[str, str] | None = No
         "Parameters": _PARAMETERS,
         "Conditions": {"HasTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}},
         "Resources": {
-            "Role": _role(prefix),
+            "Role": _role(prefix, functions),
             "Function": _function({**({"SM_ROLLOUT_PREFIX": prefix} if prefix else {}), **(environment or {})}),
             "Log": _LOG,
             **_called_by("EachMinute", "all rollouts", {"ScheduleExpression": "rate(1 minute)"}),
@@ -94,8 +97,8 @@ def _function(environment: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _role(prefix: str) -> dict[str, Any]:
-    policy = guardian_policy(prefix, region="${AWS::Region}", account="${AWS::AccountId}")
+def _role(prefix: str, functions: Iterable[str]) -> dict[str, Any]:
+    policy = guardian_policy(prefix, region="${AWS::Region}", account="${AWS::AccountId}", functions=functions)
     statements = [{**each, "Resource": [_resource(arn) for arn in each["Resource"]]} for each in policy["Statement"]]
     trust = {
         "Effect": "Allow",

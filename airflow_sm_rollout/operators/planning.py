@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults, parse_alarm_defaults
+from airflow_sm_rollout.core.plan.function import parse_function
 from airflow_sm_rollout.core.plan.options import parse_environment, parse_flag, parse_names, parse_text
 from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.core.traces import REFUSED
 from airflow_sm_rollout.core.watch.policy import validate_proof
 from airflow_sm_rollout.operators.base import RolloutTask, is_template, patiently
+from airflow_sm_rollout.operators.fronted import OF_FUNCTION, FrontedOperator
 from airflow_sm_rollout.operators.handle import read_frozen
-from airflow_sm_rollout.operators.judging import JudgingOperator
 from airflow_sm_rollout.operators.mistakes import saying_all, says_all
 from airflow_sm_rollout.operators.options import options_of
 from airflow_sm_rollout.operators.owner import describe_owner
@@ -30,14 +31,16 @@ if TYPE_CHECKING:
 _DEFAULTS = Plan()
 _LEFT_OUT: Mapping[str, Any] = {"traffic": _DEFAULTS.traffic, "alarms": (), "drain": _DEFAULTS.drain}
 _TEXTS = ("model_name", "model_package_arn", "image", "model_data_url", "execution_role_arn", "instance_type")
-_PLANS = (*_TEXTS, "environment", "strategy", *_LEFT_OUT)
+_PLANS = (*_TEXTS, "environment", "strategy", *OF_FUNCTION, *_LEFT_OUT)
 
 
-class PlanningOperator(JudgingOperator):
-    """Base of the operators that may begin a rollout; see :class:`~.judging.JudgingOperator` for how green is judged.
+class PlanningOperator(FrontedOperator):
+    """Base of the operators that may begin a rollout; see :class:`~.judging.JudgingOperator` for how green is judged, and
+    :class:`~.fronted.FrontedOperator` for a Lambda function in front.
 
     :param endpoint_name: the endpoint; blue is what it serves now (templated). With ``traffic="endpoints"`` the logical name that clients
-        resolve by :func:`~airflow_sm_rollout.live.live_endpoint`, and blue is the endpoint that serves under it now.
+        resolve by :func:`~airflow_sm_rollout.live.live_endpoint`, and blue is the endpoint that serves under it now. With
+        ``traffic="lambda"`` the name that its rollouts go by, and blue is the endpoint that the function calls now.
     :param model_name: green as a SageMaker model that exists (templated); or
     :param model_package_arn: as a model package (templated); or
     :param image: as a container image (templated), with
@@ -51,14 +54,15 @@ class PlanningOperator(JudgingOperator):
     :param strategy: which one, and its options, such as ``{"name": "canary", "steps": [10, 100], "bake": 600}`` (templated); see
         :mod:`~airflow_sm_rollout.core.plan.strategy`. ``None``: each shift names its share itself.
     :param traffic: the way to split traffic: ``variants`` (two production variants, any share), ``endpoints`` (two endpoints and a live
-        pointer, any share) or ``guardrails`` (SageMaker shifts by itself) (templated).
+        pointer, any share), ``lambda`` (two endpoints and a Lambda function in front, any share) or ``guardrails`` (SageMaker shifts by
+        itself) (templated).
     :param alarms: names of your own alarms to watch, metric and composite; a list, or a string with commas (templated).
     :param default_alarms: the alarms that the rollout makes for green; ``None`` for none.
-    :param delete_blue: after promotion, delete blue's config and model too, and with ``traffic="endpoints"`` its endpoint. They were
-        yours, so by default they stay.
-    :param drain: with ``traffic="endpoints"``, how long an endpoint is kept after clients were sent to the other one, before it is deleted:
-        green's after a rollback, blue's after a promotion with ``delete_blue``. A timedelta or seconds (templated), longer than clients
-        hold its name and a request may take.
+    :param delete_blue: after promotion, delete blue's config and model too, and where green is an endpoint of its own blue's endpoint.
+        They were yours, so by default they stay.
+    :param drain: with ``traffic="endpoints"`` or ``"lambda"``, how long an endpoint is kept after clients were sent to the other one,
+        before it is deleted: green's after a rollback, blue's after a promotion with ``delete_blue``. A timedelta or seconds (templated),
+        longer than clients hold its name and a request may take; where a function is in front, its timeout and a little more at least.
     :param capacity: with ``traffic="variants"``, when green gets its instances: ``ahead``, as many as blue has before it has traffic, so
         that each shift is a change of weights alone; or ``when_needed``, for each share right before it, which costs fewer instance-hours
         and some minutes for each step.
@@ -81,6 +85,7 @@ class PlanningOperator(JudgingOperator):
         "traffic",
         "alarms",
         "drain",
+        *OF_FUNCTION,
     )
 
     looks_inside = False
@@ -129,7 +134,10 @@ class PlanningOperator(JudgingOperator):
             parse_alarms(self.alarms)
         if not is_template(self.drain):
             parse_duration("drain", self.drain)
-        if not any(is_template(option) for option in (self.strategy, self.traffic, self.alarms, self.drain)):
+        said = [getattr(self, name) for name in OF_FUNCTION]
+        if not is_template(said):
+            parse_function(*said)
+        if not is_template([self.strategy, self.traffic, self.alarms, self.drain, *said]):
             validate_plan(self._plan())
         if self.strategy is None or isinstance(self.strategy, Mapping):
             strategy = known_strategy(self.strategy) if self.strategy else None
@@ -234,6 +242,7 @@ class PlanningOperator(JudgingOperator):
             on_drift=self.on_drift,
             capacity=self.capacity,
             evidence=self.evidence,
+            function=parse_function(self.function, self.alias, self.variable),
         )
 
 

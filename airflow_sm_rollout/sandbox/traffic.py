@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Literal
+from typing import Literal, Protocol
 from urllib.parse import quote
 
 import urllib3
@@ -127,6 +127,18 @@ def as_named(name: str) -> str:
     return name
 
 
+class Client(Protocol):
+    """What sends one request after the other."""
+
+    def invoke(self, endpoint_name: str, body: bytes) -> tuple[int, str | None, str]:
+        """Send one request; see :meth:`EndpointClient.invoke`."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
 class EndpointClient:
     """Invokes endpoints over one kept-alive connection, signed with credentials that only the sandbox takes.
 
@@ -166,6 +178,7 @@ class Traffic:
     :param region: for the signature's scope.
     :param records_file: gets every record as a line of JSON, too.
     :param resolve: asked for each request which endpoint serves under ``endpoint_name`` then.
+    :param connect: makes a client of the runtime's URL and the region.
     """
 
     def __init__(
@@ -178,6 +191,7 @@ class Traffic:
         region: str = "us-east-1",
         records_file: Path | None = None,
         resolve: Callable[[str], str] = as_named,
+        connect: Callable[[str, str], Client] = EndpointClient,
     ) -> None:
         if requests_per_second <= 0:
             raise ValueError(f"requests_per_second must be positive, got {requests_per_second}")
@@ -192,7 +206,7 @@ class Traffic:
         self._records: list[Record] = []
         self._file = None if records_file is None else records_file.open("a", buffering=1)
         workers = max(2, min(64, round(requests_per_second * SECONDS_BETWEEN_USES)))
-        clients = [EndpointClient(endpoint_url, region) for _ in range(workers)]
+        clients = [connect(endpoint_url, region) for _ in range(workers)]
         self._workers = [threading.Thread(target=self._work, args=(client,), daemon=True) for client in clients]
         self._started = 0.0
 
@@ -217,7 +231,7 @@ class Traffic:
         if self._file is not None:
             self._file.close()
 
-    def _work(self, client: EndpointClient) -> None:
+    def _work(self, client: Client) -> None:
         for index in self._numbers:
             due = self._started + index * self._interval
             if self._stopping.wait(max(0.0, due - time.monotonic())):
@@ -225,7 +239,7 @@ class Traffic:
             self._keep(self._send(client, index, due))
         client.close()
 
-    def _send(self, client: EndpointClient, index: int, due: float) -> Record:
+    def _send(self, client: Client, index: int, due: float) -> Record:
         row, complete = sample_row(self._rows, index, self._seed)
         at, started = time.time(), time.monotonic()
         body = json.dumps({"instances": [row]}).encode()
@@ -304,11 +318,16 @@ def read_records(records_file: Path) -> list[Record]:
     return [Record(**json.loads(line)) for line in lines]
 
 
-def main(arguments: Sequence[str] | None = None, resolve: Callable[[str], str] = as_named) -> None:
+def main(
+    arguments: Sequence[str] | None = None,
+    resolve: Callable[[str], str] = as_named,
+    connect: Callable[[str, str], Client] = EndpointClient,
+) -> None:
     """Entry point of the program.
 
     :param arguments: command line without the program's name; by default that of the process.
     :param resolve: see :class:`Traffic`.
+    :param connect: see :class:`Traffic`.
     """
     parser = argparse.ArgumentParser(description="Send steady traffic to a SageMaker endpoint of the sandbox.")
     parser.add_argument("--endpoint-url", required=True)
@@ -327,6 +346,7 @@ def main(arguments: Sequence[str] | None = None, resolve: Callable[[str], str] =
         seed=options.seed,
         records_file=options.records,
         resolve=resolve,
+        connect=connect,
     ):
         stopped.wait()
 

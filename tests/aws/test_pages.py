@@ -20,6 +20,7 @@ from airflow_sm_rollout.sandbox.app import Sandbox
 from airflow_sm_rollout.sandbox.wire import Call
 from aws.answers import calls_of_rollouts
 from convergence.lab import BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Lab
+from convergence.lambda_lab import LambdaLab
 
 SYSTEM_TAGS = [
     {"Key": f"aws:cloudformation:{each}", "Value": each} for each in ("logical-id", "stack-id", "stack-name")
@@ -197,6 +198,18 @@ def test_what_is_read_in_pages_of_one_is_all_that_there_is(operation: str) -> No
     assert operation in of_one.paged
 
 
+def test_greens_version_is_found_behind_many_others() -> None:
+    lab = LambdaLab()
+    of_one = PagesOfOne(lab.sandbox)
+    lab.run()
+    assert of_one.paged >= OF_A_FUNCTION
+    lab.sandbox.carry_out = of_one.carry_out  # type: ignore[method-assign]
+    assert lab.is_promoted(lab.describe())
+
+
+OF_A_FUNCTION = {"ListVersionsByFunction"}
+
+
 def test_every_list_that_is_read_was_read_in_pages() -> None:
     of_monitoring = {"ListMonitoringExecutions"}  # the sandbox plays none: see tests/evidence/test_monitor.py
-    assert PAGED.keys() - IN_A_ROLLOUT - READS.keys() == of_monitoring
+    assert PAGED.keys() - IN_A_ROLLOUT - OF_A_FUNCTION - READS.keys() == of_monitoring

@@ -26,7 +26,8 @@ def direct_clients(sandbox: Sandbox, on_call: OnCall | None = None) -> Clients:
     """Clients of a sandbox, for what the product and these tests ask of a client."""
     note = on_call or (lambda service, operation, phase: None)
     services = ("sagemaker", "cloudwatch", "ssm", "application-autoscaling")
-    return Clients(*(DirectClient(service, sandbox, note) for service in services))
+    made = (DirectClient(service, sandbox, note) for service in services)
+    return Clients(*made, functions=DirectClient("lambda", sandbox, note))
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,14 @@ from airflow_sm_rollout.guardian.guardian import Guardian
 from airflow_sm_rollout.guardian.run import look_on, look_once
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, Lab
+from convergence.lambda_lab import PLACE, LambdaLab
 from convergence.live_lab import LiveLab
 from convergence.test_exits import green_share, update_by_hand, wish
 from convergence.test_guardian_walk import BEGUN, guard, guardian_of, ring_quietly
 from convergence.test_iam import IMPLIED, actions_of, is_allowed, resources_of
 from convergence.walk import Make
 
-LABS: list[Make] = [Lab, LiveLab, GuardrailsLab]
+LABS: list[Make] = [Lab, LiveLab, LambdaLab, GuardrailsLab]
 
 
 def with_green_at(begun: int, make: Make = Lab) -> Lab:
@@ -317,9 +318,10 @@ def ended_blues_scaling(lab: Lab) -> None:
 
 def test_the_policy_names_exactly_the_actions_that_guardians_need_on_what_they_name() -> None:
     called: set[str] = set()
-    statements = guardian_policy("fraud", region="us-east-1", account="1")["Statement"]
+    functions = [PLACE.function]
+    statements = guardian_policy("fraud", region="us-east-1", account="1", functions=functions)["Statement"]
     meanwhile: list[Callable[[Lab], None]] = [lambda lab: None, deleted_blue, ended_blues_scaling]
-    for make, begun in BEGUN:
+    for make, begun in [*BEGUN, (LambdaLab, 2)]:
         for happens in meanwhile:
             lab = with_green_at(begun, make)
             happens(lab)
@@ -338,6 +340,8 @@ def test_the_policy_names_exactly_the_actions_that_guardians_need_on_what_they_n
     assert actions_of(statements) - needed <= {
         # After a promotion that went back, green's own target ends; the walks here don't get there.
         "application-autoscaling:DeregisterScalableTarget",
+        # $LATEST names green for a few seconds only.
+        "lambda:UpdateFunctionConfiguration",
         # AWS makes and deletes a scaling policy's alarms in the caller's name.
         "cloudwatch:PutMetricAlarm",
     }

@@ -21,6 +21,7 @@ from airflow_sm_rollout.core.names import Names, pointer_name
 from airflow_sm_rollout.sandbox.app import CallRecord
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Lab
+from convergence.lambda_lab import PLACE, LambdaLab
 from convergence.live_lab import LiveLab, second_rollout, with_pointer
 from convergence.test_exits import ring, scale, update_by_hand, wish
 
@@ -98,7 +99,9 @@ LABS: dict[str, tuple[Callable[[], Lab], ...]] = {
     "variants": (Lab,),
     "guardrails": (GuardrailsLab,),
     "endpoints": (LiveLab, with_pointer),
+    "lambda": (LambdaLab,),
 }
+FUNCTIONS = {"lambda": "fraud-scorer"}
 
 
 def calls_of_rollouts(traffic: str) -> set[str]:
@@ -128,12 +131,13 @@ def actions_of(statements: list[dict[str, list[str]]]) -> set[str]:
 def test_the_policy_names_exactly_the_actions_that_rollouts_need(traffic: str) -> None:
     called = calls_of_rollouts(traffic)
     needed = called | {implied for call in called for implied in IMPLIED.get(call, ())}
-    assert actions_of(policy(traffic, ENDPOINT)["Statement"]) == needed
+    assert actions_of(policy(traffic, ENDPOINT, function=FUNCTIONS.get(traffic))["Statement"]) == needed
 
 
 @pytest.mark.parametrize("traffic", WAYS)
 def test_what_changes_something_is_allowed_on_this_endpoints_things_only(traffic: str) -> None:
-    for statement in policy(traffic, ENDPOINT, region="eu-central-1", account="123456789012")["Statement"]:
+    where = {"region": "eu-central-1", "account": "123456789012", "function": FUNCTIONS.get(traffic)}
+    for statement in policy(traffic, ENDPOINT, **where)["Statement"]:
         changes = [a for a in statement["Action"] if not a.split(":")[1].startswith(("Describe", "Get", "List"))]
         narrowed = statement.get("Condition") or statement["Sid"] in UNNAMED
         if changes and not narrowed:
@@ -162,7 +166,8 @@ def test_the_resources_cover_what_a_rollout_of_that_endpoint_makes(endpoint: str
 def test_a_scaling_policys_alarms_which_aws_makes_and_deletes_in_the_callers_name_are_allowed(
     traffic: str, action: str
 ) -> None:
-    statements = policy(traffic, "Fraud-EU", region="eu-west-1", account="1")["Statement"]
+    function = FUNCTIONS.get(traffic)
+    statements = policy(traffic, "Fraud-EU", region="eu-west-1", account="1", function=function)["Statement"]
     for endpoint in ("Fraud-EU", Names("Fraud-EU", "12345678").green_endpoint):
         alarm = f"alarm:TargetTracking-endpoint/{endpoint}/variant/AllTraffic-AlarmHigh-0a1b"
         assert is_allowed(action, f"arn:aws:cloudwatch:eu-west-1:1:{alarm}", statements)
@@ -183,7 +188,15 @@ def resources_of(call: CallRecord) -> list[str]:
     """What AWS asks whether a call is allowed on."""
     found = [(ARNS[key], value) for key, value in call.params.items() if key in ARNS]
     named = [(arn, name) for arn, value in found for name in ([value] if isinstance(value, str) else value)]
+    if call.service == "lambda":
+        return [f"arn:aws:lambda:us-east-1:1:function:{qualified(call)}"]
     return [arn.format(name=name, lower=name.lower()) for arn, name in named]
+
+
+def qualified(call: CallRecord) -> str:
+    """A function, or one version of it."""
+    qualifier = call.params.get("Qualifier")
+    return f"{call.params['FunctionName']}:{qualifier}" if qualifier else call.params["FunctionName"]
 
 
 def is_allowed(action: str, arn: str, statements: list[dict[str, list[str]]]) -> bool:
@@ -218,12 +231,15 @@ def with_another_endpoint_in_the_pointer() -> LiveLab:
 
 
 @pytest.mark.parametrize("walk", [promote, restore_what_somebody_deleted])
-@pytest.mark.parametrize("make", [Lab, GuardrailsLab, LiveLab, second_rollout, with_another_endpoint_in_the_pointer])
+@pytest.mark.parametrize(
+    "make", [Lab, GuardrailsLab, LiveLab, second_rollout, with_another_endpoint_in_the_pointer, LambdaLab]
+)
 def test_every_call_is_allowed_on_what_it_names(make: Callable[[], Lab], walk: Callable[[Lab], None]) -> None:
     lab = make()
     blue = "legacy" if make is with_another_endpoint_in_the_pointer else None
-    traffic = "endpoints" if isinstance(lab, LiveLab) else lab.traffic
-    statements = policy(traffic, ENDPOINT, region="us-east-1", account="1", blue_endpoint=blue)["Statement"]
+    function = PLACE.function if isinstance(lab, LambdaLab) else None
+    where = {"region": "us-east-1", "account": "1", "blue_endpoint": blue, "function": function}
+    statements = policy(lab.traffic, ENDPOINT, **where)["Statement"]
     lab.sandbox.calls.clear()
     walk(lab)
     calls = [(f"{call.service}:{call.operation}", arn) for call in lab.sandbox.calls for arn in resources_of(call)]

@@ -27,6 +27,7 @@ from convergence import (
     test_drift,
     test_exits,
     test_guardrails,
+    test_lambda_rollout,
     test_live_drift,
     test_live_refusals,
     test_live_rollback,
@@ -61,8 +62,11 @@ SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
         test_drift,
         test_undo,
     ),
+    "lambda": (test_lambda_rollout,),
     "guardrails": (test_guardrails, test_scaling, test_drift, test_way_back, test_undo),
 }
+SAME = {"lambda": "endpoints"}
+"""Ways that have all rules of another one. Those are taken out there."""
 Mutant = tuple[str, type, int]  # a way to split traffic, a goal, the index of a rule
 Scenario = Callable[[], object]
 
@@ -124,6 +128,7 @@ MUTANTS: list[Mutant] = [
     for traffic in SCENARIO_MODULES
     for goal, rules in WAYS[traffic].rules.items()
     for index in range(len(rules))
+    if traffic not in SAME or rules[index] not in WAYS[SAME[traffic]].rules[goal]
 ]
 
 

@@ -165,9 +165,9 @@ def walk_rollout(make: Make, part: int, parts: int) -> int:
     return len(strikes)
 
 
-def walk_rollback(make: Make, tasks_done: int) -> int:
-    """Walk every case of a rollback that begins behind task number ``tasks_done``; returns how many that were."""
-    strikes = rollback_strikes(make, tasks_done)
+def walk_rollback(make: Make, tasks_done: int, every: int = 1) -> int:
+    """Walk all cases, or one of ``every``, of a rollback that begins behind task number ``tasks_done``; returns how many that were."""
+    strikes = rollback_strikes(make, tasks_done)[::every]
     for strike in strikes:
         lab = make()
         lab.run(until=tasks_done)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
 from airflow_sm_rollout.core.converge import WAYS, validate_plan
 from airflow_sm_rollout.core.deployment_config import why_too_few
+from airflow_sm_rollout.core.plan.function import parse_function
 from airflow_sm_rollout.core.plan.strategy import STRATEGIES, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Plan
 from airflow_sm_rollout.demo.clients import HOLD_SECONDS
@@ -20,8 +22,9 @@ SHOWN = [find_script(*pair) for pair in PAIRS]
 
 
 def plan_of(script: Script) -> Plan:
-    options = {name: value for name, value in script.plan.items() if name != "drain"}
-    return Plan(expand_strategy({"name": script.dag_id, **options}), traffic=script.traffic)
+    options = {name: value for name, value in script.plan.items() if name not in ("drain", "function")}
+    function = parse_function(script.plan.get("function"), None, None)
+    return Plan(expand_strategy({"name": script.dag_id, **options}), traffic=script.traffic, function=function)
 
 
 @pytest.mark.parametrize("traffic", WAYS)
@@ -49,7 +52,7 @@ def test_each_form_is_one_that_the_sample_dag_takes(script: Script, monkeypatch:
     monkeypatch.syspath_prepend(str(DAGS))
     module = importlib.import_module(script.dag_id)
     training = importlib.import_module("airflow_sm_rollout.sample_training")
-    form = ParamsDict({**training.PARAMS, **getattr(module, script.dag_id.upper())})
+    form = ParamsDict(deepcopy({**training.PARAMS, **getattr(module, script.dag_id.upper())}))
     assert set(script.form) <= set(form.keys())
     form.update(dict(script.form))
     form.validate()

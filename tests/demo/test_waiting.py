@@ -50,7 +50,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, run_states: Iterator[str], task_sta
     )
     progress = SimpleNamespace(show=lambda _: None, end_line=lambda: None)
     session = SimpleNamespace(client=lambda _: None)
-    stage: Any = SimpleNamespace(session=session, endpoint_name="wine", airflow=airflow, progress=progress)
+    stage: Any = SimpleNamespace(session=session, endpoint_name="wine", airflow=airflow, progress=progress, front=None)
     return Seen(stage, "good", replace(find_script("canary", "variants"), patience_seconds=PATIENCE), {})
 
 

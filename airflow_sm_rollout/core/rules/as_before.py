@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from functools import wraps
 
@@ -27,9 +28,11 @@ from airflow_sm_rollout.core.rules.pair import (
     describe_drift,
     green_is_unchanged,
     live,
+    point_as_before,
     point_at,
     wait_for_clients,
 )
+from airflow_sm_rollout.core.rules.published import alias_says_since_when, green_is_unpublished
 from airflow_sm_rollout.core.rules.shared import (
     blue_config_exists,
     endpoint_of,
@@ -42,7 +45,7 @@ from airflow_sm_rollout.core.rules.shared import (
     wait_while_busy,
     weights,
 )
-from airflow_sm_rollout.core.way import Needs, Rule
+from airflow_sm_rollout.core.way import Needs, Rule, before
 
 # Recorded: a bad container holds an endpoint in Creating that long, then it is Failed.
 STUCK_TAKES = timedelta(minutes=24)
@@ -67,6 +70,11 @@ def needs_of_endpoints(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | No
         return Needs((rollout.blue.config_name,), alarms=rollout.own_alarms, targets=targets(rollout))
     configs = (rollout.names.final_config, rollout.blue.config_name)
     return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
+
+
+def needs_of_lambda(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """As with two endpoints, and the function."""
+    return replace(needs_of_endpoints(goal, rollout, endpoint), front=True)
 
 
 def needs_of_guardrails(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -275,16 +283,7 @@ def _delete_green(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decisi
 
 def _pointer_as_before(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
     """The explicit pointer at blue has served its turn; what was there before says the same to clients."""
-    if seen.pointer is None or not is_ours(rollout, seen.pointer):
-        return None
-    text = rollout.blue.pointer
-    if text is None:
-        return Act(actions.DeletePointer(rollout.endpoint_name))
-    return Act(
-        actions.PutPointer(
-            rollout.endpoint_name, Split(rollout.blue_endpoint_name), text, replaces=seen.pointer.version
-        )
-    )
+    return Act(point_as_before(rollout, seen)) if is_ours(rollout, seen.pointer) else None
 
 
 VARIANTS: tuple[Rule, ...] = (
@@ -339,6 +338,12 @@ ENDPOINTS: tuple[Rule, ...] = (
     blue_is_unchanged,
     _pointer_as_before,
     record_goes,
+)
+
+
+LAMBDA: tuple[Rule, ...] = (
+    _once_promoted(only_green.LAMBDA),
+    *before(_clients_left_green, alias_says_since_when, before(_delete_green, green_is_unpublished, ENDPOINTS[1:])),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -23,6 +24,7 @@ from airflow_sm_rollout.core.rules.pair import (
     promotion_not_noted,
     wait_for_green,
 )
+from airflow_sm_rollout.core.rules.published import function_is_ready, green_is_published
 from airflow_sm_rollout.core.rules.shared import (
     blue_config_exists,
     endpoint_exists,
@@ -36,7 +38,7 @@ from airflow_sm_rollout.core.rules.shared import (
     wait_while_busy,
 )
 from airflow_sm_rollout.core.watch.ringing import describe_harm
-from airflow_sm_rollout.core.way import Needs, Rule
+from airflow_sm_rollout.core.way import Needs, Rule, before
 
 
 def needs_of_variants(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -53,6 +55,11 @@ def needs_of_endpoints(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint
         rollout.watched_alarms,
         targets=targets(rollout),
     )
+
+
+def needs_of_lambda(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """As with two endpoints, and the function."""
+    return replace(needs_of_endpoints(goal, rollout, endpoint), front=True)
 
 
 def needs_of_guardrails(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -240,6 +247,11 @@ ENDPOINTS: tuple[Rule, ...] = (
     green_is_in_service,
     own_alarms_exist,
     _deployed_as_endpoint,
+)
+
+
+LAMBDA: tuple[Rule, ...] = before(
+    own_alarms_exist, green_is_published, before(given_model_exists, function_is_ready, ENDPOINTS)
 )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenShare, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
-from airflow_sm_rollout.core.pointer import share_on_green, split_between
+from airflow_sm_rollout.core.pointer import is_share, share_on_green, split_between
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic, with_instances
 from airflow_sm_rollout.core.rules.configs import instances_of
 from airflow_sm_rollout.core.rules.pair import (
@@ -22,6 +23,7 @@ from airflow_sm_rollout.core.rules.pair import (
     promotion_not_noted,
     wait_for_green,
 )
+from airflow_sm_rollout.core.rules.published import green_can_be_called
 from airflow_sm_rollout.core.rules.shared import (
     UPDATE_TAKES,
     capacity_for,
@@ -38,12 +40,17 @@ from airflow_sm_rollout.core.rules.shared import (
     wait_while_busy,
     weights,
 )
-from airflow_sm_rollout.core.way import Needs, Rule
+from airflow_sm_rollout.core.way import Needs, Rule, before
 
 
 def needs(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms: a share is never raised past one that rings."""
     return Needs(alarms=rollout.watched_alarms)
+
+
+def needs_of_lambda(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """The alarms, and the function: its alias names versions."""
+    return replace(needs(goal, rollout, endpoint), front=True)
 
 
 def needs_of_guardrails(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -101,7 +108,8 @@ def _shift_weights(goal: GreenShare, rollout: Rollout, seen: Observation) -> Dec
 
 def _less_at_once(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
     """Whatever the two endpoints are doing: blue had all of it before, and has its instances still."""
-    if goal.share >= share_on_green(rollout, seen.pointer):
+    share = share_on_green(rollout, seen.pointer)
+    if goal.share >= share or (goal.share and is_share(share, goal.share)):
         return None
     return _shift_pointer(goal, rollout, seen)
 
@@ -113,7 +121,7 @@ def _nothing_for_green(goal: GreenShare, rollout: Rollout, seen: Observation) ->
 
 
 def _pointer_gives_share(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    if goal.share != share_on_green(rollout, seen.pointer):
+    if not is_share(share_on_green(rollout, seen.pointer), goal.share):
         return None
     return Done(f"green has {goal.share:g} % of the traffic: {green_endpoint_of(seen).describe()}")
 
@@ -203,6 +211,9 @@ ENDPOINTS: tuple[Rule, ...] = (
     _note_traffic_of_pair,
     _shift_pointer,
 )
+
+
+LAMBDA: tuple[Rule, ...] = before(_note_traffic_of_pair, green_can_be_called, ENDPOINTS)
 
 
 GUARDRAILS: tuple[Rule, ...] = (_sagemaker_shifts,)

@@ -31,6 +31,7 @@ from airflow_sm_rollout.core.rules.pair import (
     wait_for_clients,
     wait_for_green,
 )
+from airflow_sm_rollout.core.rules.published import latest_names_green
 from airflow_sm_rollout.core.rules.shared import (
     because,
     blue_config_exists,
@@ -51,7 +52,7 @@ from airflow_sm_rollout.core.rules.shared import (
     wait_while_busy,
 )
 from airflow_sm_rollout.core.watch.ringing import describe_harm
-from airflow_sm_rollout.core.way import Needs, Rule
+from airflow_sm_rollout.core.way import Needs, Rule, before
 
 # An alarm of three one-minute periods, each of which is final a minute after its end, and some.
 _FIRST_STATE_TAKES = timedelta(minutes=6)
@@ -69,6 +70,11 @@ def needs_of_endpoints(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) 
     """The alarms, and what is tidied on the way."""
     configs, models = old_of_blue(rollout)
     return Needs(configs, models, rollout.watched_alarms, targets=targets(rollout))
+
+
+def needs_of_lambda(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """As with two endpoints, and the function."""
+    return replace(needs_of_endpoints(goal, rollout, endpoint), front=True)
 
 
 def needs_of_guardrails(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -288,6 +294,9 @@ ENDPOINTS: tuple[Rule, ...] = (
     _tidy_blue,
     record_goes,
 )
+
+
+LAMBDA: tuple[Rule, ...] = before(green_scales_as_blue_did, latest_names_green, ENDPOINTS)
 
 
 GUARDRAILS: tuple[Rule, ...] = (

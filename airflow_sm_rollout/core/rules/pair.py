@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow_sm_rollout.core.actions import PutPointer
+from airflow_sm_rollout.core.actions import DeletePointer, PutAlias, PutPointer
+from airflow_sm_rollout.core.front.alias import alias_for, noted_of
 from airflow_sm_rollout.core.goals import Decision, GiveUp, Goal, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
+from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.pointer import Split, is_as_recorded, is_ours, render_pointer
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.rules.shared import because
@@ -80,41 +82,90 @@ def green_is_in_service(goal: Goal, rollout: Rollout, seen: Observation) -> Deci
 
 def live(rollout: Rollout, seen: Observation) -> Split | None:
     """Where clients go; ``None``: the pointer can't be read."""
-    return seen.pointer.split if seen.pointer else Split(rollout.endpoint_name)
+    if seen.pointer is None and rollout.plan.function is None:
+        return Split(rollout.endpoint_name)
+    return seen.pointer.split if seen.pointer else None
 
 
-def point_at(target: Split, rollout: Rollout, seen: Observation) -> PutPointer:
+def point_at(target: Split, rollout: Rollout, seen: Observation) -> PutPointer | PutAlias:
     """Send clients there."""
+    place, replaces = rollout.plan.function, seen.pointer.version if seen.pointer else 0
+    if place is None:
+        text = render_pointer(target, rollout.rollout_id, seen.at, replaces + 1)
+        return PutPointer(rollout.endpoint_name, target, text, replaces)
+    before, revision = noted_of(seen.pointer.text if seen.pointer else None)
+    versions = _versions(rollout, seen)
+    meant = alias_for(target, versions, rollout.rollout_id, seen.at, count=replaces + 1, before=before)
+    return PutAlias(place, meant.version, meant.weights, meant.description, revision)
+
+
+def point_as_before(rollout: Rollout, seen: Observation) -> PutPointer | PutAlias | DeletePointer:
+    """Send clients to blue, with the very words of before the rollout."""
+    place, before = rollout.plan.function, rollout.blue.pointer
+    if place is not None:
+        description, _ = noted_of(before)
+        _, revision = noted_of(seen.pointer.text if seen.pointer else None)
+        return PutAlias(place, rollout.blue.function_version or "", {}, description, revision)
+    if before is None:
+        return DeletePointer(rollout.endpoint_name)
     replaces = seen.pointer.version if seen.pointer else 0
-    text = render_pointer(target, rollout.rollout_id, seen.at, replaces + 1)
-    return PutPointer(rollout.endpoint_name, target, text, replaces)
+    return PutPointer(rollout.endpoint_name, Split(rollout.blue_endpoint_name), before, replaces)
+
+
+def place_of(rollout: Rollout) -> FunctionAlias:
+    """The alias that clients call, of a rollout behind a function."""
+    if rollout.plan.function is None:
+        raise LookupError("the plan names no function")
+    return rollout.plan.function
+
+
+def _versions(rollout: Rollout, seen: Observation) -> dict[str, str]:
+    """The number of the version that calls an endpoint, by its name."""
+    green = seen.front.green if seen.front else None
+    greens = {rollout.green_endpoint_name: green.number} if green else {}
+    return {rollout.blue_endpoint_name: rollout.blue.function_version or "", **greens}
 
 
 def wait_for_clients(left: str, rollout: Rollout, seen: Observation) -> Decision | None:
     """Wait until no client can hold the name of the endpoint that the pointer has left; deleting it drops no request then."""
     pointer = seen.pointer
-    if rollout.green_traffic_since is None or pointer is None or seen.at >= pointer.written_at + rollout.plan.drain:
+    if rollout.green_traffic_since is None or pointer is None or is_as_recorded(rollout, pointer):
+        return None
+    if seen.at >= pointer.written_at + rollout.drain:
         return None
     return Wait(
-        f"the live pointer has left endpoint {left}; clients may hold its name for {rollout.plan.drain.total_seconds():g} s",
-        pointer.written_at + rollout.plan.drain - seen.at,
+        f"{rollout.pointer_described} has left endpoint {left}; clients may hold its name for {rollout.drain.total_seconds():g} s",
+        pointer.written_at + rollout.drain - seen.at,
     )
 
 
 def describe_drift(rollout: Rollout, seen: Observation) -> str:
     """What somebody else did to the pointer, and how to go on."""
-    pointer, name = seen.pointer, rollout.names.pointer
-    now = f"names {pointer.split or 'none'} in version {pointer.version}" if pointer else "does not exist any more"
-    known = f"{rollout.blue_endpoint_name} (version {rollout.blue.pointer_version} when planned)"
+    names = f"names {seen.pointer.split or 'none that is known'}" if seen.pointer else "does not exist any more"
+    what, now, how_to_see = _describe_store(rollout, seen, names)
     serves, then = rollout.blue_endpoint_name, "roll back"
     if rollout.is_promoted_for_good:  # blue is being deleted
         serves, then = rollout.green_endpoint_name, "clear the task that failed"
     return (
-        f"somebody else wrote the live pointer: SSM parameter {name} {now}; this rollout knows {known} "
-        f"and {rollout.green_endpoint_name}. Nothing was overwritten; see aws ssm get-parameter-history --name {name}. "
+        f"somebody else wrote {what} {now}; this rollout knows {rollout.blue_endpoint_name}{_describe_recorded(rollout)} "
+        f"and {rollout.green_endpoint_name}. Nothing was overwritten; see {how_to_see}. "
         f"Point it at {serves} and {then}, or delete the SSM parameter {rollout.names.record} to give the rollout up"
         " (a plan with on_drift='restore' points it back over such a change)"
     )
+
+
+def _describe_store(rollout: Rollout, seen: Observation, names: str) -> tuple[str, str, str]:
+    """What holds the pointer, what it says now, and how a person sees who has written it."""
+    place, name = rollout.plan.function, rollout.names.pointer
+    if place is not None:
+        return f"{place}: it", names, f"UpdateAlias of function {place.function} in AWS CloudTrail"
+    now = f"{names} in version {seen.pointer.version}" if seen.pointer else names
+    return f"the live pointer: SSM parameter {name}", now, f"aws ssm get-parameter-history --name {name}"
+
+
+def _describe_recorded(rollout: Rollout) -> str:
+    version = rollout.blue.function_version
+    return f", which version {version} calls," if version else f" (version {rollout.blue.pointer_version} when planned)"
 
 
 def green_endpoint_of(seen: Observation) -> Endpoint:

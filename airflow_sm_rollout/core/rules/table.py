@@ -39,6 +39,20 @@ WAYS: Mapping[str, Way] = {
             AsBefore: as_before.needs_of_endpoints,
         },
     ),
+    "lambda": Way(
+        rules={
+            GreenDeployed: green_deployed.LAMBDA,
+            GreenShare: green_share.LAMBDA,
+            OnlyGreen: only_green.LAMBDA,
+            AsBefore: as_before.LAMBDA,
+        },
+        needs={
+            GreenDeployed: green_deployed.needs_of_lambda,
+            GreenShare: green_share.needs_of_lambda,
+            OnlyGreen: only_green.needs_of_lambda,
+            AsBefore: as_before.needs_of_lambda,
+        },
+    ),
     "guardrails": Way(
         rules={
             GreenDeployed: green_deployed.GUARDRAILS,

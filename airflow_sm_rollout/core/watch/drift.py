@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from airflow_sm_rollout.core.observation import Endpoint
-from airflow_sm_rollout.core.pointer import calls_blue_too
+from airflow_sm_rollout.core.pointer import calls_blue_too, is_share
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.readings import Scene
 from airflow_sm_rollout.core.watch.sources import is_shadow
@@ -46,15 +46,15 @@ def describe_drift(watch: Watch, scene: Scene) -> str:
 def _of_pointer(rollout: Rollout, share: float | None, scene: Scene) -> Iterator[str]:
     if not rollout.traffic.has_pointer or rollout.green_traffic_since is None or share == 0:
         return
-    name, pointer = rollout.names.pointer, scene.pointer
+    name, pointer = rollout.pointer_described, scene.pointer
     if pointer is None:
-        yield f"the live pointer {name} was deleted, so clients have left green"
+        yield f"{name} was deleted, so clients have left green"
         return
     given = pointer.split.share_of(rollout.green_endpoint_name) if pointer.split else 0.0
-    now = f"the live pointer {name} names {pointer.split or 'none'} since {_time(pointer.written_at)}"
+    now = f"{name} names {pointer.split or 'none'} since {_time(pointer.written_at)}"
     if not given:
         yield f"clients have left green: {now}"
-    elif share not in (None, given):
+    elif share is not None and not is_share(given, share):
         yield f"somebody else moved traffic in this bake: green is to have {share:g} %, and {now}"
 
 

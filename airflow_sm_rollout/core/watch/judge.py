@@ -320,9 +320,8 @@ def _describe_doubt(watch: Watch, signs: Signs) -> str:
 
 def _why_none(watch: Watch) -> str:
     """What is usual behind a green that nobody calls."""
-    if watch.rollout is None or not watch.rollout.traffic.has_pointer:
-        return ""
-    return f". Do its clients ask live_endpoint({watch.rollout.endpoint_name!r})? Those that name an endpoint never come to green"
+    why = watch.rollout.traffic.why_no_requests(watch.rollout) if watch.rollout else ""
+    return f". {why}" if why else ""
 
 
 def _told(signs: Signs, quiet: str) -> str:

@@ -1,0 +1,96 @@
+"""Reads the Lambda function in front of an endpoint, and reads and writes its alias."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from airflow_sm_rollout.aws.answers import told
+from airflow_sm_rollout.aws.errors import if_found
+from airflow_sm_rollout.core.actions import PutAlias
+from airflow_sm_rollout.core.front.alias import Alias, is_written_by, pointer_of_alias
+from airflow_sm_rollout.core.front.version import Front, FunctionVersion
+from airflow_sm_rollout.core.plan.function import FunctionAlias
+from airflow_sm_rollout.core.pointer import Pointer
+from airflow_sm_rollout.core.rollout import Rollout
+
+
+def read_alias(client: Any, place: FunctionAlias) -> Alias | None:
+    """An alias; ``None``: there is none of that name, or no such function."""
+    answer = if_found(lambda: client.get_alias(FunctionName=place.function, Name=place.alias))
+    if answer is None:
+        return None
+    weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    version, revision = (told(answer, each, str(place)) for each in ("FunctionVersion", "RevisionId"))
+    return Alias(version, weights, answer.get("Description") or "", revision)
+
+
+def read_version(client: Any, place: FunctionAlias, number: str) -> FunctionVersion | None:
+    """A version; ``None``: there is none of that number."""
+    found = if_found(lambda: client.get_function_configuration(FunctionName=place.function, Qualifier=number))
+    return None if found is None else FunctionVersion(found)
+
+
+def read_alias_pointer(client: Any, rollout: Rollout, now: datetime) -> Pointer | None:
+    """The alias of a rollout as its live pointer.
+
+    What the rollout has written itself is known without a second call, so that no other answer comes before the way back.
+
+    :param now: see :func:`~airflow_sm_rollout.core.front.alias.pointer_of_alias`.
+    """
+    place = rollout.plan.function
+    alias = read_alias(client, place) if place else None
+    if place is None or alias is None:
+        return None
+    known = {rollout.blue.function_version: rollout.blue_endpoint_name}
+    if is_written_by(alias, rollout.rollout_id):
+        greens = dict.fromkeys((alias.version, *alias.weights), rollout.green_endpoint_name)
+        return pointer_of_alias(alias, {**greens, **_texts(known)}, now)
+    return pointer_of_alias(alias, {**read_endpoints(client, place, alias), **_texts(known)}, now)
+
+
+def read_endpoints(client: Any, place: FunctionAlias, alias: Alias) -> dict[str, str]:
+    """The endpoints that an alias's versions call, by the versions' numbers; those are left out that name none."""
+    versions = (read_version(client, place, number) for number in (alias.version, *alias.weights))
+    named = {version.number: version.variables.get(place.variable) for version in versions if version}
+    return {number: endpoint for number, endpoint in named.items() if endpoint}
+
+
+def read_front(client: Any, rollout: Rollout) -> Front | None:
+    """The function as a rollout has to know it; ``None``: there is none."""
+    place = rollout.plan.function
+    latest = if_found(lambda: client.get_function_configuration(FunctionName=place.function)) if place else None
+    if place is None or latest is None:
+        return None
+    green, name = rollout.green_endpoint_name, rollout.blue.function_version or ""
+    published = (each for each in _versions(client, place) if each.variables.get(place.variable) == green)
+    number = next((each.number for each in published), None)  # a list does not tell whether it is ready
+    return Front(
+        FunctionVersion(latest),
+        read_version(client, place, name),
+        read_version(client, place, number) if number else None,
+    )
+
+
+def write_alias(client: Any, action: PutAlias) -> None:
+    """Send the alias's calls elsewhere, in one call, unless somebody else has written it since it was seen."""
+    place = action.place
+    change = {
+        "FunctionVersion": action.version,
+        "Description": action.description,
+        "RoutingConfig": {"AdditionalVersionWeights": dict(action.weights)},  # an empty map takes the second one away
+    }
+    seen = (
+        {"RevisionId": action.replaces} if action.replaces else {}
+    )  # an alias that is gone stays so: AWS refuses this
+    client.update_alias(FunctionName=place.function, Name=place.alias, **change, **seen)
+
+
+def _versions(client: Any, place: FunctionAlias) -> Iterator[FunctionVersion]:
+    for page in client.get_paginator("list_versions_by_function").paginate(FunctionName=place.function):
+        yield from (FunctionVersion(each) for each in page.get("Versions") or () if each.get("Version") != "$LATEST")
+
+
+def _texts(known: Mapping[str | None, str]) -> dict[str, str]:
+    return {number: endpoint for number, endpoint in known.items() if number}
