@@ -9,9 +9,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+# A name with parentheses or quotation marks stands between quotation marks, and a backslash before those that are its own.
+_NAME = r"""\(\s*(?:"(?P<quoted>(?:[^"\\]|\\.)+)"|(?P<plain>[^"()]+?))\s*\)"""
+_NAMED = re.compile(_NAME)
 _TOKEN = re.compile(
-    r'\s*(?:(?P<state>ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*"?(?P<name>[^"()]+?)"?\s*\)|(?P<word>AND|OR|NOT|TRUE|FALSE)\b|(?P<mark>[()]))'
+    rf"\s*(?:(?P<state>ALARM|OK|INSUFFICIENT_DATA)\s*{_NAME}|(?P<word>AND|OR|NOT|TRUE|FALSE)\b|(?P<mark>[()]))"
 )
+_DEEPEST = 50
 _Holds = Callable[[frozenset[str]], bool]
 
 
@@ -29,15 +33,16 @@ class Rule:
 
 def parse_rule(text: str) -> Rule:
     """Read a rule. One with words that this version does not know is taken to ring for each of the alarms that it names."""
-    names = tuple(dict.fromkeys(_alarm_name(found) for found in re.findall(r'\(\s*"?([^"()]+?)"?\s*\)', text)))
+    names = tuple(dict.fromkeys(_alarm_name(found) for found in _NAMED.finditer(text)))
     try:
         return Rule(names, _Parser(list(_split(text))).parse())
     except ValueError:
         return Rule(names, bool)
 
 
-def _alarm_name(reference: str) -> str:
+def _alarm_name(found: re.Match[str]) -> str:
     """The name in an alarm's ARN, or the name itself."""
+    reference = re.sub(r"\\(.)", r"\1", found["quoted"]) if found["quoted"] else found["plain"]
     return reference.partition(":alarm:")[2] if reference.startswith("arn:") else reference
 
 
@@ -56,6 +61,7 @@ class _Parser:
 
     def __init__(self, tokens: list[re.Match[str]]) -> None:
         self._tokens = tokens
+        self._depth = 0
 
     def parse(self) -> _Holds:
         holds = self._any()
@@ -82,6 +88,14 @@ class _Parser:
         return lambda ringing: all(part(ringing) for part in parts)
 
     def _one(self) -> _Holds:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ValueError(f"it has more than {_DEEPEST} parts in one another")
+        holds = self._part()
+        self._depth -= 1
+        return holds
+
+    def _part(self) -> _Holds:
         if self._take("NOT"):
             denied = self._one()
             return lambda ringing: not denied(ringing)
@@ -100,7 +114,7 @@ class _Parser:
             return lambda ringing: word == "TRUE"
         if state is None:
             raise ValueError(f"this begins nothing: {token[0]}")
-        name = _alarm_name(token["name"])
+        name = _alarm_name(token)
         if state == "INSUFFICIENT_DATA":
             return lambda ringing: False
         return lambda ringing: (name in ringing) is (state == "ALARM")

@@ -161,4 +161,4 @@ def _describe_green(rollout: Rollout) -> str:
 
 def conditions_of(dimensions: Iterable[Mapping[str, str]]) -> tuple[Condition, ...]:
     """A metric's dimensions, as AWS lists them."""
-    return tuple(Condition(each["Name"], each["Value"]) for each in dimensions)
+    return tuple(Condition(each.get("Name", ""), each.get("Value", "")) for each in dimensions)
