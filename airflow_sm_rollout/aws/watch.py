@@ -26,7 +26,7 @@ from airflow_sm_rollout.core.comparison.periods import Period
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import RolloutGaveUp
-from airflow_sm_rollout.core.goals import AsBefore, Decision, GiveUp, Goal
+from airflow_sm_rollout.core.goals import AsBefore, Decision, Done, GiveUp, Goal
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.coverage import with_idle
@@ -75,7 +75,7 @@ class Lookout:
     def __init__(self, world: AwsWorld) -> None:
         self.world = world
         self._watch: Watch | None = None
-        self._memory = Memory()
+        self._memory = Memory(world.flaps_seen)
         self._seen: Seen | None = None
 
     def why_turn(self) -> str:
@@ -116,9 +116,10 @@ class Lookout:
         :raises Passing: if nobody can tell just now what is to be done; then ask :meth:`why_turn` alone.
         :raises RolloutError: as for the world's look.
         """
+        self.world.flaps_seen = self._memory.flaps_seen
         seen = self.world.observe(goal)
         decision = decide(goal, self.world.rollout_id, seen)
-        if isinstance(goal, AsBefore) or isinstance(decision, GiveUp):
+        if isinstance(goal, AsBefore) or isinstance(decision, (GiveUp, Done)):
             return decision, ""
         self.see(seen.record)
         self._seen = Seen(Scene(seen.record, seen.pointer, None), seen.control)

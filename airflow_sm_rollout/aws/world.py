@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -27,7 +27,7 @@ from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.record import read_record, record_of
 from airflow_sm_rollout.aws.scaling import read_scaling
 from airflow_sm_rollout.aws.whole import read
-from airflow_sm_rollout.core.actions import Action
+from airflow_sm_rollout.core.actions import Action, CreateModel
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.converge import is_decided_by_pointer, needs
@@ -38,6 +38,8 @@ from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
+
+_STEPS_FOLLOW = timedelta(seconds=10)
 
 
 def utc_now() -> datetime:
@@ -52,6 +54,7 @@ class AwsWorld:
     :param endpoint_name: the endpoint.
     :param rollout_id: whose rollout it is; another's surroundings are not read.
     :param now: the machine's clock; what is compared is AWS's time, as its answers tell it.
+    :ivar flaps_seen: what alarms' histories have told, which are not read again for it.
     :ivar record: the rollout as it was last read; ``None``: it is not in progress, or was not looked at yet.
     """
 
@@ -62,7 +65,8 @@ class AwsWorld:
         self.endpoint_name = endpoint_name
         self.rollout_id = rollout_id
         self.record: Rollout | None = None
-        self._flaps_seen: cloudwatch.FlapsSeen = {}
+        self.flaps_seen: cloudwatch.FlapsSeen = {}
+        self._described: dict[tuple[str, str], tuple[datetime, dict[str, Any] | None]] = {}
         self._clock = MACHINE if now is utc_now else Clock(now)
 
     def now(self) -> datetime:
@@ -96,6 +100,8 @@ class AwsWorld:
 
     def observe(self, goal: Goal) -> Observation:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
+        if isinstance(goal, AsBefore):
+            self._described.clear()  # at its end all has to be as before, whatever was deleted a moment ago
         with translated_errors("could not look"), listening(self._clock):
             record, control = self._read_noted(goal)
             planned = None if isinstance(goal, GreenShare) else goal.rollout
@@ -133,6 +139,7 @@ class AwsWorld:
     def perform(self, action: Action) -> None:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         with translated_errors(f"could not {action}"), listening(self._clock):
+            self._forget(action)
             try:
                 perform(action, self.clients)
             except ClientError as error:
@@ -140,11 +147,18 @@ class AwsWorld:
                     raise
                 raise NotThere(f"could not {action}: {describe(error)}") from error
 
+    def _forget(self, action: Action) -> None:
+        """It changes what was described, if it makes or deletes that."""
+        made = {getattr(action, "name", "")}
+        if isinstance(action, CreateModel):
+            made.add(action.rollout.green_model_name)
+        self._described = {key: found for key, found in self._described.items() if key[1] not in made}
+
     def _read_configs(self, names: Iterable[str], goal: Goal, rollout: Rollout) -> dict[str, datetime]:
         """When each was made, of those that are what the rollout means; another of that name is neither used nor deleted."""
         found: dict[str, datetime] = {}
         for name in names:
-            described = self._describe("DescribeEndpointConfig", EndpointConfigName=name)
+            described = self._describe("DescribeEndpointConfig", "EndpointConfigName", name)
             if described is None:
                 continue
             serves = is_used(name, goal, rollout)
@@ -159,7 +173,7 @@ class AwsWorld:
 
     def _read_alarms(self, names: Sequence[str], goal: Goal, rollout: Rollout) -> tuple[Alarm, ...]:
         """The rollout's own as they are only if they are as it makes them: deploying puts them right, and somebody else's stay."""
-        alarms = cloudwatch.read_alarms(self.clients.cloudwatch, names, rollout.green_traffic_since, self._flaps_seen)
+        alarms = cloudwatch.read_alarms(self.clients.cloudwatch, names, rollout.green_traffic_since, self.flaps_seen)
         is_own_there = any(alarm.name in rollout.own_alarms and alarm.state != "MISSING" for alarm in alarms)
         if not is_own_there or not isinstance(goal, (GreenDeployed, AsBefore)):
             return alarms
@@ -173,7 +187,7 @@ class AwsWorld:
         return tuple(Alarm(alarm.name, "MISSING") if alarm.name in passed_over else alarm for alarm in alarms)
 
     def _is_there(self, name: str, goal: Goal, rollout: Rollout) -> bool:
-        model = self._describe("DescribeModel", ModelName=name)
+        model = self._describe("DescribeModel", "ModelName", name)
         if model is None:
             return False
         is_made = rollout.green.is_made_by_rollout and name == rollout.green_model_name
@@ -182,8 +196,14 @@ class AwsWorld:
             raise RolloutGaveUp(f"model {name} is another than the rollout's: {why}. Delete it, and try again")
         return not why
 
-    def _describe(self, operation: str, **named: str) -> dict[str, Any] | None:
-        return if_found(lambda: read(self.clients.sagemaker, operation, **named))
+    def _describe(self, operation: str, member: str, name: str) -> dict[str, Any] | None:
+        """A config or model, which AWS lets nobody change: between two steps forward that follow each other it is not read again."""
+        now, known = self._clock.now(), self._described.get((operation, name))
+        if known is not None and now - known[0] < _STEPS_FOLLOW:
+            return known[1]
+        found = if_found(lambda: read(self.clients.sagemaker, operation, **{member: name}))
+        self._described[operation, name] = now, found
+        return found
 
 
 def _moment(value: Any) -> datetime:

@@ -15,7 +15,17 @@ from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.advance import SOON, Passing, advance
 from airflow_sm_rollout.core.errors import DeadlinePassed, PlanError, RefusedByAws, RolloutError, RolloutGaveUp
-from airflow_sm_rollout.core.goals import Again, AsBefore, Done, Goal, Hold, OnlyGreen, Wait, pause_after
+from airflow_sm_rollout.core.goals import (
+    Again,
+    AsBefore,
+    Done,
+    Goal,
+    Hold,
+    OnlyGreen,
+    Wait,
+    nothing_before,
+    pause_after,
+)
 from airflow_sm_rollout.core.names import Names, validate_endpoint_name
 from airflow_sm_rollout.core.owner import is_own
 from airflow_sm_rollout.core.plan.options import parse_flag, parse_number
@@ -321,14 +331,15 @@ class ConvergeOperator(WaitingTask):
         from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
 
         self.refusals = step.refusals if isinstance(step, Again) else 0
-        pause = max(self.poke_interval, pause_after(self.refusals).total_seconds())
+        idle = nothing_before(goal, step, self.poke_interval)
+        pause = max(self.poke_interval, idle, pause_after(self.refusals).total_seconds())
         self.log.info("Waiting: %s%s", step.reason, f"; tried again in {pause:g} s" if self.refusals else "")
         if not self.deferrable or pause < SHORTEST_DEFERRAL.total_seconds():
             time.sleep(pause)
             return
-        self._defer(names, goal, deadline)
+        self._defer(names, goal, deadline, idle)
 
-    def _defer(self, names: Names, goal: Goal, deadline: datetime) -> NoReturn:
+    def _defer(self, names: Names, goal: Goal, deadline: datetime, idle: float) -> NoReturn:
         from airflow_sm_rollout.triggers.converge import ConvergeTrigger, goal_to_dict
 
         trigger = ConvergeTrigger(
@@ -339,6 +350,7 @@ class ConvergeOperator(WaitingTask):
             poke_interval=self.poke_interval,
             connection=self.connection.as_dict(),
             refusals=self.refusals,
+            idle=idle,
         )
         self.defer(trigger=trigger, method_name="resume")
 

@@ -42,6 +42,7 @@ class ConvergeTrigger(RolloutTrigger):
     :param goal: see :func:`goal_to_dict`.
     :param deadline: ISO 8601 with time zone; absolute, since a trigger starts anew after its triggerer was killed. A paused rollout has
         none.
+    :param idle: for how many seconds no look can find anything to do.
     :param refusals: how often in a row AWS has refused the next step by now; the first look comes the later for it.
     """
 
@@ -53,6 +54,7 @@ class ConvergeTrigger(RolloutTrigger):
         goal: dict[str, Any],
         deadline: str,
         refusals: int = 0,
+        idle: float = 0.0,
         **base: Any,
     ) -> None:
         super().__init__(**base)
@@ -61,13 +63,14 @@ class ConvergeTrigger(RolloutTrigger):
         self.goal = goal
         self.deadline = deadline
         self.refusals = refusals
+        self.idle = idle
 
     async def events(self) -> AsyncIterator[TriggerEvent]:
         deadline, goal = datetime.fromisoformat(self.deadline), goal_from_dict(self.goal)
         lookout: Lookout | None = None
         interval = min(self.poke_interval, SOON.total_seconds()) if isinstance(goal, AsBefore) else self.poke_interval
         pause = max(SHORTEST_DEFERRAL, pause_after(self.refusals))
-        await asyncio.sleep(max(interval, pause.total_seconds()))
+        await asyncio.sleep(max(interval, self.idle, pause.total_seconds()))
         while True:
             world = AwsWorld(await self.clients(), self.endpoint_name, self.rollout_id)
             lookout = lookout or Lookout(world)

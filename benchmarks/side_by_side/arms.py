@@ -13,7 +13,19 @@ from airflow_sm_rollout.aws.watch import Lookout, Memory, look
 from airflow_sm_rollout.aws.world import AwsWorld
 from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.errors import RolloutError, RolloutGaveUp
-from airflow_sm_rollout.core.goals import AsBefore, Decision, Done, Goal, GreenDeployed, GreenShare, OnlyGreen, Wait
+from airflow_sm_rollout.core.goals import (
+    Again,
+    AsBefore,
+    Decision,
+    Done,
+    Goal,
+    GreenDeployed,
+    GreenShare,
+    Hold,
+    OnlyGreen,
+    Wait,
+    nothing_before,
+)
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary
 from airflow_sm_rollout.core.rollout import Green, Plan
@@ -165,13 +177,15 @@ class Ours:
             step = advance(goal, self.names.rollout_id, aws, deadline, lambda line: None)
             if isinstance(step, Done):
                 return step
-            self._wait(world, lookout, goal)
+            self._wait(world, lookout, goal, step)
 
-    def _wait(self, world: World, lookout: Lookout, goal: Goal) -> None:
+    def _wait(self, world: World, lookout: Lookout, goal: Goal, step: Wait | Hold | Again) -> None:
         """Look, as the task's trigger does, until there is something to do."""
         decision: Decision = Wait("", timedelta())
+        pause = BACK if isinstance(goal, AsBefore) else max(POLL, nothing_before(goal, step, POLL))
         while isinstance(decision, Wait):
-            world.serve(BACK if isinstance(goal, AsBefore) else POLL)
+            world.serve(pause)
+            pause = BACK if isinstance(goal, AsBefore) else POLL
             decision, harm = lookout.look_for(goal)
             if harm:
                 raise RolloutGaveUp(harm)
