@@ -1,12 +1,13 @@
-"""What a rollout costs beyond what blue costs anyway: green's instances, for as long as they stand beside blue's."""
+"""What a rollout costs beyond what blue costs anyway: green's instances, for as long as they stand beside blue's, and alarms."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 
-from airflow_sm_rollout.core.rollout import AHEAD, WHEN_NEEDED, Plan
+from airflow_sm_rollout.core.rollout import AHEAD, WHEN_NEEDED, Plan, Rollout
 from airflow_sm_rollout.core.rules.configs import instances_at_first, instances_of
 from airflow_sm_rollout.core.rules.shared import UPDATE_TAKES, WEIGHTS_TAKE
 from airflow_sm_rollout.core.traffic import parse_traffic
@@ -49,3 +50,28 @@ def describe_cost(plan: Plan, blues: int) -> str:
     if hours <= sparing:
         return told
     return f"{told}; capacity='when_needed' about {sparing:.2g}, with some minutes more for each step"
+
+
+def spent_hours(rollout: Rollout, shares: Sequence[tuple[datetime, float]], until: datetime) -> float:
+    """Green's instance-hours so far, at most: counted from the rollout's start, though its instances come some minutes later.
+
+    :param shares: green's shares in percent, each since its moment.
+    :param until: when blue's or green's went, or now.
+    """
+    blues, plan = rollout.blue.instance_count, rollout.plan
+    if plan.capacity == AHEAD:
+        return blues * ((until - rollout.started_at) / _HOUR)
+    moments = [(rollout.started_at, 0.0), *shares, (until, 0.0)]
+    counted, hours = 0, 0.0
+    for (since, share), (to, _) in pairwise(moments):
+        counted = max(counted, instances_of(blues, share) if share else instances_at_first(plan, blues))
+        hours += counted * (max(to - since, timedelta()) / _HOUR)
+    return hours
+
+
+def describe_spent(rollout: Rollout, shares: Sequence[tuple[datetime, float]], until: datetime) -> str:
+    """That in a sentence, with the alarms that it makes for its time."""
+    hours, blues = spent_hours(rollout, shares, until), rollout.blue.instance_count
+    told = f"at most {hours:.2g} instance-hours of green beside blue's {blues} instance(s)"
+    made = len(rollout.made_alarms)
+    return f"{told}; {made} alarm(s) of its own" if made else told

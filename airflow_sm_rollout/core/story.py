@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from airflow_sm_rollout.core.cost import describe_spent
 from airflow_sm_rollout.core.figures import Figures, total
 from airflow_sm_rollout.core.outcome import Aftermath, Outcome
 from airflow_sm_rollout.core.rollout import Rollout
@@ -122,6 +123,7 @@ class Story:
         yield "What proved it", self._proof()
         yield "Who decided", self._decider()
         yield "What serves now", self._serving()
+        yield "What it cost", self._cost()
 
     def _model(self) -> str:
         green = self.rollout.green
@@ -196,6 +198,12 @@ class Story:
             decided.append(f"the rollout itself, by task {self.by_task}")
         by_plan = "the rollout itself, by its plan" if self.outcome is not Outcome.RUNNING else "nobody yet"
         return "; ".join(decided) or by_plan
+
+    def _cost(self) -> str:
+        until = self.ended_at or (self.figures.counted_at if self.figures else None)
+        if self.outcome is Outcome.REFUSED:
+            return "nothing: it was not started"
+        return describe_spent(self.rollout, self.shares, until) if until else "not known: no task has noted its end"
 
     def _serving(self) -> str:
         rollout = self.rollout
