@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator
 
-from airflow_sm_rollout.core.advance import SOON, Passing, advance
+from airflow_sm_rollout.core.advance import Passing, advance
 from airflow_sm_rollout.core.errors import DeadlinePassed, PlanError, RefusedByAws, RolloutError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import (
     Again,
@@ -37,6 +37,7 @@ from airflow_sm_rollout.operators.handle import handle_of, read_handle
 from airflow_sm_rollout.operators.links import LINKS, leave_link
 from airflow_sm_rollout.operators.options import defers_by_default, parse_verify, refuse_what_is_not_taken
 from airflow_sm_rollout.operators.owner import describe_owner, names_of
+from airflow_sm_rollout.operators.patience import patiently
 from airflow_sm_rollout.operators.retries import saying_when_next
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PATIENCE, _LONGEST_PAUSE = timedelta(minutes=5), 60.0
+_PATIENCE = timedelta(minutes=5)
 _T = TypeVar("_T")
 
 
@@ -97,7 +98,7 @@ class AwsTask(BaseOperator):
         return self.read_patiently("could not reach AWS", self.connection.clients)
 
     def read_patiently(self, what: str, read: Callable[[], _T]) -> _T:
-        """Read from AWS outside the loop; see :func:`patiently`."""
+        """Read from AWS outside the loop; see :func:`~.patience.patiently`."""
         from airflow_sm_rollout.aws.world import translated_errors
 
         def translated() -> _T:
@@ -372,23 +373,6 @@ def diary(context: Context) -> Iterator[Callable[[str], None]]:
             ti = context["ti"]
             before = left_by(context, ti.task_id, DID) or []
             ti.xcom_push(key=DID, value=[*before, *lines])
-
-
-def patiently(read: Callable[[], _T], patience: timedelta, tell: Callable[[str], None]) -> _T:
-    """Read something; errors that pass by themselves are waited out, with growing pauses, so that a throttled read does not cost a rollout.
-
-    :raises DeadlinePassed: if it has not passed for so long.
-    """
-    until, pause = time.monotonic() + patience.total_seconds(), SOON.total_seconds()
-    while True:
-        try:
-            return read()
-        except Passing as error:
-            if time.monotonic() + pause > until:
-                raise DeadlinePassed(f"{error}; it has not passed for {patience}") from error
-            tell(f"Waiting: {error}")
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def failing_with_reason(context: Context, run: Callable[[], Any]) -> Any:

@@ -16,12 +16,13 @@ from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expa
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.core.traces import REFUSED
 from airflow_sm_rollout.core.watch.policy import validate_proof
-from airflow_sm_rollout.operators.base import RolloutTask, is_template, patiently
+from airflow_sm_rollout.operators.base import RolloutTask, is_template
 from airflow_sm_rollout.operators.fronted import OF_FUNCTION, FrontedOperator
 from airflow_sm_rollout.operators.handle import read_frozen
 from airflow_sm_rollout.operators.mistakes import saying_all, says_all
 from airflow_sm_rollout.operators.options import options_of
 from airflow_sm_rollout.operators.owner import describe_owner
+from airflow_sm_rollout.operators.patience import patiently
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -12,7 +12,8 @@ import pytest
 from airflow_sm_rollout import RollbackOperator, ShiftWeightOperator
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.errors import DeadlinePassed, RolloutGaveUp
-from airflow_sm_rollout.operators.base import AwsTask, patiently
+from airflow_sm_rollout.operators.base import AwsTask
+from airflow_sm_rollout.operators.patience import patiently
 from airflow_sm_rollout.operators.settle import SettleOperator
 from airflow_sm_rollout.operators.snapshot import SnapshotOperator
 
