@@ -10,6 +10,7 @@ import pytest
 from airflow_sm_rollout.aws.iam import EXTRAS, policy
 from airflow_sm_rollout.cli import main
 from airflow_sm_rollout.core.converge import WAYS
+from airflow_sm_rollout.core.traffic import TRAFFIC
 
 
 def actions(document: dict[str, Any]) -> set[str]:
@@ -18,13 +19,18 @@ def actions(document: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("traffic", WAYS)
 def test_what_only_some_plans_and_commands_need_is_allowed_only_where_it_is_asked_for(traffic: str) -> None:
-    plain = actions(policy(traffic, "fraud"))
-    assert actions(policy(traffic, "fraud", extras=("validate",))) - plain == {"sagemaker:InvokeEndpoint"}
-    assert actions(policy(traffic, "fraud", extras=("monitoring",))) - plain == {"sagemaker:ListMonitoringExecutions"}
-    assert actions(policy(traffic, "fraud", extras=("registry",))) - plain == {"sagemaker:DescribeModelPackage"}
-    assert actions(policy(traffic, "fraud", extras=("events",))) - plain == {"events:PutEvents"}
-    assert actions(policy(traffic, "fraud", extras=("guardian",))) - plain == {"ssm:GetParametersByPath"}
-    assert actions(policy(traffic, "fraud", extras=("replay",))) - plain == {"cloudwatch:ListMetrics"}
+    function = "fraud-front" if TRAFFIC[traffic].has_function else None
+
+    def more_with(extra: str) -> set[str]:
+        plain = policy(traffic, "fraud", function=function)
+        return actions(policy(traffic, "fraud", function=function, extras=(extra,))) - actions(plain)
+
+    assert more_with("validate") == {"sagemaker:InvokeEndpoint"}
+    assert more_with("monitoring") == {"sagemaker:ListMonitoringExecutions"}
+    assert more_with("registry") == {"sagemaker:DescribeModelPackage"}
+    assert more_with("events") == {"events:PutEvents"}
+    assert more_with("guardian") == {"ssm:GetParametersByPath"}
+    assert more_with("replay") == {"cloudwatch:ListMetrics"}
 
 
 def test_green_is_asked_on_this_endpoint_and_on_what_a_rollout_makes_of_it_only() -> None:
