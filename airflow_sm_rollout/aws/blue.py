@@ -65,10 +65,11 @@ def read_blue(clients: Clients, endpoint: Endpoint, traffic: Traffic, green: Gre
 def _served(endpoint: Endpoint, config: Mapping[str, Any]) -> Variant:
     """Blue's variant as it serves; its weight and its instances must be known, or it can't be put back as it was."""
     [planned] = config["ProductionVariants"]
-    variant = endpoint.variant(planned["VariantName"])
+    name = told(planned, "VariantName", f"a variant of endpoint config {endpoint.config_name}")
+    variant = endpoint.variant(name)
     if variant is None or ("InitialInstanceCount" in planned and not variant.desired_count):
         raise ResponseParserError(
-            f"DescribeEndpoint does not tell the instances of variant {planned['VariantName']} of endpoint {endpoint.name}"
+            f"DescribeEndpoint does not tell the instances of variant {name} of endpoint {endpoint.name}"
         )
     return variant
 
@@ -140,7 +141,7 @@ def _why_unsuitable(config: Mapping[str, Any], traffic: Traffic) -> str:
     """What a way to split traffic can't do (docs/facts-aws.md#limits and docs/facts-aws.md#shadows)."""
     variants = config.get("ProductionVariants", [])
     if len(variants) != 1:
-        names = ", ".join(variant["VariantName"] for variant in variants)
+        names = ", ".join(variant.get("VariantName", "") for variant in variants)
         return f"it has {len(variants)} production variants ({names}), and blue must be one"
     if config.get("ShadowProductionVariants"):
         return "it has a shadow variant, which AWS allows beside one production variant only"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.blue import refuse_unknown
 from airflow_sm_rollout.aws.errors import if_found
 from airflow_sm_rollout.aws.whole import read, unknown_members
@@ -46,7 +47,7 @@ def refuse_unlike(sagemaker: Any, blue: Mapping[str, Any], green: Green) -> None
     :param blue: blue's model, see :func:`read_model`.
     :raises RolloutRefused: with what of it can't be green's.
     """
-    name = blue["ModelName"]
+    name = told(blue, "ModelName", "blue's model")
     refuse_unknown(f"blue's model {name}", unknown_members(sagemaker, "DescribeModel", blue))
     why = "" if green.model_package_arn else _why_not_made(blue)
     if why:
