@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from production import AWS_ENVIRONMENT, Production, share_botocore_models
+
+# On a busy machine nothing but the clock would fail these tests.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
 
