@@ -136,9 +136,9 @@ class PlanningOperator(FrontedOperator):
         if not is_template(self.drain):
             parse_duration("drain", self.drain)
         said = [getattr(self, name) for name in OF_FUNCTION]
-        if not is_template(said):
+        if not any(map(is_template, said)):
             parse_function(*said)
-        if not is_template([self.strategy, self.traffic, self.alarms, self.drain, *said]):
+        if not any(map(is_template, (self.strategy, self.traffic, self.alarms, self.drain, *said))):
             validate_plan(self._plan())
         if self.strategy is None or isinstance(self.strategy, Mapping):
             strategy = known_strategy(self.strategy) if self.strategy else None
