@@ -31,6 +31,7 @@ FILLED: dict[str, Any] = {
     "endpoint_name": "wine-red",
     "execution_role_arn": "arn:aws:iam::210987654321:role/red",
     "fail_percent": 1.5,
+    "function": "wine-front",
     "image": "210987654321.dkr.ecr.eu-west-1.amazonaws.com/red:2",
     "interval": "600",
     "model_data_url": "s3://wine-models/red/model.tar.gz",
