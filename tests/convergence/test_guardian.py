@@ -398,7 +398,7 @@ def test_the_command_tells_what_it_does(
     monkeypatch.setattr(cli_guardian, "make_clients", lambda region: clients_of_now(lab))
     monkeypatch.setattr("airflow_sm_rollout.aws.world.MACHINE", Clock(lab.now))
     parser = argparse.ArgumentParser()
-    cli_guardian.add_options(parser, float)
+    cli_guardian.add_options(parser)
     options = parser.parse_args(["--once", "--name", "g", "-o", output])
     assert cli_guardian.guard(options, lab.pass_time) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -106,6 +106,17 @@ def test_green_gets_more_instances_only_when_its_share_of_what_blue_has_by_then_
     assert not lab.under_capacity
 
 
+def test_no_share_rises_while_somebody_else_changes_blues_endpoint() -> None:
+    lab = SharedLab()
+    lab.run(until=1)
+    scale(lab, ENDPOINT, 6)
+    lab.reach(GreenShare(10))  # green had no traffic yet, so that was waited for
+    scale(lab, ENDPOINT, 8)
+    with pytest.raises(RolloutGaveUp, match=f"somebody else changes blue's endpoint {ENDPOINT}"):
+        lab.reach(GreenShare(50))
+    assert lab.shares_now()[lab.names.green_endpoint] == 10
+
+
 @pytest.mark.parametrize("share", [10, 50])
 def test_promotion_is_refused_at_a_share_between_and_changes_nothing(share: float) -> None:
     lab = SharedLab()

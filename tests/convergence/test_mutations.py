@@ -27,6 +27,7 @@ from convergence import (
     test_drift,
     test_exits,
     test_guardrails,
+    test_judges_alarm,
     test_lambda_rollout,
     test_live_drift,
     test_live_refusals,
@@ -63,7 +64,7 @@ SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
         test_undo,
     ),
     "lambda": (test_lambda_rollout,),
-    "guardrails": (test_guardrails, test_scaling, test_drift, test_way_back, test_undo),
+    "guardrails": (test_guardrails, test_judges_alarm, test_scaling, test_drift, test_way_back, test_undo),
 }
 SAME = {"lambda": "endpoints"}
 """Ways that have all rules of another one. Those are taken out there."""
