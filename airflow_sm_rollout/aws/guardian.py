@@ -33,6 +33,7 @@ from airflow_sm_rollout.core.guardian import (
     why_unguarded,
 )
 from airflow_sm_rollout.core.names import LOOKS_PREFIX, look_name, record_name, taken_back_name
+from airflow_sm_rollout.core.rollout import Rollout
 
 _DRIVEN = "sm-rollout:driven-at"
 _T = TypeVar("_T")
@@ -59,6 +60,11 @@ class SignsOfLife:
                 return
             self._left[endpoint_name] = now
         _try_to_leave(clients, endpoint_name, Sign(now))
+
+    def leave_of(self, rollout: Rollout | None, clients: Clients) -> None:
+        """The same, where a rollout is in progress: the sign is a tag of its record."""
+        if rollout is not None:
+            self.leave(clients, rollout.endpoint_name)
 
     def leave_last(self, clients: Clients, endpoint_name: str) -> None:
         """Say of an endpoint's rollout that its task has ended well: a task that gives no sign may follow."""

@@ -286,17 +286,18 @@ class ConvergeOperator(WaitingTask):
         names, lookout = Names(world.endpoint_name, world.rollout_id), Lookout(world)
 
         def tell(line: str) -> None:
+            SIGNS.leave_of(world.record, world.clients)
             self.log.info("Now: %s", line)
             note(line)
 
         while True:
-            SIGNS.leave(world.clients, names.endpoint)
             step = advance(goal, names.rollout_id, world, deadline, tell, refusals=self.refusals)
             if isinstance(step, Done):
                 self.log.info("Reached: %s", step.reason)
                 if not isinstance(goal, (AsBefore, OnlyGreen)):
                     SIGNS.leave_last(world.clients, names.endpoint)
                 return step
+            SIGNS.leave_of(world.record, world.clients)
             if isinstance(step, Hold):
                 deadline = world.now() + self.timeout  # a pause does not count
             if isinstance(step, Again):
