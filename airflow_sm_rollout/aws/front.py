@@ -81,9 +81,8 @@ def write_alias(client: Any, action: PutAlias) -> None:
         "Description": action.description,
         "RoutingConfig": {"AdditionalVersionWeights": dict(action.weights)},  # an empty map takes the second one away
     }
-    seen = (
-        {"RevisionId": action.replaces} if action.replaces else {}
-    )  # an alias that is gone stays so: AWS refuses this
+    # An alias that is gone has no revision, and stays gone: AWS refuses this.
+    seen = {"RevisionId": action.replaces} if action.replaces else {}
     client.update_alias(FunctionName=place.function, Name=place.alias, **change, **seen)
 
 
