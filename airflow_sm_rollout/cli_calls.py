@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 10.0
 """How long AWS has for an answer, where nobody says."""
 
-_ATTEMPTS = 2
 _NO_REGION = "no AWS region is set. Give --region, or set AWS_DEFAULT_REGION"
 _NO_CREDENTIALS = "there are no AWS credentials. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (aws sso login)"
 _NO_ANSWER = "AWS does not answer ({}). Look at the network, a proxy, --region and AWS_ENDPOINT_URL"
@@ -33,24 +32,10 @@ _SENTENCES = {
 
 
 def make_clients(region: str | None, answer_seconds: float = ANSWER_SECONDS, profile: str | None = None) -> Clients:
-    """Clients that give up soon.
-
-    :param region: AWS region; ``None``: as boto3 finds it.
-    :param answer_seconds: how long AWS has for an answer, with all attempts at the call.
-    :param profile: of AWS's configuration; ``None``: as boto3 finds it.
-    """
-    import boto3
-    import botocore.session
-    from botocore.config import Config
-
+    """See :meth:`~airflow_sm_rollout.aws.clients.Clients.impatient`."""
     from airflow_sm_rollout.aws.clients import Clients
 
-    each = answer_seconds / _ATTEMPTS
-    session = botocore.session.Session(profile=profile)
-    session.set_default_client_config(
-        Config(connect_timeout=each, read_timeout=each, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
-    )
-    return Clients.of(boto3.Session(botocore_session=session, region_name=region))
+    return Clients.impatient(region, answer_seconds, profile)
 
 
 def describe_failure(error: BaseException) -> str | None:

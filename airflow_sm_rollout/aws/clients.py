@@ -12,6 +12,8 @@ from airflow_sm_rollout.aws.clock import follow
 from airflow_sm_rollout.core.plan.measures import Measure
 from airflow_sm_rollout.core.watch.rows import Answer, Question
 
+_ATTEMPTS = 2  # at a call, by clients that give up soon
+
 
 class ClientFactory(Protocol):
     """What makes clients: a boto3 session, or Airflow's hook behind the same method."""
@@ -55,6 +57,27 @@ class Clients:
         sagemaker, cloudwatch, ssm, autoscaling = (factory.client(name) for name in names)
         functions = _MadeLater(partial(factory.client, "lambda"))
         return cls(sagemaker, cloudwatch, ssm, autoscaling, outside, functions)
+
+    @classmethod
+    def impatient(cls, region: str | None, answer_seconds: float, profile: str | None = None) -> Clients:
+        """Clients that give up soon.
+
+        :param region: AWS region; ``None``: as boto3 finds it.
+        :param answer_seconds: how long AWS has for an answer, with all attempts at the call.
+        :param profile: of AWS's configuration; ``None``: as boto3 finds it.
+        """
+        import boto3
+        import botocore.session
+        from botocore.config import Config
+
+        each = answer_seconds / _ATTEMPTS
+        session = botocore.session.Session(profile=profile)
+        session.set_default_client_config(
+            Config(
+                connect_timeout=each, read_timeout=each, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}
+            )
+        )
+        return cls.of(boto3.Session(botocore_session=session, region_name=region))
 
 
 class _MadeLater:

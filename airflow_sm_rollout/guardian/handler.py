@@ -20,8 +20,8 @@ from airflow_sm_rollout.core.guardian import Finding, Patience, State
 from airflow_sm_rollout.guardian.guardian import Guardian
 from airflow_sm_rollout.guardian.run import look_once
 
-_SPARE = 10.0  # seconds before Lambda's deadline: a call that has begun may last that long
-_ANSWER_SECONDS = 5
+_ANSWER_SECONDS = 10.0
+_SPARE = _ANSWER_SECONDS  # before Lambda's deadline: a call that has begun may last that long
 
 
 def handler(event: Mapping[str, Any], context: Any) -> list[dict[str, Any]]:
@@ -67,20 +67,12 @@ def _alarm_of(event: Mapping[str, Any]) -> tuple[str | None, str]:
 @cache
 def _guardian(name: str) -> Guardian:
     """Kept from one event to the next, with what it has read of green by then."""
-    import boto3
-    import botocore.session
-    from botocore.config import Config
-
-    session = botocore.session.Session()
-    session.set_default_client_config(
-        Config(connect_timeout=_ANSWER_SECONDS, read_timeout=_ANSWER_SECONDS, retries={"mode": "standard"})
-    )
     usual = Patience()
     patience = Patience(
         _minutes("SM_ROLLOUT_ABANDONED_AFTER", usual.in_task),
         _minutes("SM_ROLLOUT_BETWEEN_TASKS", usual.between_tasks),
     )
-    clients = Clients.of(boto3.Session(botocore_session=session))
+    clients = Clients.impatient(None, _ANSWER_SECONDS)
     prefix = os.environ.get("SM_ROLLOUT_PREFIX", "")
     return Guardian(clients, name=name, prefix=prefix, patience=patience, tell=_log)
 
