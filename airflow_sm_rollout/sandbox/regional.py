@@ -10,6 +10,7 @@ from botocore import xform_name
 
 from airflow_sm_rollout.sandbox.clock import Schedule
 from airflow_sm_rollout.sandbox.cloudwatch import CloudWatch
+from airflow_sm_rollout.sandbox.codedeploy import CodeDeploy
 from airflow_sm_rollout.sandbox.containers import ContainerHost
 from airflow_sm_rollout.sandbox.elsewhere import Elsewhere
 from airflow_sm_rollout.sandbox.faults import Faults
@@ -73,6 +74,7 @@ class Regional:
         )
         self._parameters = Parameters(self.region)
         self._functions = Functions(self.region, account.seed)
+        self._codedeploy = CodeDeploy(self.region, self._functions, self.cloudwatch)
         tagging = Tagging(self._tags, lambda params: elsewhere.tagged_resources(name, params))
         self.services = self._services(tagging)
 
@@ -90,10 +92,11 @@ class Regional:
         return None
 
     def close(self) -> None:
-        """Stop training jobs, requests to shadows, asynchronous ones and functions. The containers are their host's."""
+        """Stop training jobs, requests to shadows, asynchronous ones, functions and hooks. The containers are their host's."""
         self.training_jobs.close()
         self._hosting.close()
         self._functions.close()
+        self._codedeploy.close()
 
     def _services(self, tagging: Tagging) -> dict[str, list[object]]:
         hosting = self._hosting
@@ -101,6 +104,7 @@ class Regional:
             "sagemaker": [*hosting.control, self.training_jobs],
             "sagemaker-runtime": [hosting.runtime, hosting.async_runtime],
             "cloudwatch": [self.cloudwatch],
+            "codedeploy": [self._codedeploy],
             "lambda": [self._functions],
             "ssm": [self._parameters],
             "application-autoscaling": [self.scaling],

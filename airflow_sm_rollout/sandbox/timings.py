@@ -30,6 +30,10 @@ class Timings:
     :param traffic_back: that to blue having all of its traffic again, and the endpoint being InService (recorded 28 s).
     :param capture_written: a captured call to its file in S3 (documented: "a couple of minutes").
     :param update_function: UpdateFunctionConfiguration to LastUpdateStatus Successful (documented: seconds; not recorded).
+    :param start_deployment: CodeDeploy's CreateDeployment to its first deed (not recorded).
+    :param poll_alarms: how often CodeDeploy looks at a deployment's alarms (not recorded).
+    :param hook_timeout: how long CodeDeploy waits for a hook to report (documented: an hour).
+    :param roll_back_deployment: the end of a deployment to the alias being back, where CodeDeploy goes back by itself (not recorded).
     :param training_start: CreateTrainingJob to the start of the container.
     """
 
@@ -50,6 +54,10 @@ class Timings:
     traffic_back: float = 28.0
     capture_written: float = 60.0
     update_function: float = 2.0
+    start_deployment: float = 2.0
+    poll_alarms: float = 10.0
+    hook_timeout: float = 3600.0
+    roll_back_deployment: float = 5.0
     training_start: float = 60.0
 
     def hurried(self, factor: float) -> Timings:

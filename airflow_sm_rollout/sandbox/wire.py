@@ -40,6 +40,7 @@ CBOR = "smithy-rpc-v2-cbor"
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _SERVICES = {
     "monitoring": "cloudwatch",
+    "codedeploy": "codedeploy",
     "lambda": "lambda",
     "ssm": "ssm",
     "sagemaker": "sagemaker",

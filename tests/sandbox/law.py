@@ -34,6 +34,8 @@ def protocols_of(service: str) -> tuple[str, ...]:
     """How requests to a service may come."""
     if service == "cloudwatch":
         return (CBOR, "json", "query")
+    if service == "codedeploy":
+        return (CBOR, "json")
     return ("rest-json",) if service in ("sagemaker-runtime", "lambda") else ("json",)
 
 

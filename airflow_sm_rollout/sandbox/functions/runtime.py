@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.functions.function import Version
 
 UNHANDLED = "Unhandled"
@@ -40,12 +41,14 @@ class FunctionHost:
         self._lock = threading.Lock()
         self._idle: dict[str, list[_Process]] = {}
         self._all: set[_Process] = set()
+        self._is_closed = False
 
     def invoke(self, arn: str, version: Version, event: Any) -> Reply:
         """One call of a version.
 
         :param arn: the version's.
         :param event: what JSON has.
+        :raises AwsError: if the host is closed.
         """
         process = self._take(arn, version)
         reply = process.call(event, version.settings["Timeout"])
@@ -64,7 +67,9 @@ class FunctionHost:
             self._end(process)
 
     def close(self) -> None:
-        """End all that runs."""
+        """End all that runs, and run nothing more."""
+        with self._lock:
+            self._is_closed = True
         for process in list(self._all):
             self._end(process)
 
@@ -75,8 +80,11 @@ class FunctionHost:
                 return self._idle[key].pop()
         process = _Process(arn, key, version)
         with self._lock:
-            self._all.add(process)
-        return process
+            if not self._is_closed:
+                self._all.add(process)
+                return process
+        process.end()
+        raise AwsError("ServiceException", "The sandbox is closing", 500)
 
     def _end(self, process: _Process) -> None:
         with self._lock:
