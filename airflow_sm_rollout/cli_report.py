@@ -67,10 +67,10 @@ def _report(found: Found, *, ask_aws: bool) -> Report:
 
 def _live(found: Found) -> Live | None:
     from airflow_sm_rollout.cli_calls import describe_failure
-    from airflow_sm_rollout.plugin.live import read_live
+    from airflow_sm_rollout.plugin.live import read_backdrop, read_live
 
     try:
-        return read_live(found)
+        return read_backdrop(found).behind(read_live(found))
     except Exception as error:
         reason = describe_failure(error)
         if reason is None:

@@ -35,7 +35,7 @@ from airflow_sm_rollout.core.outcome import Aftermath
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.summary import describe_summary, ended, summarize, summary_to_dict
 from airflow_sm_rollout.guardian.guardian import Guardian
-from airflow_sm_rollout.plugin.live import read_live
+from airflow_sm_rollout.plugin.live import read_backdrop
 from airflow_sm_rollout.plugin.reads import Connection, Found
 from airflow_sm_rollout.sandbox.faults import Fault
 from answering import Answer, Asked, answering
@@ -136,9 +136,9 @@ def test_it_says_who_guards_a_rollout_to_whoever_may_read_that(
     orphan_a_rollout(production)
     rollout = read_record(clients.ssm, ENDPOINT)
     assert rollout is not None
-    live = read_live(Found("", rollout, (), Connection(None, "us-east-1")))
-    assert live.guardian is not None
-    assert live.guardian.by == "night-watch"
+    seen = read_backdrop(Found("", rollout, (), Connection(None, "us-east-1")))
+    assert seen.guardian is not None
+    assert seen.guardian.by == "night-watch"
     shown = tell("status", ENDPOINT)[1]
     assert re.search(r"^guarded by night-watch, last look .* ago$", shown, re.MULTILINE)
     production.sandbox.faults.add(Fault("denied", "GetParametersByPath", times=1))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_sm_rollout.aws.answers import told
+from airflow_sm_rollout.core.alarm_limit import limit_of
 from airflow_sm_rollout.core.observation import Alarm
 
 _NAMES_PER_CALL = 100  # DescribeAlarms' limit
@@ -58,14 +59,17 @@ def _alarm(
         return Alarm(name, "MISSING")
     changed_at = found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp")
     state, reason = told(found, "StateValue", f"alarm {name}"), found.get("StateReason", "")
+    limit = limit_of(found)
     if state not in _STATES:
-        return Alarm(name, "INSUFFICIENT_DATA", f"{state}, which this version does not know; {reason}", changed_at)
+        return Alarm(
+            name, "INSUFFICIENT_DATA", f"{state}, which this version does not know; {reason}", changed_at, limit=limit
+        )
     if state == "ALARM" or since is None or changed_at is None or changed_at < since:
-        return Alarm(name, state, reason, changed_at)
+        return Alarm(name, state, reason, changed_at, limit=limit)
     if (name, changed_at) not in flaps_seen:
         flaps_seen[name, changed_at] = _last_flap(cloudwatch, name, since)
     flap = flaps_seen[name, changed_at]
-    return Alarm(name, state, flap[1] if flap else reason, changed_at, flap[0] if flap else None)
+    return Alarm(name, state, flap[1] if flap else reason, changed_at, flap[0] if flap else None, limit)
 
 
 def _last_flap(cloudwatch: Any, name: str, since: datetime) -> tuple[datetime, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -28,14 +28,27 @@ def read_values(
     if end < start + _SECOND:
         return found
     asked = [{**query, "ReturnData": query["Id"] in found} for query in queries]
-    pages = cloudwatch.get_paginator("get_metric_data").paginate(MetricDataQueries=asked, StartTime=start, EndTime=end)
+    for name, values in read_results(cloudwatch, asked, start, end):
+        found[name].update(values)
+    return found
+
+
+def read_results(
+    cloudwatch: Any, queries: Sequence[Mapping[str, Any]], start: datetime, end: datetime
+) -> Iterator[tuple[str, Values]]:
+    """All results, each with the identifier of its query: of an expected band one query has two.
+
+    :raises Passing: as :func:`read_values`.
+    """
+    pages = cloudwatch.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=queries, StartTime=start, EndTime=end
+    )
     for page in pages:
         for result in told(page, "MetricDataResults", "metrics"):
             name, moments, values = (told(result, each, "a metric") for each in ("Id", "Timestamps", "Values"))
             if result.get("StatusCode") == "InternalError" or len(moments) != len(values):
                 raise Passing(f"CloudWatch could not give the figures of {result.get('Label') or name} just now")
-            found[name].update(zip(map(_utc, moments), values, strict=True))
-    return found
+            yield name, dict(zip(map(_utc, moments), values, strict=True))
 
 
 def _utc(moment: datetime) -> datetime:

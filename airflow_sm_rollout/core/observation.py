@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from airflow_sm_rollout.core.alarm_limit import AlarmLimit
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.front.version import Front
 from airflow_sm_rollout.core.pointer import Pointer
@@ -111,6 +112,7 @@ class Alarm:
     :param reason: CloudWatch's text, with the figures.
     :param since: when it went into this state.
     :param flapped_at: when it was last in ALARM inside the time looked at, though it is not now; read from its history.
+    :param limit: when it rings, for people; ``None``: not known.
     """
 
     name: str
@@ -118,6 +120,14 @@ class Alarm:
     reason: str = ""
     since: datetime | None = None
     flapped_at: datetime | None = None
+    limit: AlarmLimit | None = None
+
+    def describe(self) -> str:
+        """It in a line: its state, when it rings, and the value at its last change; where that is not known, CloudWatch's own text."""
+        if self.limit is None:
+            return f"alarm {self.name}: {self.state} {self.reason}".rstrip()
+        told = [self.limit.describe(), self.limit.describe_last()]
+        return f"alarm {self.name}: {', '.join([self.state, *filter(None, told)])}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_sm_rollout.core.alarm_limit import AlarmLimit
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.figures import Figures, figures_from_dict
 from airflow_sm_rollout.core.guardian import GuardianLook
@@ -54,6 +55,7 @@ class Live:
     :param serving: the endpoint that clients call, and its state, in words.
     :param phase: which way it goes, by its record; ``None``: there is none any more.
     :param alarm_reasons: CloudWatch's text on each alarm's state, by its name.
+    :param alarm_limits: when each alarm rings and its last value, by its name; one of a kind that is not known has none.
     :param guardian: the last look of whoever would take it back without Airflow; ``None``: nobody, or it can't be told.
     """
 
@@ -66,7 +68,22 @@ class Live:
     serving: str = ""
     phase: Phase | None = None
     alarm_reasons: Mapping[str, str] = field(default_factory=dict)
+    alarm_limits: Mapping[str, AlarmLimit] = field(default_factory=dict)
     guardian: GuardianLook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backdrop:
+    """Those members of :class:`Live` that change slowly and cost more to read."""
+
+    figures: Figures
+    alarm_limits: Mapping[str, AlarmLimit]
+    guardian: GuardianLook | None
+
+    def behind(self, live: Live) -> Live:
+        """A look at where the rollout stands, with these."""
+        limits = {**live.alarm_limits, **self.alarm_limits}
+        return replace(live, figures=self.figures, alarm_limits=limits, guardian=self.guardian)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,8 @@ class Report:
     :param comparison: green against blue as it stands now, while a bake watches; JSON.
     :param unread: in words, what is missing in all this because it can't be read.
     :param guarded: who would take it back without Airflow, in words; empty: nobody is known.
+    :param failure: why AWS could not be read at the last look; empty: it could, or was not asked.
+    :param figures_failure: so why its figures could not.
     """
 
     endpoint: str
@@ -133,9 +152,12 @@ class Report:
     figures: Figures | None
     control: str
     alarm_reasons: Mapping[str, str]
+    alarm_limits: Mapping[str, AlarmLimit] = field(default_factory=dict)
     comparison: Mapping[str, Any] | None = None
     unread: tuple[str, ...] = ()
     guarded: str = ""
+    failure: str = ""
+    figures_failure: str = ""
 
     @property
     def is_running(self) -> bool:
@@ -201,10 +223,17 @@ def _show(
         tasks=tuple(_line(task) for task in tasks),
         verdicts=tuple(story.verdicts),
         approvals=tuple(story.approvals),
-        alarms={name: live.alarms.get(name, "not read") if live else "" for name in rollout.watched_alarms},
         figures=story.figures,
-        alarm_reasons=live.alarm_reasons if live else {},
+        **_alarms(rollout, live),
     )
+
+
+def _alarms(rollout: Rollout, live: Live | None) -> dict[str, Any]:
+    """What is known of the alarms: those members of a report."""
+    if live is None:
+        return {"alarms": dict.fromkeys(rollout.watched_alarms, ""), "alarm_reasons": {}}
+    states = {name: live.alarms.get(name, "not read") for name in rollout.watched_alarms}
+    return {"alarms": states, "alarm_reasons": live.alarm_reasons, "alarm_limits": live.alarm_limits}
 
 
 def _at_a_glance(
@@ -220,7 +249,9 @@ def _at_a_glance(
         "chip": describe_state(state, share),
         "share": share,
         "sentence": sentence,
-        "cause": cause_of(rollout, state, sentence, tasks, story.approvals, story.figures),
+        "cause": cause_of(
+            rollout, state, sentence, tasks, story.approvals, story.figures, live.alarm_limits if live else {}
+        ),
         "way": way_of_tasks(rollout, tasks, control, at, story.outcome),
         "buttons": tuple(buttons_of(rollout, state, control, share)),
         "events": events_of(tasks, story.approvals, story.verdicts, story.figures, control, wishes),

@@ -51,7 +51,7 @@ def _rollout_lines(rollout: Rollout, seen: Observation) -> Iterator[str]:
     if seen.control is not None:
         yield seen.control.describe()
     for alarm in seen.alarms:
-        yield f"alarm {alarm.name}: {alarm.state} {alarm.reason}".rstrip()
+        yield alarm.describe()
     yield f"next: {_describe_next(rollout, seen, share)}"
 
 

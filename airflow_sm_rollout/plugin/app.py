@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
@@ -26,7 +26,16 @@ from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.report import Report, build_report
 from airflow_sm_rollout.core.traces import settled_at
 from airflow_sm_rollout.plugin.address import run_path
-from airflow_sm_rollout.plugin.live import COMPARED_SECONDS, LiveReads, read_compared, read_live, wish
+from airflow_sm_rollout.plugin.live import (
+    BACKDROP_SECONDS,
+    COMPARED_SECONDS,
+    WAIT_SECONDS,
+    LiveReads,
+    read_backdrop,
+    read_compared,
+    read_live,
+    wish,
+)
 from airflow_sm_rollout.plugin.page import POLICY, STATIC, render_chart, render_file, render_list, render_rollouts
 from airflow_sm_rollout.plugin.reads import WISH_EVENT, Found, Row, list_rollouts, read_rollouts
 
@@ -46,11 +55,9 @@ _MAY_READ = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
 _MAY_EDIT = Depends(requires_access_dag("PUT"))
 _AUDITED = Depends(action_logging(WISH_EVENT))  # behind the permission, as Airflow's own routes have it
 _live = LiveReads(read_live)
+_backdrop = LiveReads(read_backdrop, BACKDROP_SECONDS)
 _compared = LiveReads(read_compared, COMPARED_SECONDS)
 _earlier: dict[str, tuple[float, list[Row]]] = {}
-
-
-_T = TypeVar("_T")
 
 
 class WishBody(BaseModel):
@@ -152,7 +159,6 @@ def _page(request: Request, session: SessionDep, user: GetUserDep, dag_id: str, 
         now=_now(),
         unread=planned.unread,
         refused=planned.refused,
-        failures=[_live.failure(each) for each in planned.found],
         run_url=run_path(dag_id, run_id),
         rows=_earlier_for(session, user) if planned.found else (),
     )
@@ -206,24 +212,33 @@ def _refuse(status: int, sentence: str) -> JSONResponse:
 
 
 def _build_reports(found: Sequence[Found]) -> list[Report]:
-    live = _latest(_live, [each for each in found if _is_worth_a_look(each)])
-    compared = _latest(_compared, [each for each in found if settled_at(each.tasks) is None and not each.is_over])
-    return [
-        build_report(
+    shown = [each for each in found if _is_worth_a_look(each)]
+    judged = [each for each in found if settled_at(each.tasks) is None and not each.is_over]
+    until = time.monotonic() + WAIT_SECONDS
+    _live.begin(shown)
+    _backdrop.begin(shown)
+    compared, backdrop, live = (
+        _latest(looks, wanted, until) for looks, wanted in ((_compared, judged), (_backdrop, shown), (_live, shown))
+    )
+    reports = []
+    for each in found:
+        key = each.rollout.rollout_id
+        now, behind = live.get(key), backdrop.get(key)
+        report = build_report(
             each.group,
             each.rollout,
             each.tasks,
-            live.get(each.rollout.rollout_id),
+            behind.behind(now) if now and behind else now,
             is_over=each.is_over,
-            comparison=compared.get(each.rollout.rollout_id),
+            comparison=compared.get(key),
             wishes=each.wishes,
         )
-        for each in found
-    ]
+        reports.append(replace(report, failure=_live.failure(each), figures_failure=_backdrop.failure(each)))
+    return reports
 
 
-def _latest(looks: LiveReads[_T], found: Sequence[Found]) -> dict[str, _T | None]:
-    return dict(zip([each.rollout.rollout_id for each in found], looks.latest(found), strict=True))
+def _latest(looks: LiveReads[Any], found: Sequence[Found], until: float) -> dict[str, Any]:
+    return dict(zip([each.rollout.rollout_id for each in found], looks.latest(found, until), strict=True))
 
 
 def _is_worth_a_look(found: Found) -> bool:

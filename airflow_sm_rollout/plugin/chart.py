@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from airflow_sm_rollout.core.alarm_limit import AlarmLimit
 from airflow_sm_rollout.core.figures import Figures, Point
 from airflow_sm_rollout.core.report import Limits, Report
 from airflow_sm_rollout.core.screen.proof import last_comparison
@@ -43,12 +44,14 @@ class Lane:
 
     :param state: CloudWatch's word for it now.
     :param is_known: whether there is any telling.
+    :param limit: when it rings, and its last value; ``None``: not known.
     """
 
     name: str
     state: str
     spans: tuple[tuple[float, float], ...]
     is_known: bool
+    limit: AlarmLimit | None = None
 
     @property
     def told(self) -> str:
@@ -251,7 +254,7 @@ def _lanes(report: Report, time: TimeScale) -> Iterator[Lane]:
         spans = tuple(
             (time.x(begun), max(time.x(over or time.ended) - time.x(begun), 3.0)) for begun, over in rang.get(name, ())
         )
-        yield Lane(name, _alarm_word(state, report), spans, name in rang)
+        yield Lane(name, _alarm_word(state, report), spans, name in rang, report.alarm_limits.get(name))
 
 
 def _alarm_word(state: str, report: Report) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.core.control import Control, Wish
-from airflow_sm_rollout.core.report import Live
+from airflow_sm_rollout.core.report import Backdrop, Live
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import WATCH, settled_at
 from airflow_sm_rollout.core.watch.watch import last_watch
@@ -22,10 +22,13 @@ from airflow_sm_rollout.plugin.reads import Connection, Found
 if TYPE_CHECKING:
     from airflow_sm_rollout.aws.watch import Memory
 
-FRESH_SECONDS = 4.0
+FRESH_SECONDS = 1.0
+"""How long a look at where a rollout stands is fresh: the page asks every two seconds, so a fact is on the screen within three."""
+BACKDROP_SECONDS = 10.0
+"""How long the figures are: CloudWatch has news every ten seconds at most, and allows three looks at alarms' histories a second."""
 COMPARED_SECONDS = 30.0
 """How long a comparison of green with blue is fresh: it reads hours of figures, and has news once a minute at most."""
-_WAIT_SECONDS = 0.4
+WAIT_SECONDS = 0.4
 _KEPT = 50  # looks, about a tenth of a megabyte each
 _PUBLISHED_WITHIN = timedelta(minutes=3)
 _CLIENTS_SECONDS = 300.0  # then a changed connection is noticed
@@ -48,11 +51,20 @@ class LiveReads(Generic[_T]):
         self._last: dict[str, _T] = {}
         self._lock = Lock()
 
-    def latest(self, found: Sequence[Found]) -> list[_T | None]:
-        """For each the last look that succeeded; ``None``: none has yet. All of them together are waited for as long as one would be."""
+    def begin(self, found: Sequence[Found]) -> None:
+        """Look, where the last look is no longer fresh, and don't wait for it."""
+        with self._lock:
+            for each in found:
+                self._begun(each)
+
+    def latest(self, found: Sequence[Found], until: float | None = None) -> list[_T | None]:
+        """For each the last look that succeeded; ``None``: none has yet. All of them together are waited for as long as one would be.
+
+        :param until: till when (by :func:`time.monotonic`); by default :data:`WAIT_SECONDS` from now.
+        """
         with self._lock:
             looks = [self._begun(each) for each in found]
-        wait(looks, _WAIT_SECONDS)
+        wait(looks, WAIT_SECONDS if until is None else max(0.0, until - time.monotonic()))
         with self._lock:
             return [self._seen(each, look) for each, look in zip(found, looks, strict=True)]
 
@@ -95,20 +107,15 @@ def _keep(kept: dict[str, _T], key: str, value: _T) -> None:
 
 
 def read_live(found: Found) -> Live:
-    """One look at AWS through the rollout's own connection."""
+    """Where a rollout stands, by one look at AWS through its own connection."""
     from airflow_sm_rollout.aws.cloudwatch import read_alarms
     from airflow_sm_rollout.aws.control import read_control
-    from airflow_sm_rollout.aws.figures import read_figures
-    from airflow_sm_rollout.aws.guardian import guardian_of
     from airflow_sm_rollout.aws.status import read_serving
     from airflow_sm_rollout.aws.world import utc_now
     from airflow_sm_rollout.core.outcome import find_aftermath
 
     clients, rollout = clients_of(found.connection), found.rollout
-    ended = settled_at(found.tasks)
-    until = min(utc_now(), ended + _PUBLISHED_WITHIN) if ended else utc_now()
     seen = read_serving(clients, rollout, utc_now())
-    has_shadow = any(task.note.get("kind") == "shadow" for task in found.tasks)
     control = read_control(clients.ssm, rollout.endpoint_name, rollout.rollout_id)
     alarms = read_alarms(clients.cloudwatch, rollout.watched_alarms, None)
     return Live(
@@ -116,12 +123,30 @@ def read_live(found: Found) -> Live:
         share=rollout.traffic.share(rollout, seen) if seen.endpoint else None,
         alarms={alarm.name: alarm.state for alarm in alarms},
         control=control,
-        figures=read_figures(clients, rollout, until, is_shadow_read=has_shadow),
+        figures=None,
         aftermath=find_aftermath(rollout, seen),
         serving=seen.describe(),
         phase=seen.record.phase if seen.record and seen.record.rollout_id == rollout.rollout_id else None,
         alarm_reasons={alarm.name: alarm.reason for alarm in alarms},
-        guardian=guardian_of(clients.ssm, rollout.endpoint_name) if seen.record else None,
+        alarm_limits={alarm.name: alarm.limit for alarm in alarms if alarm.limit is not None},
+    )
+
+
+def read_backdrop(found: Found) -> Backdrop:
+    """What changes slowly, by a look through the rollout's own connection."""
+    from airflow_sm_rollout.aws.alarm_values import read_limits
+    from airflow_sm_rollout.aws.figures import read_figures
+    from airflow_sm_rollout.aws.guardian import guardian_of
+    from airflow_sm_rollout.aws.world import utc_now
+
+    clients, rollout, now = clients_of(found.connection), found.rollout, utc_now()
+    ended = settled_at(found.tasks)
+    until = min(now, ended + _PUBLISHED_WITHIN) if ended else now
+    has_shadow = any(task.note.get("kind") == "shadow" for task in found.tasks)
+    return Backdrop(
+        figures=read_figures(clients, rollout, until, is_shadow_read=has_shadow),
+        alarm_limits=read_limits(clients.cloudwatch, rollout.watched_alarms, until),
+        guardian=None if ended else guardian_of(clients.ssm, rollout.endpoint_name),
     )
 
 

@@ -98,7 +98,6 @@ def render_rollouts(
     now: datetime,
     unread: Sequence[str] = (),
     refused: Sequence[str] = (),
-    failures: Sequence[str] = (),
     run_url: str = "",
     rows: Sequence[Row] = (),
 ) -> str:
@@ -108,11 +107,10 @@ def render_rollouts(
     :param may_edit: whether there are buttons.
     :param unread: in words, the rollouts that can't be shown.
     :param refused: in words, those that did not begin.
-    :param failures: for each report why AWS could not be read just now; empty: it could, or is being asked.
     :param run_url: the run in Airflow's UI; empty: no links lead there.
     :param rows: rollouts in the list, newest first, of which those of the same endpoints are shown.
     """
-    values = _values(reports, run_id, now, unread, refused, failures, run_url)
+    values = _values(reports, run_id, now, unread, refused, run_url)
     values["views"] = [replace(view, earlier=tuple(_earlier(view.report, rows, base))) for view in values["views"]]
     here = f"{base}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
     return _render("rollout.html", base=base, here=here, may_edit=may_edit, **values)
@@ -127,7 +125,7 @@ def render_file(
     refused: Sequence[str] = (),
 ) -> str:
     """The same screen as one file that needs no server: for an audit, or a post-mortem."""
-    values = _values(reports, run_id, now, unread, refused, (), "")
+    values = _values(reports, run_id, now, unread, refused, "")
     script = f'addEventListener("DOMContentLoaded", () => {{\n{(STATIC / "page.js").read_text()}}});'
     digest = b64encode(sha256(script.encode()).digest()).decode()
     own = {"style": (STATIC / "style.css").read_text(), "script": script, "script_hash": f"sha256-{digest}"}
@@ -140,12 +138,10 @@ def _values(
     now: datetime,
     unread: Sequence[str],
     refused: Sequence[str],
-    failures: Sequence[str],
     run_url: str,
 ) -> dict[str, Any]:
-    reasons = [*failures, *[""] * len(reports)]
     return {
-        "views": [_view(report, now, reason, run_url) for report, reason in zip(reports, reasons, strict=False)],
+        "views": [_view(report, now, run_url) for report in reports],
         "unread": unread,
         "refused": refused,
         "run_id": run_id,
@@ -157,11 +153,10 @@ def _values(
     }
 
 
-def _view(report: Report, now: datetime, failure: str, run_url: str) -> View:
+def _view(report: Report, now: datetime, run_url: str) -> View:
     comparison = last_comparison(report.comparison, report.verdicts)
-    age, freshness = _age_of(report, now, failure)
+    age, freshness = _age_of(report, now)
     task = task_path(run_url, report.group, report.cause.task) if run_url and report.cause.task else ""
-    lacking = "AWS is being asked." if freshness == "asking" else "CloudWatch was not read."
     return View(
         report=report,
         chart=draw(report, now),
@@ -171,7 +166,7 @@ def _view(report: Report, now: datetime, failure: str, run_url: str) -> View:
         freshness=freshness,
         read_at=report.read_at.isoformat() if report.read_at and freshness == "live" else "",
         task_url=f"{task}/required_actions" if report.state is State.ASKING else task,
-        lacking=f"{lacking} {failure}".strip() if failure else lacking,
+        lacking=_lacking(report, freshness),
     )
 
 
@@ -192,8 +187,15 @@ def _short(sentence: str) -> str:
     return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1].rstrip()}…"
 
 
-def _age_of(report: Report, now: datetime, failure: str) -> tuple[str, str]:
-    if failure:
+def _lacking(report: Report, freshness: str) -> str:
+    why = report.figures_failure or report.failure
+    if why or freshness not in {"asking", "live"}:
+        return f"CloudWatch was not read. {why}".strip()
+    return "CloudWatch is being asked."
+
+
+def _age_of(report: Report, now: datetime) -> tuple[str, str]:
+    if report.failure:
         last = f", last at {report.read_at:%H:%M:%S} UTC" if report.read_at else ""
         return f"AWS can't be reached{last}: this is what Airflow knows", "unreachable"
     if report.state.is_over and report.ended_at is not None and now - report.ended_at >= _STILL_COUNTED:

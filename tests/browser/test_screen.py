@@ -45,7 +45,7 @@ class Served:
 
     def put(self, shown: Recorded) -> None:
         self.pages["/page"] = render_rollouts(
-            [shown.report], "", "canary", "run", may_edit=True, now=shown.now, failures=[shown.failure], run_url="/run"
+            [shown.report], "", "canary", "run", may_edit=True, now=shown.now, run_url="/run"
         )
 
 

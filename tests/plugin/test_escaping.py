@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_rollout.core.alarm_limit import AlarmLimit
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.guardian import GuardianLook
 from airflow_sm_rollout.core.outcome import Aftermath, Outcome
@@ -56,6 +57,8 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
         FIGURES_SEEN,
         Aftermath.CHANGED,
         EVIL,
+        alarm_reasons={EVIL: EVIL},
+        alarm_limits={EVIL: AlarmLimit(EVIL, EVIL, 1.0, EVIL, 2.0, by=(EVIL,))},
         guardian=GuardianLook(EVIL, minute(2)),
     )
     unsettled, unreadable = TaskTrace("settle", "failed", None, None, {}), TaskTrace(EVIL, "", None, None, {DID: [5]})
@@ -68,7 +71,7 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
         [*evil_tasks(), unreadable],
     ):
         built = build_report(EVIL, rollout, tasks, live, comparison={"sentence": EVIL, "metrics": []})
-        shown = replace(built, traffic=EVIL)  # as no rollout has it
+        shown = replace(built, traffic=EVIL, failure=EVIL, figures_failure=EVIL)  # as no rollout has it
         texts = (
             render_rollouts(
                 [shown],
@@ -77,7 +80,6 @@ def test_the_tab_and_the_picture_show_markup_as_text_in_every_place() -> None:
                 EVIL,
                 may_edit=True,
                 now=minute(5),
-                failures=[EVIL],
                 run_url="/run",
                 rows=[row],
                 **around,

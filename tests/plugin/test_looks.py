@@ -51,7 +51,7 @@ def test_many_rollouts_in_a_run_are_waited_for_no_longer_than_one(open_door: Eve
     looks = LiveReads(read)
     began = time.monotonic()
     assert looks.latest([found(str(number)) for number in range(10)]) == [None] * 10
-    assert time.monotonic() - began < 2 * live._WAIT_SECONDS
+    assert time.monotonic() - began < 2 * live.WAIT_SECONDS
 
 
 def test_a_look_that_fails_leaves_the_last_one_that_did_not(monkeypatch: pytest.MonkeyPatch) -> None:

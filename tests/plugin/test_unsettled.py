@@ -12,7 +12,7 @@ from airflow.sdk import DAG
 
 from airflow_sm_rollout.cli import main
 from airflow_sm_rollout.plugin import live
-from airflow_sm_rollout.plugin.live import LiveReads, read_live
+from airflow_sm_rollout.plugin.live import LiveReads, read_backdrop, read_live
 from airflow_sm_rollout.sandbox.faults import Fault
 from operators.conftest import before, dag, run  # noqa: F401 - fixtures
 from operators.dag_runs import Ended
@@ -31,6 +31,7 @@ def fresh_looks(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_clients", {})
     monkeypatch.setattr(live, "FRESH_SECONDS", -1.0)
     monkeypatch.setattr(app, "_live", LiveReads(read_live))
+    monkeypatch.setattr(app, "_backdrop", LiveReads(read_backdrop))
 
 
 def test_the_tab_and_the_list_say_what_became_of_it(

@@ -158,7 +158,6 @@ class Recorded:
     """A state of the screen.
 
     :param at: the minute in which somebody looks.
-    :param failure: why AWS could not be read then; empty: it could.
     :param buttons: what there is to press.
     :param told: words that must stand in the reason.
     """
@@ -168,7 +167,6 @@ class Recorded:
     chip: str
     buttons: tuple[str, ...]
     told: tuple[str, ...]
-    failure: str = ""
 
     @property
     def now(self) -> datetime:
@@ -271,11 +269,13 @@ def _not_settled() -> Recorded:
 
 def _offline() -> Recorded:
     tasks = [*DEPLOYED, shifted(10, 4.6), watching(10, 5.5), *coming(*REST)]
-    return Recorded(show(*tasks), 12, "Baking 10 %", FORWARD, ("has 10 %",), "ConnectTimeoutError: no answer")
+    shown = replace(show(*tasks), failure="ConnectTimeoutError: no answer")
+    return Recorded(shown, 12, "Baking 10 %", FORWARD, ("has 10 %",))
 
 
 def _loading() -> Recorded:
-    return replace(_offline(), failure="")
+    offline = _offline()
+    return replace(offline, report=replace(offline.report, failure=""))
 
 
 STATES: dict[str, Callable[[], Recorded]] = {

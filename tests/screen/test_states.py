@@ -31,7 +31,6 @@ def page_of(shown: Recorded, *, may_edit: bool = True) -> str:
         "manual__1",
         may_edit=may_edit,
         now=shown.now,
-        failures=[shown.failure],
         run_url="/dags/canary/runs/manual__1",
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from airflow_sm_rollout.core.alarm_limit import AlarmLimit
 from airflow_sm_rollout.core.figures import Figures, Point, total
 from airflow_sm_rollout.core.plan.alarms import IN_A_ROW, TIMES_BLUES
 from airflow_sm_rollout.core.rollout import Rollout
@@ -40,10 +41,12 @@ def cause_of(
     tasks: Sequence[TaskTrace],
     approvals: Sequence[Approval],
     figures: Figures | None,
+    limits: Mapping[str, AlarmLimit],
 ) -> Cause:
     """Why a rollout is in its state.
 
     :param sentence: the outcome in one sentence, which is said where nothing has failed.
+    :param limits: when the user's alarms ring, by their names, as far as it is known.
     """
     failed = next((task for task in tasks if task.reason and task.name != "verdict"), None)
     asked = next((each.name for each in approvals if not each.answer), "")
@@ -53,7 +56,7 @@ def cause_of(
     head = _HEADS.get(state, "").format(blue=rollout.blue.model_name)
     if failed is None or not head or not sentence.startswith(("Rolled back", "In progress")):
         return Cause(sentence, now, task=failed.name if failed and state.is_over else asked)
-    plain, reason = _plain(rollout, failed, figures), failed.reason.rstrip(".")
+    plain, reason = _plain(rollout, failed, figures, limits), failed.reason.rstrip(".")
     return Cause(f"{plain or reason}.", now, failed.reason if plain else "", failed.name, head)
 
 
@@ -82,16 +85,16 @@ _NOW = {
 }
 
 
-def _plain(rollout: Rollout, failed: TaskTrace, figures: Figures | None) -> str:
+def _plain(rollout: Rollout, failed: TaskTrace, figures: Figures | None, limits: Mapping[str, AlarmLimit]) -> str:
     """An alarm's reason in plain words; empty: the reason is no alarm's, or plain already."""
     name = next((each for each in rollout.watched_alarms if f"alarm {each} is in ALARM" in failed.reason), None)
     if name is None or failed.ended_at is None or "from before green had traffic" in failed.reason:
         return ""
     beside = _beside(figures, failed.ended_at) if figures else ""
-    return f"{_rang(rollout, name)}{beside}"
+    return f"{_rang(rollout, name, limits.get(name))}{beside}"
 
 
-def _rang(rollout: Rollout, name: str) -> str:
+def _rang(rollout: Rollout, name: str, limit: AlarmLimit | None) -> str:
     defaults, thresholds = rollout.plan.default_alarms, rollout.thresholds
     if defaults is not None and name == rollout.names.error_alarm:
         return (
@@ -104,7 +107,7 @@ def _rang(rollout: Rollout, name: str) -> str:
             f"Green was too slow: too many of its calls took longer than {slow:.3g} ms ({defaults.latency_factor:g} x blue's p99 before, "
             f"{before:.3g} ms)"
         )
-    return f"Alarm {name} rang"
+    return f"Alarm {name} rang" + (f": it {limit.describe()}" if limit else "")
 
 
 def slow_ms(rollout: Rollout) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.comparison.results import Comparison
 from airflow_sm_rollout.core.control import Wish
-from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.observation import Alarm, Observation
 from airflow_sm_rollout.core.orphans import why_stale
 from airflow_sm_rollout.core.outcome import Aftermath
 from airflow_sm_rollout.core.rollout import Phase, Rollout
@@ -141,7 +141,7 @@ def describe_summary(summary: Summary, now: datetime) -> Iterator[str]:
     for proof in proofs_of(summary.comparison) if summary.comparison else ():
         yield f"{proof.name}: {proof.describe()}"
     for alarm in summary.seen.alarms:
-        yield f"alarm {alarm.name}: {alarm.state}"
+        yield alarm.describe()
     if summary.seen.control is not None:
         yield f"last wish: {summary.seen.control.describe()}"
 
@@ -202,10 +202,23 @@ def _rollout_to_dict(summary: Summary, rollout: Rollout) -> dict[str, Any]:
         "next": (way.next or None) if way else None,
         "next_at": _iso(way.next_at) if way else None,
         "ends_at": _iso(way.ends_at) if way else None,
-        "alarms": [{"name": alarm.name, "state": alarm.state, "reason": alarm.reason} for alarm in summary.seen.alarms],
+        "alarms": [_alarm(alarm) for alarm in summary.seen.alarms],
         "wish": control
         and {"wish": control.wish.value, "by": control.by, "at": control.since.isoformat(), "note": control.note},
         "evidence": _evidence(summary.comparison),
+    }
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    limit = alarm.limit
+    return {
+        "name": alarm.name,
+        "state": alarm.state,
+        "reason": alarm.reason,
+        "rings": limit and limit.describe(),
+        "limit": limit and limit.limit,
+        "unit": (limit and limit.unit) or None,
+        "last": limit and limit.last,
     }
 
 

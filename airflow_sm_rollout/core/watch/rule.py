@@ -16,6 +16,7 @@ _TOKEN = re.compile(
     rf"\s*(?:(?P<state>ALARM|OK|INSUFFICIENT_DATA)\s*{_NAME}|(?P<word>AND|OR|NOT|TRUE|FALSE)\b|(?P<mark>[()]))"
 )
 _DEEPEST = 50
+_SAID = {"ALARM": "{} rings", "OK": "{} is OK", "INSUFFICIENT_DATA": "{} has no data"}
 _Holds = Callable[[frozenset[str]], bool]
 
 
@@ -38,6 +39,19 @@ def parse_rule(text: str) -> Rule:
         return Rule(names, _Parser(list(_split(text))).parse())
     except ValueError:
         return Rule(names, bool)
+
+
+def describe_rule(text: str) -> str:
+    """A rule in words, for people; one with words that this version does not know as it stands."""
+    try:
+        tokens = list(_split(text))
+    except ValueError:
+        return text
+    said = ""
+    for each in tokens:
+        word = _SAID[each["state"]].format(_alarm_name(each)) if each["state"] else each[0].strip().lower()
+        said += word if word == ")" or said.endswith("(") or not said else f" {word}"
+    return said
 
 
 def _alarm_name(found: re.Match[str]) -> str:
