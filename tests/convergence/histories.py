@@ -15,6 +15,7 @@ from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.sandbox.faults import Fault
 from convergence import live_lab, test_exits
 from convergence.lab import BLUE_CONFIG, BLUE_INSTANCES, ENDPOINT, USER_ALARM, Killed, Lab
+from convergence.lambda_lab import PLACE
 from convergence.live_lab import LiveLab
 from convergence.walk import is_read
 
@@ -199,7 +200,16 @@ def assert_nothing_else_is_left(lab: Lab, world: dict[str, Any], case: str) -> N
 
 
 def without_theirs(world: dict[str, Any]) -> dict[str, Any]:
-    return {**world, "configs": [name for name in world["configs"] if name != "theirs"]}
+    left = {**world, "configs": [name for name in world["configs"] if name != "theirs"]}
+    if "versions" in world:
+        versions = world["versions"].items()
+        left["versions"] = {number: each for number, each in versions if calls(each) != "theirs"}
+    return left
+
+
+def calls(version: dict[str, Any]) -> str:
+    """The endpoint that a version of the function calls."""
+    return str(version["Environment"]["Variables"][PLACE.variable])
 
 
 def rises_after_harm(history: History) -> int:

@@ -21,6 +21,7 @@ from convergence.live_lab import LiveLab
 
 PLACE = FunctionAlias("scorer", "live", "ENDPOINT")
 TIMEOUT_SECONDS = 90
+_TAKES_A_CHANGE = 10  # seconds; meanwhile AWS refuses every other change of the function
 _OF_THE_MOMENT = ("RevisionId", "LastModified", "ResponseMetadata")
 
 
@@ -63,11 +64,32 @@ class LambdaLab(LiveLab):
         assert version is not None, number
         return str(version.settings["Environment"]["Variables"]["ENDPOINT"])
 
+    def version_of(self, endpoint: str) -> str | None:
+        """The first version that calls an endpoint; ``None``: none does."""
+        published = self.function().published if self.stands() else {}
+        return next((number for number in published if self.endpoint_of(number) == endpoint), None)
+
+    def put_pointer(self, **members: Any) -> None:
+        """Somebody else lets the alias call a version of theirs, and leaves the unpublished function as it was."""
+        functions, name = self.clients.functions, PLACE.function
+        self.pass_time(_TAKES_A_CHANGE)
+        before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        self._change_function({**before, PLACE.variable: members["endpoint_name"]})
+        number = functions.publish_version(FunctionName=name)["Version"]
+        self._change_function(before)
+        self.put_alias(FunctionVersion=number, RoutingConfig={"AdditionalVersionWeights": {}})
+
+    def _change_function(self, variables: dict[str, str]) -> None:
+        self.clients.functions.update_function_configuration(
+            FunctionName=PLACE.function, Environment={"Variables": variables}
+        )
+        self.pass_time(_TAKES_A_CHANGE)
+
     def live(self) -> str:
         return self.endpoint_of(self.function().aliases[PLACE.alias].version)
 
     def shares_now(self) -> dict[str, float]:
-        if PLACE.alias not in self.function().aliases:
+        if not self.has_alias():
             return {}
         weights = self.function().aliases[PLACE.alias].weights
         second = {self.endpoint_of(number): 100 * weight for number, weight in weights.items()}
@@ -79,13 +101,21 @@ class LambdaLab(LiveLab):
 
     def read_world(self) -> dict[str, Any]:
         functions = self.clients.functions
-        listed = functions.list_versions_by_function(FunctionName=PLACE.function)["Versions"]
-        alias = functions.get_alias(FunctionName=PLACE.function, Name=PLACE.alias)
+        listed = functions.list_versions_by_function(FunctionName=PLACE.function)["Versions"] if self.stands() else []
+        alias = functions.get_alias(FunctionName=PLACE.function, Name=PLACE.alias) if self.has_alias() else {}
         return {
             **super().read_world(),
             "versions": {each["Version"]: without(each) for each in listed},
             "alias": without(alias),
         }
+
+    def stands(self) -> bool:
+        """Whether nobody has deleted the function."""
+        return PLACE.function in self.sandbox.services["lambda"][0]._functions  # type: ignore[attr-defined]
+
+    def has_alias(self) -> bool:
+        """Whether nobody has deleted the alias."""
+        return self.stands() and PLACE.alias in self.function().aliases
 
     @property
     def blue_endpoint(self) -> str:
