@@ -10,7 +10,6 @@ from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Rollout
 
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=5)
-_LOOKS_LEFT_OUT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +124,9 @@ def pause_after(refusals: int) -> timedelta:
     return min(_FIRST_PAUSE * 2 ** min(refusals - 1, 10), _LONGEST_PAUSE) if refusals else timedelta()
 
 
-def nothing_before(goal: Goal, waits: Wait | Hold | Again, interval: float) -> float:
-    """For how many seconds of a wait no look can find anything to do; 0: one may at any time.
-
-    Before green has traffic there is no harm to see, and an endpoint that AWS changes takes no other change. It is not ready in the first
-    half of the time that this was recorded to take.
-
-    :param interval: seconds between two looks.
-    """
-    if isinstance(waits, Wait) and isinstance(goal, GreenDeployed):
-        return min(waits.expected.total_seconds() / 2, _LOOKS_LEFT_OUT * interval)
-    return 0.0
+def seconds_expected(waits: Wait | Hold | Again) -> float:
+    """How long a wait usually takes; 0: nobody knows."""
+    return waits.expected.total_seconds() if isinstance(waits, Wait) else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,14 @@ from airflow_sm_rollout.core.goals import (
     Hold,
     OnlyGreen,
     Wait,
-    nothing_before,
     pause_after,
+    seconds_expected,
 )
 from airflow_sm_rollout.core.names import Names, validate_endpoint_name
 from airflow_sm_rollout.core.owner import is_own
 from airflow_sm_rollout.core.plan.options import parse_flag, parse_number
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
+from airflow_sm_rollout.core.rhythm import EVERY, next_look
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import DID
 from airflow_sm_rollout.hooks.aws import AwsConnection
@@ -209,12 +210,12 @@ class RolloutTask(AwsTask):
 class WaitingTask(RolloutTask):
     """Base of the tasks that look again and again.
 
-    :param poke_interval: seconds between two looks.
+    :param poke_interval: seconds between two looks at most; see :mod:`~airflow_sm_rollout.core.rhythm`.
     :param deferrable: wait in the triggerer, without a worker. By default so, unless the environment of Airflow has
         ``AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE`` set to false.
     """
 
-    def __init__(self, *, poke_interval: float = 15.0, deferrable: bool | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, poke_interval: float = EVERY, deferrable: bool | None = None, **kwargs: Any) -> None:
         refuse_what_is_not_taken(type(self), {"deferrable": deferrable})
         super().__init__(**kwargs)
         allowed = "a number of seconds above 0"
@@ -333,15 +334,15 @@ class ConvergeOperator(WaitingTask):
         from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
 
         self.refusals = step.refusals if isinstance(step, Again) else 0
-        idle = nothing_before(goal, step, self.poke_interval)
-        pause = max(self.poke_interval, idle, pause_after(self.refusals).total_seconds())
+        expected = seconds_expected(step)
+        pause = max(next_look(goal, 0.0, expected, self.poke_interval), pause_after(self.refusals).total_seconds())
         self.log.info("Waiting: %s%s", step.reason, f"; tried again in {pause:g} s" if self.refusals else "")
-        if not self.deferrable or pause < SHORTEST_DEFERRAL.total_seconds():
+        if not self.deferrable or max(self.poke_interval, pause) < SHORTEST_DEFERRAL.total_seconds():
             time.sleep(pause)
             return
-        self._defer(names, goal, deadline, idle)
+        self._defer(names, goal, deadline, expected)
 
-    def _defer(self, names: Names, goal: Goal, deadline: datetime, idle: float) -> NoReturn:
+    def _defer(self, names: Names, goal: Goal, deadline: datetime, expected: float) -> NoReturn:
         from airflow_sm_rollout.triggers.converge import ConvergeTrigger, goal_to_dict
 
         trigger = ConvergeTrigger(
@@ -352,7 +353,7 @@ class ConvergeOperator(WaitingTask):
             poke_interval=self.poke_interval,
             connection=self.connection.as_dict(),
             refusals=self.refusals,
-            idle=idle,
+            expected=expected,
         )
         self.defer(trigger=trigger, method_name="resume")
 

@@ -26,6 +26,7 @@ from airflow_sm_rollout.core.goals import (
     pause_after,
 )
 from airflow_sm_rollout.core.record import from_json, to_json
+from airflow_sm_rollout.core.rhythm import next_look
 from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger, in_thread
 
 
@@ -42,8 +43,8 @@ class ConvergeTrigger(RolloutTrigger):
     :param goal: see :func:`goal_to_dict`.
     :param deadline: ISO 8601 with time zone; absolute, since a trigger starts anew after its triggerer was killed. A paused rollout has
         none.
-    :param idle: for how many seconds no look can find anything to do.
     :param refusals: how often in a row AWS has refused the next step by now; the first look comes the later for it.
+    :param expected: how many seconds the wait usually takes; 0: nobody knows.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class ConvergeTrigger(RolloutTrigger):
         goal: dict[str, Any],
         deadline: str,
         refusals: int = 0,
-        idle: float = 0.0,
+        expected: float = 0.0,
         **base: Any,
     ) -> None:
         super().__init__(**base)
@@ -63,25 +64,27 @@ class ConvergeTrigger(RolloutTrigger):
         self.goal = goal
         self.deadline = deadline
         self.refusals = refusals
-        self.idle = idle
+        self.expected = expected
 
     async def events(self) -> AsyncIterator[TriggerEvent]:
         deadline, goal = datetime.fromisoformat(self.deadline), goal_from_dict(self.goal)
         lookout: Lookout | None = None
         interval = min(self.poke_interval, SOON.total_seconds()) if isinstance(goal, AsBefore) else self.poke_interval
-        pause = max(SHORTEST_DEFERRAL, pause_after(self.refusals))
-        await asyncio.sleep(max(interval, self.idle, pause.total_seconds()))
+        pause = max(SHORTEST_DEFERRAL, pause_after(self.refusals)).total_seconds()
+        begun = asyncio.get_running_loop().time()
+        await asyncio.sleep(max(next_look(goal, 0.0, self.expected, interval), pause))
         while True:
-            world = AwsWorld(await self.clients(), self.endpoint_name, self.rollout_id)
-            lookout = lookout or Lookout(world)
-            lookout.world = world  # its clients are shared, and change with their credentials
+            clients = await self.clients()
+            lookout = lookout or Lookout(AwsWorld(clients, self.endpoint_name, self.rollout_id))
+            lookout.world.clients = clients  # they are shared, and change with their credentials
             waits, harm = await in_thread(self._look, goal, deadline, lookout)
             if harm:
                 yield TaskFailedEvent(xcoms={"reason": harm})
                 return
             if not waits:
                 break
-            await asyncio.sleep(interval)
+            waited = asyncio.get_running_loop().time() - begun
+            await asyncio.sleep(next_look(goal, waited, self.expected, interval))
         yield self._fired()
 
     def unreadable(self, why: str) -> TriggerEvent:

@@ -24,10 +24,11 @@ from airflow_sm_rollout.core.goals import (
     Hold,
     OnlyGreen,
     Wait,
-    nothing_before,
+    seconds_expected,
 )
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.plan.strategy import Strategy, blue_green, canary
+from airflow_sm_rollout.core.rhythm import next_look
 from airflow_sm_rollout.core.rollout import Green, Plan
 from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
 from airflow_sm_rollout.core.watch.verdict import Verdict
@@ -182,10 +183,9 @@ class Ours:
     def _wait(self, world: World, lookout: Lookout, goal: Goal, step: Wait | Hold | Again) -> None:
         """Look, as the task's trigger does, until there is something to do."""
         decision: Decision = Wait("", timedelta())
-        pause = BACK if isinstance(goal, AsBefore) else max(POLL, nothing_before(goal, step, POLL))
+        begun, every = world.clock, BACK if isinstance(goal, AsBefore) else POLL
         while isinstance(decision, Wait):
-            world.serve(pause)
-            pause = BACK if isinstance(goal, AsBefore) else POLL
+            world.serve(next_look(goal, world.clock - begun, seconds_expected(step), every))
             decision, harm = lookout.look_for(goal)
             if harm:
                 raise RolloutGaveUp(harm)

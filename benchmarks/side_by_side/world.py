@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.core.names import pointer_name
+from airflow_sm_rollout.core.rhythm import EVERY
 from airflow_sm_rollout.sandbox.app import Sandbox
 from airflow_sm_rollout.sandbox.clock import ManualClock
 from airflow_sm_rollout.sandbox.containers import FunctionHost, ModelSpec, Reply
@@ -23,7 +24,7 @@ from airflow_sm_rollout.sandbox.inprocess import InProcessSession, connect
 ENDPOINT, VARIANT, CONFIG = "fraud", "AllTraffic", "fraud-1"
 INSTANCES, CALLS_A_SECOND = 10, 10.0
 HISTORY, HORIZON = 1200, 1800
-POLL, BACK, BETWEEN_TASKS = 15, 5, 3
+POLL, BACK, BETWEEN_TASKS = EVERY, 5, 3
 SHARES = (10.0, 50.0, 100.0)
 MEDIAN, SPREAD = 0.020, 0.5
 P99 = MEDIAN * math.exp(2.326 * SPREAD)

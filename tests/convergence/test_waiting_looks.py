@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -14,26 +13,17 @@ from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.goals import (
     AsBefore,
     GiveUp,
-    Goal,
     GreenDeployed,
     GreenShare,
     Hold,
-    OnlyGreen,
     Wait,
-    nothing_before,
 )
 from airflow_sm_rollout.core.plan.evidence import Evidence
-from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.histories import History, assert_promises, blues_config_is_deleted, capacity_is_refused
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
 from convergence.live_lab import LiveLab
 from convergence.test_exits import wish
-
-PLANNED = Rollout(
-    "fraud", "0badcafe", {}, datetime(2026, 11, 29, tzinfo=timezone.utc), Blue("blue", {}, "AllTraffic", 1.0, 4),
-    Green(model_name="fraud-v2"), Plan(),
-)  # fmt: skip
 
 
 def waiting(share: float = 10.0) -> tuple[Lab, Lookout]:
@@ -114,21 +104,6 @@ def test_what_a_step_has_made_or_deleted_is_read_again() -> None:
     read_again = [call for call in lab.calls if call.endswith("EndpointConfig")]
     at = read_again.index("sagemaker:CreateEndpointConfig")
     assert "sagemaker:DescribeEndpointConfig" in read_again[at:]
-
-
-@pytest.mark.parametrize(
-    ("goal", "waits", "idle"),
-    [
-        (GreenDeployed(PLANNED), Wait("", timedelta(seconds=134)), 60.0),
-        (GreenDeployed(PLANNED), Wait("", timedelta(seconds=20)), 10.0),
-        (GreenDeployed(PLANNED), Hold(""), 0.0),
-        (GreenShare(10), Wait("", timedelta(seconds=62)), 0.0),
-        (AsBefore(), Wait("", timedelta(seconds=134)), 0.0),
-        (OnlyGreen(), Wait("", timedelta(seconds=134)), 0.0),
-    ],
-)
-def test_a_wait_is_left_alone_only_where_green_can_do_no_harm(goal: Goal, waits: Wait | Hold, idle: float) -> None:
-    assert nothing_before(goal, waits, 15.0) == idle
 
 
 @pytest.mark.parametrize("at", range(4, 12))
