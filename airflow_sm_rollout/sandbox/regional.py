@@ -18,6 +18,7 @@ from airflow_sm_rollout.sandbox.functions import Functions
 from airflow_sm_rollout.sandbox.parameters import Parameters
 from airflow_sm_rollout.sandbox.sagemaker.hosting import Hosting
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
+from airflow_sm_rollout.sandbox.sagemaker.search import Search
 from airflow_sm_rollout.sandbox.sagemaker.tags import Tags
 from airflow_sm_rollout.sandbox.sagemaker.training import TrainingJobs
 from airflow_sm_rollout.sandbox.scaling import Scaling
@@ -72,6 +73,7 @@ class Regional:
             put_object=elsewhere.put_object,
             log=lambda stream, line: elsewhere.log(name, TRAINING_LOG_GROUP, stream, line, self.region.now()),
         )
+        self._search = Search(self.region.tags, {**hosting.records, "TrainingJob": self.training_jobs.records})
         self._parameters = Parameters(self.region)
         self._functions = Functions(self.region, account.seed)
         self._codedeploy = CodeDeploy(self.region, self._functions, self.cloudwatch)
@@ -101,7 +103,7 @@ class Regional:
     def _services(self, tagging: Tagging) -> dict[str, list[object]]:
         hosting = self._hosting
         return {
-            "sagemaker": [*hosting.control, self.training_jobs],
+            "sagemaker": [*hosting.control, self.training_jobs, self._search],
             "sagemaker-runtime": [hosting.runtime, hosting.async_runtime],
             "cloudwatch": [self.cloudwatch],
             "codedeploy": [self._codedeploy],

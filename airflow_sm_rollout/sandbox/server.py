@@ -215,6 +215,11 @@ class _Connection(BaseHTTPRequestHandler):
         except OSError:
             log.debug("a client closed its connection")
 
+    def finish(self) -> None:
+        # A client that hangs up, or is hung up on, before its answer is written is no failure.
+        with contextlib.suppress(OSError):
+            super().finish()
+
     def _linger(self) -> None:
         """Say that nothing more is answered, then read until the client closes or its time is over."""
         self.wfile.flush()

@@ -255,7 +255,9 @@ def test_a_client_that_sends_on_and_on_is_hung_up_on(monkeypatch: pytest.MonkeyP
     "begun",
     ["POST / HTTP/1.1\r\nHost: x\r\nX-Slow", "PUT /b/k HTTP/1.1\r\nHost: localhost\r\n" + "Content-Length: 9\r\n\r\nx"],
 )
-def test_a_client_that_does_not_end_its_request_is_hung_up_on(monkeypatch: pytest.MonkeyPatch, begun: str) -> None:
+def test_a_client_that_does_not_end_its_request_is_hung_up_on_and_that_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], begun: str
+) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
     monkeypatch.setattr(server, "BODY_SECONDS", 0.2)
     with serve(Sandbox(clock=ManualClock())) as running:
@@ -267,6 +269,7 @@ def test_a_client_that_does_not_end_its_request_is_hung_up_on(monkeypatch: pytes
             idle.settimeout(0.5)
             with pytest.raises(TimeoutError):
                 idle.recv(1)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 # Packed bodies

@@ -74,6 +74,10 @@ class Endpoints:
     def describe_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return describe(self._endpoints.named(params["EndpointName"]))
 
+    def records(self) -> list[dict[str, Any]]:
+        """What DescribeEndpoint answers for each endpoint."""
+        return [describe(endpoint) for endpoint in self._endpoints]
+
     def list_endpoints(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return page_of(self._endpoints, params, "Endpoints", summarise)
 

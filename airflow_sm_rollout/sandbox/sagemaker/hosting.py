@@ -18,6 +18,7 @@ from airflow_sm_rollout.sandbox.sagemaker.packages import ModelPackages
 from airflow_sm_rollout.sandbox.sagemaker.provisioning import Provisioner
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 from airflow_sm_rollout.sandbox.sagemaker.runtime import Runtime
+from airflow_sm_rollout.sandbox.sagemaker.search import Records
 from airflow_sm_rollout.sandbox.sagemaker.shifting import Alarms
 from airflow_sm_rollout.sandbox.sagemaker.targets import Targets
 
@@ -54,6 +55,11 @@ class Hosting:
         provisioner = Provisioner(region, host, faults, models)
         self.targets = Targets()
         self.endpoints = Endpoints(region, configs, provisioner, monitoring, metrics.begin, self.targets)
+        self.records: dict[str, Records] = {
+            "Endpoint": self.endpoints.records,
+            "ModelPackage": packages.records,
+            "ModelPackageGroup": packages.group_records,
+        }
         self.control: list[object] = [self.endpoints, configs, models, packages, region.tags]
         capture = Capture(region, put_object, random.Random(seed))
         self.runtime = Runtime(region, self.endpoints, metrics, capture, random.Random(seed))

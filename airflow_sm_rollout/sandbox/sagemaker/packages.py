@@ -10,6 +10,13 @@ from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.sagemaker.region import Region, timestamp
 from airflow_sm_rollout.sandbox.sagemaker.resources import Resources, page_of
 
+_IN_BATCH = frozenset(
+    {
+        "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription", "CreationTime",
+        "InferenceSpecification", "ModelPackageStatus", "ModelApprovalStatus", "ModelPackageRegistrationType",
+    }
+)  # fmt: skip
+
 
 @dataclass(eq=False, slots=True)
 class PackageGroup:
@@ -39,6 +46,7 @@ class ModelPackages:
         self._region = region
         self._groups: Resources[PackageGroup] = Resources(region, "model-package-group", "model package group")
         self._packages: Resources[Package] = Resources(region, "model-package", "model package")
+        self._arn_by_token: dict[str, str] = {}
 
     def containers(self, name_or_arn: str) -> list[Mapping[str, Any]]:
         """The containers of a package, by name or ARN.
@@ -61,14 +69,11 @@ class ModelPackages:
         return {"ModelPackageGroupArn": group.arn}
 
     def describe_model_package_group(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        group = self._groups.named(_plain_name(params["ModelPackageGroupName"]))
-        return {
-            **group.description,
-            "ModelPackageGroupArn": group.arn,
-            "CreationTime": timestamp(group.created),
-            "CreatedBy": {},
-            "ModelPackageGroupStatus": "Completed",
-        }
+        return _described_group(self._groups.named(_plain_name(params["ModelPackageGroupName"])))
+
+    def group_records(self) -> list[dict[str, Any]]:
+        """What DescribeModelPackageGroup answers for each group."""
+        return [_described_group(group) for group in self._groups]
 
     def list_model_package_groups(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return page_of(
@@ -85,9 +90,14 @@ class ModelPackages:
         return {}
 
     def create_model_package(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        token = params.get("ClientToken")
+        if token in self._arn_by_token:  # the answer to the first call got lost
+            return {"ModelPackageArn": self._arn_by_token[token]}
         package = self._new_package(params)
         self._packages.refuse_existing(package.name)
         self._packages.add(package, params.get("Tags", ()))
+        if token is not None:
+            self._arn_by_token[token] = package.arn
         return {"ModelPackageArn": package.arn}
 
     def _new_package(self, params: Mapping[str, Any]) -> Package:
@@ -105,13 +115,22 @@ class ModelPackages:
         return Package(name, self._packages.arn(name), self._region.now(), described)
 
     def describe_model_package(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        package = self._packages.named(_plain_name(params["ModelPackageName"]))
-        return {
-            "ModelPackageName": package.name.partition("/")[0],
-            **package.description,
-            **_summary(package),
-            "ModelPackageStatusDetails": {"ValidationStatuses": []},
-        }
+        return _described(self._packages.named(_plain_name(params["ModelPackageName"])))
+
+    def records(self) -> list[dict[str, Any]]:
+        """What DescribeModelPackage answers for each package."""
+        return [_described(package) for package in self._packages]
+
+    def batch_describe_model_package(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        missing: dict[str, Any] = {}
+        for arn in params["ModelPackageArnList"]:
+            try:
+                described = _described(self._packages.named(_plain_name(arn)))
+                found[arn] = {name: value for name, value in described.items() if name in _IN_BATCH}
+            except AwsError as error:
+                missing[arn] = {"ErrorCode": error.code, "ErrorResponse": error.message}
+        return {"ModelPackageSummaries": found, "BatchDescribeModelPackageErrorMap": missing}
 
     def update_model_package(self, params: Mapping[str, Any]) -> dict[str, Any]:
         package = self._packages.named(_plain_name(params["ModelPackageArn"]))
@@ -135,6 +154,25 @@ class ModelPackages:
             )
             packages = [package for package in packages if ("/" in package.name) == is_versioned]
         return page_of(packages, {"SortOrder": "Ascending", **params}, "ModelPackageSummaryList", _summary)
+
+
+def _described_group(group: PackageGroup) -> dict[str, Any]:
+    return {
+        **group.description,
+        "ModelPackageGroupArn": group.arn,
+        "CreationTime": timestamp(group.created),
+        "CreatedBy": {},
+        "ModelPackageGroupStatus": "Completed",
+    }
+
+
+def _described(package: Package) -> dict[str, Any]:
+    return {
+        "ModelPackageName": package.name.partition("/")[0],
+        **package.description,
+        **_summary(package),
+        "ModelPackageStatusDetails": {"ValidationStatuses": []},
+    }
 
 
 def _group_summary(group: PackageGroup) -> dict[str, Any]:
@@ -163,4 +201,4 @@ def _plain_name(name_or_arn: str) -> str:
 
 
 def _untagged(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {member: value for member, value in params.items() if member != "Tags"}
+    return {member: value for member, value in params.items() if member not in ("Tags", "ClientToken")}

@@ -141,6 +141,11 @@ class TrainingJobs:
         with self._lock:
             return _description(self._find(params))
 
+    def records(self) -> list[dict[str, Any]]:
+        """What DescribeTrainingJob answers for each job."""
+        with self._lock:
+            return [_description(job) for job in self._jobs.values()]
+
     def list_training_jobs(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Summaries, filtered, sorted by creation time in ascending order unless asked otherwise, 10 a page unless asked otherwise."""
         with self._lock:
