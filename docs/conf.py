@@ -22,8 +22,32 @@ nitpicky = False
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 
-autoapi_dirs = [str(ROOT / "airflow_sm_rollout")]
-autoapi_ignore = ["*/sandbox/*", "*/demo/*", "*/plugin/*", "*/pytest_plugin.py", "*/provider_info.py"]
+PACKAGE = ROOT / "airflow_sm_rollout"
+# What a DAG's author names, and where its options stand. All else is for who reads the code, and would make each page's menu long.
+PUBLIC = (
+    "operators/",
+    "sensors/",
+    "core/plan/",
+    "core/approval.py",
+    "core/errors.py",
+    "core/rollout.py",
+    "hooks/",
+    "live.py",
+    "task_groups.py",
+)
+
+
+def is_public(module: Path) -> bool:
+    """Whether the reference tells of a module; of a package, whether it holds one that it tells of."""
+    path = module.relative_to(PACKAGE).as_posix()
+    if module.name == "__init__.py":
+        path = path.removesuffix("__init__.py")
+        return any(each.startswith(path) for each in PUBLIC) or path.startswith(PUBLIC)
+    return path.startswith(PUBLIC)
+
+
+autoapi_dirs = [str(PACKAGE)]
+autoapi_ignore = [str(module) for module in PACKAGE.rglob("*.py") if not is_public(module)]
 autoapi_options = ["members", "undoc-members", "show-inheritance", "show-module-summary"]
 autoapi_root = "api"
 autoapi_add_toctree_entry = False
