@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.operators.snapshot import SnapshotOperator as SnapshotOperator
     from airflow_sm_rollout.operators.undo import UndoOperator as UndoOperator
     from airflow_sm_rollout.operators.validate_green import ValidateGreenOperator as ValidateGreenOperator
+    from airflow_sm_rollout.operators.watch_promoted import WatchPromotedOperator as WatchPromotedOperator
     from airflow_sm_rollout.sensors.alarm import AlarmSensor as AlarmSensor
     from airflow_sm_rollout.sensors.bake import BakeSensor as BakeSensor
     from airflow_sm_rollout.task_groups import blue_green_rollout as blue_green_rollout
@@ -87,6 +88,7 @@ _HOMES = {
     "UndoOperator": "operators.undo",
     "ValidateGreenOperator": "operators.validate_green",
     "VerdictOperator": "operators.settle",
+    "WatchPromotedOperator": "operators.watch_promoted",
     "blue_green_rollout": "task_groups",
     "canary_rollout": "task_groups",
     "linear_rollout": "task_groups",

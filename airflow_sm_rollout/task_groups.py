@@ -45,6 +45,7 @@ from airflow_sm_rollout.operators.shadow_green import ShadowGreenOperator
 from airflow_sm_rollout.operators.shift_weight import ShiftWeightOperator
 from airflow_sm_rollout.operators.snapshot import SnapshotOperator
 from airflow_sm_rollout.operators.validate_green import ValidateGreenOperator
+from airflow_sm_rollout.operators.watch_promoted import WatchPromotedOperator
 from airflow_sm_rollout.sensors.bake import BakeSensor
 from airflow_sm_rollout.task_arguments import is_airflows, make_group
 from airflow_sm_rollout.task_options import says_all_of
@@ -60,6 +61,7 @@ _RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=10)}
 # The teardowns are retried in their own way, whatever is asked of the steps: an hour's pause is no time for an endpoint to wait in.
 _TEARDOWN = {"retry_delay": timedelta(seconds=10), "retry_exponential_backoff": False, "max_retry_delay": None}
 _SETTLE_RETRIES = 5
+_WATCHED_AFTER = ("alarms", "limits", "measures", "monitoring_schedules")
 _MOST_STEPS = 1000  # each step is two tasks at least
 _SAGEMAKERS_SHIFT = timedelta(
     hours=9
@@ -108,6 +110,8 @@ def canary_rollout(
         options of :class:`~airflow_sm_rollout.operators.validate_green.ValidateGreenOperator`, such as
         ``{"samples": "s3://bucket/samples.jsonl", "agrees_with": "blue", "min_agreement": 0.98}``. ``shadow`` copies live traffic to green
         first, such as ``{"bake": 600, "percent": 50}``; see :class:`~airflow_sm_rollout.operators.shadow_green.ShadowGreenOperator`.
+        ``watch_after="24h"`` watches on after the promotion, while tasks behind the group run, and undoes it where green does harm: see
+        :class:`~airflow_sm_rollout.operators.watch_promoted.WatchPromotedOperator`.
         ``notifiers`` are told how it goes: an Airflow notifier, a list, or a mapping of events; see
         :mod:`~airflow_sm_rollout.operators.notices`.
     :raises PlanError: when the DAG file is read, naming the option.
@@ -183,13 +187,16 @@ def _rollout(
         # With guardrails SageMaker takes the steps itself, inside the promotion; tasks that are there all the same do nothing then.
         steps = [] if by_sagemaker else _steps(labels, {"rollout": snapshot.output, **loop}, gates, asks)
         shadow = _shadow(options, {"rollout": snapshot.output, **loop}, asks)
-        _wire_rollout(snapshot, endpoint_name, shadow, [*_validation(options, snapshot.output, loop), *steps], loop)
+        settle = _wire_rollout(
+            snapshot, endpoint_name, shadow, [*_validation(options, snapshot.output, loop), *steps], loop
+        )
+        _watch_after(options, snapshot, settle, loop)
     _warn_of_dagrun_timeout(group)
     return group
 
 
 def _for_planning(options: dict[str, Any]) -> dict[str, Any]:
-    others = (*_LOOP_OPTIONS, "approval", "validate", "shadow")
+    others = (*_LOOP_OPTIONS, "approval", "validate", "shadow", "watch_after")
     return {name: value for name, value in options.items() if name not in others and not is_airflows(name)}
 
 
@@ -218,7 +225,8 @@ def _gates(
 
 def _wire_rollout(
     snapshot: Any, endpoint_name: str, before: Sequence[Any], steps: Sequence[Any], loop: dict[str, Any]
-) -> None:
+) -> Any:
+    """Returns the task that settles the rollout."""
     rollout = snapshot.output
     deploying = _taken_by(DeployGreenOperator, loop)
     if before:
@@ -244,6 +252,28 @@ def _wire_rollout(
     chain = [snapshot, *before, deploy, *steps, promote, settle, verdict]
     for upstream, downstream in pairwise(chain):
         upstream >> downstream
+    return settle
+
+
+def _watch_after(options: dict[str, Any], snapshot: Any, settle: Any, loop: dict[str, Any]) -> None:
+    """A teardown, so that tasks behind the group don't wait for it; and beside ``verdict``, as only a run's leaves decide its state."""
+    duration = options.get("watch_after")
+    if not duration:
+        return
+    if not is_template(duration):
+        duration = parse_duration("watch_after", duration)
+    nothing_watches = options.get("default_alarms", True) is None and not any(map(options.get, _WATCHED_AFTER))
+    if nothing_watches:
+        allowed = f"left out, or give {', '.join(_WATCHED_AFTER)} or default_alarms: nobody would be watching"
+        raise PlanError("watch_after", duration, allowed)
+    watch = WatchPromotedOperator(
+        task_id="watch_after",
+        rollout=snapshot.output,
+        duration=duration,
+        settle_task_id=settle.task_id,
+        **{**_taken_by(WatchPromotedOperator, loop), **_TEARDOWN, "retries": _SETTLE_RETRIES},
+    ).as_teardown(setups=snapshot, on_failure_fail_dagrun=True)
+    settle >> watch
 
 
 def _steps(

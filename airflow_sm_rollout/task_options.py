@@ -110,6 +110,7 @@ class RolloutOptions(AirflowOptions, total=False):
     validate: Mapping[str, Any] | None
     variable: str | None
     verify: bool | str | None
+    watch_after: DurationOption | None
     when_inconclusive: str
 
 

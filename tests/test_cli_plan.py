@@ -11,7 +11,7 @@ from airflow_sm_rollout.cli import main
 WRONG: dict[str, dict[str, list[str]]] = {
     "canary": {
         "steps": ["50,10", "10", "", "ten", "10,10.0001,100", "[10, 50", "nan,100"],
-        "bake": ["10m", "-1", "nan", "1e300", "60,soon"],
+        "bake": ["10 min", "-1", "nan", "1e300", "60,soon"],
         "step": ["10"],
         "interval": ["60"],
     },
@@ -21,7 +21,7 @@ WRONG: dict[str, dict[str, list[str]]] = {
         "steps": ["10,100"],
         "bake": ["60"],
     },
-    "blue_green": {"bake": ["-1", "10m", "60,60"], "steps": ["100"], "step": ["10"], "interval": ["60"]},
+    "blue_green": {"bake": ["-1", "10 min", "60,60"], "steps": ["100"], "step": ["10"], "interval": ["60"]},
 }
 """By strategy and option values that are refused; an option of another strategy is."""
 
@@ -49,6 +49,8 @@ def test_each_set_of_mistakes_is_said_whole_in_one_line(strategy: str, capsys: p
 
 
 def test_what_a_way_to_split_traffic_refuses_is_said_beside_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
-    said = refused(capsys, "canary", {"bake": "10m", "steps": "50,10"}, "--traffic=endpoints", "--capacity=when_needed")
+    said = refused(
+        capsys, "canary", {"bake": "10 min", "steps": "50,10"}, "--traffic=endpoints", "--capacity=when_needed"
+    )
     assert said.startswith("sm-rollout plan: 3 options are wrong: (1) ")
     assert all(f"{name}=" in said for name in ("bake", "steps", "capacity"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -50,5 +51,13 @@ def read_previous(ssm: Any, endpoint_name: str) -> Kept | Undone | None:
     found = read_parameters(ssm, [name])
     if not found:
         return None
-    written_at = told(found[name], "LastModifiedDate", f"SSM parameter {name}")
-    return previous_from_json(text_of(found[name], name), written_at)
+    return previous_of(found[name], name)
+
+
+def previous_of(parameter: Mapping[str, Any], name: str) -> Kept | Undone:
+    """A parameter as what was kept.
+
+    :raises RolloutError: as for :func:`read_previous`.
+    """
+    written_at = told(parameter, "LastModifiedDate", f"SSM parameter {name}")
+    return previous_from_json(text_of(parameter, name), written_at)

@@ -27,6 +27,7 @@ from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, Decision, Done, GiveUp, Goal
+from airflow_sm_rollout.core.observation import Alarm
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.watch.coverage import with_idle
@@ -165,17 +166,26 @@ def _ask_anything(clients: Clients, watch: Watch) -> None:
         read_alarms(clients.cloudwatch, watch.alarms[:1], None)
 
 
-def look(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, seen: Seen | None = None) -> Look:
+def look(
+    clients: Clients,
+    watch: Watch,
+    now: datetime,
+    memory: Memory,
+    *,
+    seen: Seen | None = None,
+    alarms: tuple[Alarm, ...] | None = None,
+) -> Look:
     """One look, with errors of AWS as judgements.
 
     An error that passes leaves the watch on, until it has been over for a while, with all that it is longer by pauses and where nobody can
     tell; then, and after one that does not pass, nobody can tell.
 
     :param seen: what was read right before of what is watched; ``None``: it is read now.
+    :param alarms: likewise of the alarms.
     """
     try:
         with translated_errors("could not look at green"):
-            return look_at(clients, watch, now, memory, seen=seen)
+            return look_at(clients, watch, now, memory, seen=seen, alarms=alarms)
     except Passing as error:
         if now < (memory.ends_at or watch.ends_at) + watch.extension + _PATIENCE:
             return Look(Judgement(Verdict.WATCHING, str(error)), is_blind=True)
@@ -187,12 +197,22 @@ def look(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, seen:
         return Look(only_told(unseen, is_over=is_over) if watch.dry_run else unseen, is_blind=True)
 
 
-def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, seen: Seen | None = None) -> Look:
+def look_at(
+    clients: Clients,
+    watch: Watch,
+    now: datetime,
+    memory: Memory,
+    *,
+    seen: Seen | None = None,
+    alarms: tuple[Alarm, ...] | None = None,
+) -> Look:
     """One look; errors of AWS are raised as they come, but for those that come behind what ends the watch all the same.
 
-    :param seen: as for :func:`look`.
+    :param seen: as for :func:`look`, and so ``alarms``.
     """
-    readings = _read_scene(clients, watch, now, memory, seen)
+    if alarms is None:
+        alarms = read_alarms(clients.cloudwatch, watch.alarms, watch.alarms_count_since, memory.flaps_seen)
+    readings = _read_scene(clients, watch, now, memory, seen, alarms)
     try:
         readings = _read_evidence(clients, watch, readings, now, memory)
     except AWS_ERRORS:
@@ -206,9 +226,10 @@ def look_at(clients: Clients, watch: Watch, now: datetime, memory: Memory, *, se
     return judge(watch, readings, judged, now)
 
 
-def _read_scene(clients: Clients, watch: Watch, now: datetime, memory: Memory, seen: Seen | None) -> Readings:
-    """The alarms, what is wished, and what is watched."""
-    alarms = read_alarms(clients.cloudwatch, watch.alarms, watch.alarms_count_since, memory.flaps_seen)
+def _read_scene(
+    clients: Clients, watch: Watch, now: datetime, memory: Memory, seen: Seen | None, alarms: tuple[Alarm, ...]
+) -> Readings:
+    """What is wished, and what is watched, beside the alarms."""
     if watch.rollout is None:
         return Readings(alarms)
     seen = seen or read_scene(clients, watch.rollout, memory.control, observes=watch.observes)

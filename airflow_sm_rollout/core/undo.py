@@ -61,6 +61,12 @@ def undone_to_json(rollout: Rollout) -> str:
     return json.dumps({"undone": undone}, separators=(",", ":"))
 
 
+def why_undone(record: Rollout) -> str:
+    """Why an undo in progress was begun, in the words of who did."""
+    said = record.owner
+    return said.get(_NOTED) or f"{said.get(_BY) or 'somebody'} undoes it"
+
+
 def previous_from_json(text: str, written_at: datetime) -> Kept | Undone:
     """Read what there is of an endpoint's last promoted rollout.
 

@@ -31,9 +31,11 @@ EVENTS = (
     "rolled_back",
     "promoted",
     "not_settled",
+    "undone",
 )
 """What there is to tell: it was refused; green is deployed; a person is asked; it goes back, as green does harm, a person has said no or a
-step has failed; it goes back, as nobody can tell; it is back; green serves alone; it ended in between.
+step has failed; it goes back, as nobody can tell; it is back; green serves alone; it ended in between; its promotion was undone, as harm
+was found after it.
 """
 
 PATIENCE_SECONDS = 10.0

@@ -54,7 +54,16 @@ def test_wrong_steps_are_refused_by_name_and_value(steps: object) -> None:
     assert "rising" in str(caught.value)
 
 
-@pytest.mark.parametrize("bake", [-1, "soon", [1, 2], timedelta(seconds=-1), "1,2", float("nan")])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("15m", 900), ("24h", 86400), (" 7D ", 604800), ("1h30m", 5400), ("0.5h", 1800)]
+)
+def test_a_duration_may_have_units(text: str, seconds: int) -> None:
+    assert canary([100], bake=text).minimum_duration == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "bake", ["h", "1h30", "-1h", "3w", "1e3s", "400d", -1, "soon", [1, 2], timedelta(seconds=-1), "1,2", float("nan")]
+)
 def test_wrong_bakes_are_refused_by_name(bake: object) -> None:
     with pytest.raises(PlanError, match="bake="):
         canary([10, 50, 100], bake=bake)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ OF_GROUPS = {
     "validate": ({"samples": "{no json"}, "samples"),
 }
 OF_STRATEGIES: dict[Callable[..., Any], dict[str, tuple[Any, str]]] = {
-    canary_rollout: {"steps": ([50, 10], "steps"), "bake": ("10m", "bake")},
+    canary_rollout: {"steps": ([50, 10], "steps"), "bake": ("10 min", "bake")},
     linear_rollout: {"step": (101, "step"), "interval": (-1, "interval")},
     blue_green_rollout: {"bake": (-1, "bake")},
 }
@@ -116,7 +116,7 @@ def test_one_mistake_is_said_by_itself(name: str) -> None:
 
 
 def test_several_mistakes_go_through_a_pickle_as_one_does() -> None:
-    said = mistakes(canary_rollout, {"bake": "10m", "traffic": "dice"})
+    said = mistakes(canary_rollout, {"bake": "10 min", "traffic": "dice"})
     assert str(pickle.loads(pickle.dumps(said))) == str(said)
 
 

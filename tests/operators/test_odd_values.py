@@ -62,7 +62,14 @@ ODD: dict[str, Any] = {
 }
 GREEN: dict[str, Any] = {"endpoint_name": "wine", "model_name": "wine-v2"}
 _AIRFLOWS = known_arguments()[0] | {"rollout", "strategy", "is_shadowed"}
-_SHARED = (options_of(SnapshotOperator) - _AIRFLOWS) | {"approval", "validate", "shadow", "timeout", "poke_interval"}
+_SHARED = (options_of(SnapshotOperator) - _AIRFLOWS) | {
+    "approval",
+    "validate",
+    "shadow",
+    "timeout",
+    "poke_interval",
+    "watch_after",
+}
 OPTIONS: dict[Callable[..., Any], set[str]] = {
     canary_rollout: {*_SHARED, "steps", "bake", "max_steps"},
     linear_rollout: {"step", "interval", "max_steps", "endpoint_name"},

@@ -8,7 +8,7 @@ from airflow_sm_rollout.task_arguments import REACHES, STEPS_ONLY, is_airflows, 
 from airflow_sm_rollout.task_options import AirflowOptions, RolloutOptions
 
 OF_FACTORIES = {"endpoint_name", "strategy", "is_shadowed", "rollout"}
-OF_STEPS = {"approval", "validate", "shadow", "timeout", "poke_interval", "deferrable", "notifiers"}
+OF_STEPS = {"approval", "validate", "shadow", "timeout", "poke_interval", "deferrable", "notifiers", "watch_after"}
 
 
 def test_the_types_name_every_option_that_there_is() -> None:

@@ -27,6 +27,7 @@ from airflow_sm_rollout import (
     UndoOperator,
     ValidateGreenOperator,
     VerdictOperator,
+    WatchPromotedOperator,
 )
 from airflow_sm_rollout.operators.handle import read_frozen, read_handle
 from airflow_sm_rollout.operators.options import DEFERRABLE, options_of
@@ -50,6 +51,7 @@ NEEDED: dict[Any, dict[str, Any]] = {
     UndoOperator: {"endpoint_name": "wine"},
     ValidateGreenOperator: {"endpoint_name": "wine", "samples": "1,2"},
     VerdictOperator: {"snapshot_task_id": "snapshot", "settle_task_id": "settle", "watched_task_ids": ["watch"]},
+    WatchPromotedOperator: {"endpoint_name": "wine", "duration": "24h"},
 }
 DRIVING = {
     DeployGreenOperator,
@@ -59,6 +61,7 @@ DRIVING = {
     ShadowGreenOperator,
     ShiftWeightOperator,
     UndoOperator,
+    WatchPromotedOperator,
 }
 LOOKING = {AlarmSensor, ApproveOperator, AskOperator, BakeSensor, *DRIVING}
 AIRFLOWS = options_of(FindOrphansOperator) - {"endpoints", "unknown_after", "max_age"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ _DIGITS = 3
 SharesOption = str | Sequence[float]
 DurationOption = str | float | timedelta
 _LONGEST = timedelta(days=366)  # so that the end of no plan is a date that there is not
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
+_TEXT = re.compile(f"(?:{_PART.pattern})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +150,27 @@ def parse_shares(steps: SharesOption) -> tuple[float, ...]:
 
 
 def parse_duration(option: str, value: DurationOption) -> timedelta:
-    """Read a duration given as a timedelta or as seconds.
+    """Read a duration given as a timedelta, as seconds, or as text such as ``90s``, ``15m``, ``24h``, ``7d`` or ``1h30m``.
 
-    :raises PlanError: if it is no number, negative, or longer than a year.
+    :raises PlanError: if it is none of these, negative, or longer than a year.
     """
+    allowed = "a timedelta, a number of seconds, or text such as '90s', '15m', '24h' or '1h30m'"
     if isinstance(value, bool):
-        raise PlanError(option, value, "a timedelta, or a number of seconds")
+        raise PlanError(option, value, allowed)
     try:
-        duration = value if isinstance(value, timedelta) else timedelta(seconds=float(value))
+        duration = value if isinstance(value, timedelta) else timedelta(seconds=_seconds(value))
     except (TypeError, ValueError, OverflowError):
-        raise PlanError(option, value, "a timedelta, or a number of seconds") from None
+        raise PlanError(option, value, allowed) from None
     if not timedelta() <= duration <= _LONGEST:
         raise PlanError(option, value, "zero or more, and at most a year")
     return duration
+
+
+def _seconds(value: str | float) -> float:
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if not _TEXT.fullmatch(text):
+        return float(value)
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
 def _parse_bakes(bake: DurationOption | Sequence[DurationOption], count: int) -> tuple[timedelta, ...]:
