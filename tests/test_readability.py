@@ -17,7 +17,7 @@ PAGES = [
 ]
 # The method's derivation and its figures, for those who check them.
 PAPER = {"evidence.md": "## The method"}
-WORDS_OF_A_SENTENCE = 30
+WORDS_OF_A_SENTENCE = 25
 WORDS_OF_A_PARAGRAPH = 80
 
 
@@ -31,9 +31,9 @@ def paragraphs(text: str) -> list[str]:
 
 
 def sentences(paragraph: str) -> list[str]:
-    """Its sentences; a name in code counts as one word, and so does a link's address as none."""
+    """Its sentences, and the links of a row of links; a name in code counts as one word, and a link's address as none."""
     paragraph = re.sub(r"`[^`]*`", "code", re.sub(r"\]\([^)]*\)", "]", paragraph))
-    return re.split(r"(?<=[.!?:;])\*{0,2}\s+(?=\S)", paragraph)
+    return re.split(r"(?<=[.!?:;·])\*{0,2}\s+(?=\S)", paragraph)
 
 
 def prose_of(page: Path) -> list[str]:
