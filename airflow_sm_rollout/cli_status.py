@@ -123,8 +123,12 @@ class _Evidence:
 
 
 def _look(clients: Clients, name: str, now: datetime, evidence: _Evidence) -> Summary:
+    from airflow_sm_rollout.aws.bake_note import read_note
+
     seen = _observe(clients, name, now)
-    return summarize(name, seen, evidence.by(clients, seen.record, now) if seen.record else None)
+    if seen.record is None:
+        return summarize(name, seen)
+    return summarize(name, seen, evidence.by(clients, seen.record, now), read_note(clients.ssm, name))
 
 
 def _show_all(clients: Clients, options: argparse.Namespace) -> int:

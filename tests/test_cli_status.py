@@ -32,6 +32,7 @@ from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.goals import AsBefore, Done, Goal, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.outcome import Aftermath
+from airflow_sm_rollout.core.plan.strategy import canary, linear
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.summary import describe_summary, ended, summarize, summary_to_dict
 from airflow_sm_rollout.guardian.guardian import Guardian
@@ -228,8 +229,6 @@ def test_what_programs_read_of_a_real_rollout_is_as_documented(production: Produ
 
 def states() -> Iterator[tuple[str, Any]]:
     """What can be seen of a rollout, and the state that it is."""
-    from airflow_sm_rollout.core.plan.strategy import canary, linear
-
     plan = canary([10, 50, 100], bake=600)
     busy = Endpoint("fraud", "arn", "Updating", "fraud-v1", (Variant("AllTraffic", 1, 1, 4, 4),), BEGUN)
     pending = Pending("final", "Baking", BEGUN)
@@ -263,8 +262,6 @@ def test_every_state_has_a_word_lines_for_people_and_json_as_documented(state: s
     [(Aftermath.PROMOTED, "promoted"), (Aftermath.AS_BEFORE, "rolled_back"), (Aftermath.CHANGED, "not_settled")],
 )
 def test_what_became_of_it_is_json_too(aftermath: Aftermath, state: str) -> None:
-    from airflow_sm_rollout.core.plan.strategy import canary
-
     before = summarize("fraud", Observation(NOW, endpoint(10), rollout(strategy=canary())))
     over = ended(before, Observation(NOW, endpoint(0), None), aftermath)
     jsonschema.validate(summary_to_dict(over), SCHEMA)
@@ -273,8 +270,6 @@ def test_what_became_of_it_is_json_too(aftermath: Aftermath, state: str) -> None
 
 
 def test_the_countdown_begins_when_the_share_was_set_and_a_pause_moves_it() -> None:
-    from airflow_sm_rollout.core.plan.strategy import canary
-
     record = rollout(strategy=canary([10, 50, 100], bake=1800))
     seen = Observation(NOW, endpoint(10), record)
     way = summarize("fraud", seen).way

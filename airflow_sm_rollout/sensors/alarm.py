@@ -94,6 +94,7 @@ class AlarmSensor(WaitingTask):
         return self._look_on(context, watch_from_dict(left_by(context, self.task_id, WATCH)))
 
     def _begin(self, context: Context) -> dict[str, Any] | None:
+        from airflow_sm_rollout.aws.bake_note import leave_note
         from airflow_sm_rollout.triggers.bake import BakeTrigger
         from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL
 
@@ -108,6 +109,8 @@ class AlarmSensor(WaitingTask):
             return None
         watch = self._plan_watch(planned, duration)
         context["ti"].xcom_push(key=WATCH, value=watch_to_dict(watch))
+        if watch.rollout is not None:
+            leave_note(self.clients().ssm, watch)
         self.log.info("Watching %s for %s", ", ".join(watch.alarms) or "no alarm", duration)
         self.foretell(watch)
         if self.deferrable and duration >= SHORTEST_DEFERRAL:

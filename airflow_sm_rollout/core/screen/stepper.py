@@ -77,13 +77,22 @@ def way_of_tasks(
     return _ahead(stops, index, _bake_ends(of_stop, control, now), "a person is asked" if asked else "")
 
 
-def way_by_share(rollout: Rollout, share: float, since: datetime | None, paused: timedelta, *, is_held: bool) -> Way:
+def way_by_share(
+    rollout: Rollout,
+    share: float,
+    since: datetime | None,
+    paused: timedelta,
+    *,
+    is_held: bool,
+    bake_ends: datetime | None = None,
+) -> Way:
     """The way as AWS shows it, without the tasks.
 
     :param share: green's in percent.
     :param since: since when it has had that; ``None``: nobody knows.
     :param paused: how long the rollout has been paused since then.
     :param is_held: whether it goes nowhere just now.
+    :param bake_ends: when the bake is over, where that is noted; else the plan's bake counts from ``since`` on.
     """
     steps = _steps(rollout)
     stops = [Stop("Deploy", DONE if share else NOW, until=rollout.green_traffic_since, since=rollout.started_at)]
@@ -93,8 +102,8 @@ def way_by_share(rollout: Rollout, share: float, since: datetime | None, paused:
         stops.append(Stop(f"{step.share:g} %", state, step.bake, since if number == index else None))
     stops.append(Stop("Promote", AHEAD))
     bake = stops[index].bake
-    ends = since + bake + paused if since and bake is not None and not is_held else None
-    return _ahead(stops, index, ends, "")
+    estimate = since + bake + paused if since and bake is not None else None
+    return _ahead(stops, index, None if is_held else bake_ends or estimate, "")
 
 
 def _ahead(stops: list[Stop], index: int, bake_ends: datetime | None, asks: str) -> Way:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_sm_rollout.core.bake_note import BakeNote
 from airflow_sm_rollout.core.comparison.results import Comparison
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.observation import Alarm, Observation
@@ -19,6 +20,7 @@ from airflow_sm_rollout.core.screen.stepper import DONE, MISSED, NOW, STOPPED, W
 from airflow_sm_rollout.core.watch.ringing import harm_by_alarms
 
 SCHEMA_VERSION = 1
+_NEARLY = 0.01  # percent; weights are floats
 _BAR = 30
 _MARKS = {DONE: "✓", NOW: "▸", STOPPED: "✕", MISSED: "–"}
 _ENDS = {
@@ -39,6 +41,7 @@ class Summary:
     :param share: green's share in percent; ``None``: SageMaker does not tell it now.
     :param stale: why it looks as if nobody drove it; empty: it does not.
     :param comparison: green against blue by now; ``None``: not asked, or there is nothing to compare.
+    :param is_estimate: whether the way's times are: the bake under way has left no note of its end.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Summary:
     way: Way | None = None
     stale: str = ""
     comparison: Comparison | None = None
+    is_estimate: bool = True
 
     @property
     def chip(self) -> str:
@@ -56,10 +60,13 @@ class Summary:
         return describe_state(self.state, self.share or 0.0) if self.state else "no rollout is in progress"
 
 
-def summarize(name: str, seen: Observation, comparison: Comparison | None = None) -> Summary:
+def summarize(
+    name: str, seen: Observation, comparison: Comparison | None = None, noted: BakeNote | None = None
+) -> Summary:
     """Sum up a look at AWS.
 
     :param seen: as for :func:`~airflow_sm_rollout.core.status.describe_status`.
+    :param noted: the bake that was noted last; it counts where it is of the share that green has.
     """
     rollout = seen.record
     if rollout is None:
@@ -67,15 +74,17 @@ def summarize(name: str, seen: Observation, comparison: Comparison | None = None
     share = rollout.traffic.share(rollout, seen)
     paused = seen.control.paused(seen.at) if seen.control else timedelta()
     state = _state(rollout, seen, share)
+    bake = noted if noted and share is not None and abs(noted.share - share) < _NEARLY else None
     return Summary(
         name,
         seen,
         rollout,
         state,
         share,
-        _way(rollout, seen, state, share),
+        _way(rollout, seen, state, share, bake),
         why_stale(rollout, seen.at, paused),
         comparison,
+        is_estimate=bake is None,
     )
 
 
@@ -103,12 +112,13 @@ def _state(rollout: Rollout, seen: Observation, share: float | None) -> State:
     return State.SHIFTING if is_busy or share is None else State.BAKING
 
 
-def _way(rollout: Rollout, seen: Observation, state: State, share: float | None) -> Way:
+def _way(rollout: Rollout, seen: Observation, state: State, share: float | None, bake: BakeNote | None) -> Way:
     since = _since(rollout, seen) if state is State.BAKING else None
     control = seen.control
     paused = control.paused(seen.at) if control and since and control.since > since else timedelta()
     is_held = state is not State.BAKING or bool(_harm(rollout, seen))
-    return way_by_share(rollout, share or 0.0, since, paused, is_held=is_held)
+    ends = bake.end(control, seen.at) if bake else None
+    return way_by_share(rollout, share or 0.0, since, paused, is_held=is_held, bake_ends=ends)
 
 
 def _harm(rollout: Rollout, seen: Observation) -> str:
@@ -154,7 +164,8 @@ def _describe_next(summary: Summary, rollout: Rollout, now: datetime) -> Iterato
         yield f"its DAG run rolls it back, as {harm}"
     elif summary.way is not None and summary.way.next_at is not None:
         left = summary.way.next_at - now
-        when = f"in about {_countdown(left)}" if left > timedelta() else "now, once the last figures are in"
+        about = "about " if summary.is_estimate else ""
+        when = f"in {about}{_countdown(left)}" if left > timedelta() else "now, once the last figures are in"
         end = f"; the end is at {summary.way.ends_at:%H:%M:%S} UTC at the earliest" if summary.way.ends_at else ""
         yield f"{summary.way.next} {when}, unless something does harm{end}"
     elif summary.state is State.PAUSED:
@@ -202,6 +213,7 @@ def _rollout_to_dict(summary: Summary, rollout: Rollout) -> dict[str, Any]:
         "next": (way.next or None) if way else None,
         "next_at": _iso(way.next_at) if way else None,
         "ends_at": _iso(way.ends_at) if way else None,
+        "is_estimate": summary.is_estimate if way and way.next_at else None,
         "alarms": [_alarm(alarm) for alarm in summary.seen.alarms],
         "wish": control
         and {"wish": control.wish.value, "by": control.by, "at": control.since.isoformat(), "note": control.note},
