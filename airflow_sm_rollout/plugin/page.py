@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _STILL_COUNTED = timedelta(minutes=2)  # CloudWatch publishes a minute's figures within another
 _TROUBLE = {Outcome.NOT_SETTLED: 2, Outcome.RUNNING: 1}
 _EARLIER = 10
+_GLANCE = {"Serves now": "What serves now", "Decided by": "Who decided", "When": "When"}
 _LONGEST = 100
 STATIC = Path(__file__).parent / "static"
 POLICY = "; ".join(
@@ -72,6 +73,7 @@ class View:
 
     :param age: how old AWS's figures are, in words, and ``freshness`` as a class: ``live``, ``asking``, ``unreachable`` or ``over``.
     :param task_url: the task that tells more.
+    :param glance: what is asked first, and the answers in a few words each.
     :param lacking: why there are no figures, in words.
     :param earlier: the endpoint's last rollouts before it.
     """
@@ -84,6 +86,7 @@ class View:
     freshness: str
     read_at: str
     task_url: str
+    glance: tuple[tuple[str, str], ...]
     lacking: str
     earlier: tuple[Earlier, ...] = ()
 
@@ -157,15 +160,17 @@ def _view(report: Report, now: datetime, run_url: str) -> View:
     comparison = last_comparison(report.comparison, report.verdicts)
     age, freshness = _age_of(report, now)
     task = task_path(run_url, report.group, report.cause.task) if run_url and report.cause.task else ""
+    proofs = proofs_of(comparison) if comparison else ()
     return View(
         report=report,
         chart=draw(report, now),
-        proofs=proofs_of(comparison) if comparison else (),
+        proofs=proofs,
         markdown=as_markdown(f"Rollout {report.rollout_id} of {report.endpoint}", report.facts, report.events),
         age=age,
         freshness=freshness,
         read_at=report.read_at.isoformat() if report.read_at and freshness == "live" else "",
         task_url=f"{task}/required_actions" if report.state is State.ASKING else task,
+        glance=tuple(_glance(report, proofs)),
         lacking=_lacking(report, freshness),
     )
 
@@ -185,6 +190,14 @@ def _earlier(report: Report, rows: Sequence[Row], base: str) -> Iterator[Earlier
 
 def _short(sentence: str) -> str:
     return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1].rstrip()}…"
+
+
+def _glance(report: Report, proofs: Sequence[Proof]) -> Iterator[tuple[str, str]]:
+    facts = dict(report.facts)
+    yield from ((short, facts[question]) for short, question in _GLANCE.items() if question in facts)
+    if proofs:
+        harm, health = (proof.describe_shortly() for proof in proofs)
+        yield "Evidence", f"that green is worse {harm}, that it is as good {health} (1 is none)"
 
 
 def _lacking(report: Report, freshness: str) -> str:

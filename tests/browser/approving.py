@@ -72,10 +72,10 @@ class Airflow(AirflowProcesses):
 
 
 @contextmanager
-def approving_site(folder: Path) -> Iterator[Site]:
-    """Airflow with :data:`DAG_FILE` and :data:`USERS`, and a sandbox."""
+def approving_site(folder: Path, dag_file: str = DAG_FILE) -> Iterator[Site]:
+    """Airflow with a file of DAGs and :data:`USERS`, and a sandbox."""
     (folder / "dags").mkdir()
-    (folder / "dags" / "approved.py").write_text(DAG_FILE)
+    (folder / "dags" / "approved.py").write_text(dag_file)
     (folder / "passwords.json").write_text(json.dumps({user: user for user in USERS}))
     production = Production(speed=30)
     environment = {
@@ -112,12 +112,12 @@ def program(name: str) -> str:
 
 
 class Browser:
-    """A headless Chromium, in which a user has logged in to Airflow.
+    """A headless Chromium, in which a user may have logged in to Airflow.
 
-    :param url: Airflow's.
+    :ivar url: of the pages that are looked at, such as Airflow's.
     """
 
-    def __init__(self, url: str, *, width: int = 1280, dark: bool = False) -> None:
+    def __init__(self) -> None:
         options = webdriver.ChromeOptions()
         options.binary_location = program("chromium")
         for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
@@ -126,14 +126,24 @@ class Browser:
         for argument in ("--disable-background-networking", "--disable-component-update", "--no-first-run"):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-        self.url = url
+        self.url = "about:blank"
         self.driver = webdriver.Chrome(options=options, service=Service(program("chromedriver")))
-        self.driver.set_window_size(width, 900)
-        if dark:
-            self.prefer("dark")
 
     def close(self) -> None:
         self.driver.quit()
+
+    def begin(self, url: str, *, width: int = 1280, scheme: str = "light") -> Browser:
+        """It as new, for the pages at an address: nobody is logged in, and nothing of the last page runs on."""
+        self.url = url
+        self.driver.switch_to.default_content()
+        self.driver.get("about:blank")
+        self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self.driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": False})
+        self.driver.set_window_size(width, 900)
+        self.prefer(scheme)
+        self.driver.get_log("performance")  # what was asked for so far
+        return self
 
     def prefer(self, scheme: str) -> None:
         """``dark`` or ``light``."""

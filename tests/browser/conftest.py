@@ -1,4 +1,4 @@
-"""One Airflow with four rollouts under way in it, each on an endpoint of its own, for all tests here."""
+"""One Airflow with five rollouts under way in it, each on an endpoint of its own, for all tests here."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Runs:
     rejected: Run
     unanswered: Run
     harmed: Run
+    commanded: Run
 
 
 @pytest.fixture(scope="package")
@@ -36,8 +37,9 @@ def runs(site: Site) -> Iterator[Runs]:
         "rejected": ("approved", BAD),
         "unanswered": ("impatient", GOOD),
         "harmed": ("approved", GOOD),
+        "commanded": ("approved", GOOD),
     }
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(5) as pool:
         started = {
             name: pool.submit(site.start, name, dag_id, artifact=artifact)
             for name, (dag_id, artifact) in wanted.items()
@@ -47,8 +49,14 @@ def runs(site: Site) -> Iterator[Runs]:
         yield runs
 
 
-@pytest.fixture
-def browser(site: Site) -> Iterator[Browser]:
-    browser = Browser(site.airflow.url)
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The one that all tests here share: starting one takes seconds."""
+    browser = Browser()
     yield browser
     browser.close()
+
+
+@pytest.fixture
+def browser(site: Site, chromium: Browser) -> Browser:
+    return chromium.begin(site.airflow.url)

@@ -58,11 +58,9 @@ def pages() -> Iterator[Pages]:
 
 
 @pytest.fixture
-def browser(pages: Pages) -> Iterator[Browser]:
-    browser = Browser(pages.url, width=500, dark=True)
-    browser.driver.get(pages.url)
-    yield browser
-    browser.close()
+def browser(pages: Pages, chromium: Browser) -> Browser:
+    chromium.begin(pages.url, width=500, scheme="dark").driver.get(pages.url)
+    return chromium
 
 
 def pause(browser: Browser) -> None:

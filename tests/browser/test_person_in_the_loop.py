@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from airflow_sm_rollout.cli import main
 from browser.approving import Airflow, Browser, wait_for_question
 from browser.conftest import Runs
 from production import alarm_of, wait_until
@@ -17,6 +21,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SCRIPT = "<script>document.title = 'broken into'</script>"
 REASON = "Threshold Crossed: 1 datapoint [37.0] was greater than the threshold (5.0)."
+
+
+Command = Callable[..., int]
+
+
+@pytest.fixture
+def command(site: Site, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """``command(user, *arguments)``: the command line, as somebody who has an account in Airflow, or as nobody."""
+    for name, value in {**site.production.environment, "AIRFLOW_URL": site.airflow.url}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(user: str, *arguments: str) -> int:
+        monkeypatch.setenv("AIRFLOW_TOKEN", airflow_of(site).token_of(user) if user else "")
+        return main(arguments)
+
+    return run
 
 
 def page_of(run: Run) -> str:
@@ -65,13 +85,13 @@ def test_the_chart_moves_and_buttons_hold_the_rollout_until_a_user_approves_and_
 
 
 def test_a_reject_restores_everything_and_the_tab_alone_answers_what_a_newcomer_asks(
-    site: Site, runs: Runs, browser: Browser
+    site: Site, runs: Runs, browser: Browser, command: Command
 ) -> None:
     run = runs.rejected
-    browser.login("bob")
     wait_for_question(run)
-    answer(browser, run, "Reject", SCRIPT)
+    assert command("bob", "reject", run.endpoint, "--note", SCRIPT) == 0
     run.wait_for_end()
+    browser.login("bob")
     run.assert_rolled_back()
     assert "in canary.approve_100: bob rejected 100 %" in run.reason()
 
@@ -97,6 +117,25 @@ def test_a_reject_restores_everything_and_the_tab_alone_answers_what_a_newcomer_
     assert facts["What serves now"].startswith("blue, rejected-v1 on config rejected-config")
     assert browser.driver.execute_script("return document.title") != "broken into"
     assert browser.hosts() == {urlsplit(browser.url).netloc}
+
+
+def test_a_question_is_answered_from_a_terminal_by_whoever_airflow_lets(
+    runs: Runs, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runs.commanded
+    wait_for_question(run)
+    assert command("vic", "approve", run.endpoint) == 1
+    assert re.search(
+        r"Airflow refused \(403 Forbidden\).*AIRFLOW_TOKEN holds the token of who asks", capsys.readouterr().err
+    )
+    assert command("", "approve", run.endpoint) == 1
+    assert "Airflow refused (401" in capsys.readouterr().err
+    assert command("alice", "approve", run.endpoint, "--note", "as good as the old one") == 0
+    assert capsys.readouterr().out.endswith("approved, in task canary.approve_100\n")
+    assert command("alice", "approve", run.endpoint) == 1, "it is answered"
+    assert "one question must be open" in capsys.readouterr().err
+    run.wait_for_end()
+    run.assert_promoted()
 
 
 def test_silence_rolls_back_when_the_time_is_over(runs: Runs) -> None:
@@ -152,10 +191,28 @@ def test_the_tab_works_by_keyboard_in_a_narrow_window_and_in_the_dark(runs: Runs
     assert browser.driver.find_elements(By.CSS_SELECTOR, "dialog[open]") == []
 
 
-def test_harm_while_the_question_is_open_rolls_back_and_withdraws_it(site: Site, runs: Runs) -> None:
+def test_a_fact_is_on_the_screen_within_three_seconds_and_harm_while_the_question_is_open_withdraws_it(
+    site: Site, runs: Runs, browser: Browser, command: Command
+) -> None:
     run = runs.harmed
     wait_for_question(run)
-    site.production.set_alarm(alarm_of("harmed"), "ALARM", REASON)
+    browser.login("alice")
+    browser.driver.get(f"{browser.url}{page_of(run)}")
+    browser.wait_for(".age", "figures")
+
+    def seconds_until(fact: Callable[[], object], selector: str, text: str) -> float:
+        fact()
+        began = time.monotonic()
+        browser.wait_for(selector, text)
+        return time.monotonic() - began
+
+    facts = [
+        seconds_until(lambda: command("", "pause", run.endpoint, "--note", "lunch"), ".control", "lunch"),
+        seconds_until(lambda: command("", "resume", run.endpoint, "--note", "full"), ".control", "full"),
+        seconds_until(lambda: site.production.set_alarm(alarm_of("harmed"), "ALARM", REASON), ".lane .word", "ALARM"),
+    ]
+    # The machine may be busy with Airflow's own processes just then; it is not in each of three moments.
+    assert sorted(facts)[1] < 3, facts
     run.wait_for_end()
     run.assert_rolled_back()
     assert f"in canary.approve_100: alarm {alarm_of('harmed')} is in ALARM" in run.reason()
@@ -179,7 +236,7 @@ def test_the_list_shows_every_rollout_and_leads_to_each(runs: Runs, browser: Bro
     browser.driver.switch_to.frame(browser.find("iframe[src*=sm-rollout]"))
     browser.wait_for("table", "unanswered")
     rows = {row.text for row in browser.driver.find_elements(By.CSS_SELECTOR, "tbody tr")}
-    assert len(rows) == 4
+    assert len(rows) == 5
     assert sum("rolled back" in row for row in rows) >= 1
     browser.driver.find_element(By.LINK_TEXT, "unanswered").click()
     assert "nobody answered" in browser.wait_for(".outcome", "Rolled back")

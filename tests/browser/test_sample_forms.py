@@ -94,10 +94,8 @@ class Form:
 
 
 @pytest.fixture
-def browser(airflow: AirflowProcesses) -> Iterator[Browser]:
-    browser = Browser(airflow.url)
-    yield browser
-    browser.close()
+def browser(airflow: AirflowProcesses, chromium: Browser) -> Browser:
+    return chromium.begin(airflow.url)
 
 
 def fields_of(airflow: AirflowProcesses, dag_id: str) -> dict[str, Any]:

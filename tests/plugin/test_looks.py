@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 from airflow_sm_rollout.core.report import Live
 from airflow_sm_rollout.plugin import live
 from airflow_sm_rollout.plugin.live import LiveReads
+from airflow_sm_rollout.plugin.page import STATIC
 from airflow_sm_rollout.plugin.reads import Found
 from core.test_rollout_report import ROLLOUT, minute
 from production import wait_until
@@ -60,6 +62,13 @@ def test_a_look_that_fails_leaves_the_last_one_that_did_not(monkeypatch: pytest.
     looks = LiveReads(lambda _: answers.pop())
     assert looks.latest([found("a")]) == [seen(10)]
     assert looks.latest([found("a")]) == [seen(10)], "the second look has raised"
+
+
+def test_a_fact_is_shown_at_the_next_question_which_comes_within_three_seconds() -> None:
+    [every_ms] = re.findall(r"const EVERY_MS = (\d+);", (STATIC / "page.js").read_text())
+    between_questions = int(every_ms) / 1000
+    assert between_questions > live.FRESH_SECONDS, "a question begins a look"
+    assert between_questions + live.WAIT_SECONDS < 3, "which is waited for"
 
 
 def test_after_a_wish_the_next_question_is_a_new_look() -> None:

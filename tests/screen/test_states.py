@@ -20,10 +20,10 @@ from airflow_sm_rollout.core.screen.stepper import way_by_share
 from airflow_sm_rollout.plugin.address import task_path
 from airflow_sm_rollout.plugin.page import render_file, render_list, render_rollouts
 from airflow_sm_rollout.plugin.reads import Row
-from screen.recorded import ROLLOUT, STATES, Recorded, compared, minute, wished
+from screen.made import ROLLOUT, STATES, Made, compared, minute, wished
 
 
-def page_of(shown: Recorded, *, may_edit: bool = True) -> str:
+def page_of(shown: Made, *, may_edit: bool = True) -> str:
     return render_rollouts(
         [shown.report],
         "",
@@ -82,10 +82,19 @@ def test_what_is_over_or_going_back_has_no_buttons(state: State) -> None:
     assert list(buttons_of(ROLLOUT, state, None, 10.0)) == []
 
 
+def test_what_goes_back_says_so_before_any_task_has_said_why() -> None:
+    from screen.made import DEPLOYED, REST, coming, live, shifted, show, watching
+
+    tasks = [*DEPLOYED, shifted(10, 4.6), watching(10, 5.5), *coming(*REST)]
+    cause = show(*tasks, live=live(12, 10, phase=Phase.ROLLING_BACK)).cause
+    assert cause.head == "Rolling back: wine-v1 gets all requests back."
+    assert cause.plain == "wine-0123abcd has 10 % of the requests."
+
+
 def test_an_abort_shows_as_rolling_back_before_any_task_has_heard_of_it() -> None:
     baking = STATES["baking"]().report
     assert baking.state is State.BAKING
-    from screen.recorded import DEPLOYED, REST, coming, live, shifted, show, watching
+    from screen.made import DEPLOYED, REST, coming, live, shifted, show, watching
 
     tasks = [*DEPLOYED, shifted(10, 4.6), watching(10, 5.5), *coming(*REST)]
     aborted = show(*tasks, live=live(12, 10, wished(Wish.ABORT, 11)))
@@ -93,7 +102,7 @@ def test_an_abort_shows_as_rolling_back_before_any_task_has_heard_of_it() -> Non
 
 
 def test_a_failed_task_promises_no_rollback_where_no_task_settles() -> None:
-    from screen.recorded import DEPLOYED, SLOW, baked, coming, live, shifted, show
+    from screen.made import DEPLOYED, SLOW, baked, coming, live, shifted, show
 
     harmed = [*DEPLOYED, shifted(10, 4.6), baked(10, 5.5, "harmful", SLOW)]
     assert show(*harmed, live=live(16, 10)).state is State.BAKING
@@ -115,7 +124,7 @@ def test_the_way_tells_what_is_behind_what_is_now_and_when_the_next_comes() -> N
 
 
 def test_a_pause_moves_the_next_step_and_the_end() -> None:
-    from screen.recorded import DEPLOYED, REST, coming, live, shifted, show, watching
+    from screen.made import DEPLOYED, REST, coming, live, shifted, show, watching
 
     tasks = [*DEPLOYED, shifted(10, 4.6), watching(10, 5.5), *coming(*REST)]
     resumed = replace(wished(Wish.GO_ON, 9), paused_before=timedelta(minutes=3))
@@ -125,7 +134,7 @@ def test_a_pause_moves_the_next_step_and_the_end() -> None:
 
 def test_a_question_is_said_to_come_before_what_it_is_about() -> None:
     assert STATES["waiting for a person"]().report.way.next == "green gets 100 %, if a person approves"
-    from screen.recorded import DEPLOYED, coming, live, shifted, show, watching
+    from screen.made import DEPLOYED, coming, live, shifted, show, watching
 
     tasks = [*DEPLOYED, shifted(10, 4.6), watching(10, 5.5), *coming("approve_50", "shift_50", "bake_50")]
     assert show(*tasks, live=live(12, 10)).way.next == "a person is asked"
@@ -206,7 +215,7 @@ def test_the_log_has_wishes_answers_alarms_changes_and_verdicts_in_order() -> No
 
 
 def test_a_wish_that_airflow_and_aws_both_know_is_told_once() -> None:
-    from screen.recorded import DEPLOYED, live, show
+    from screen.made import DEPLOYED, live, show
 
     paused = wished(Wish.PAUSE, 10, "lunch")
     from airflow_sm_rollout.core.screen.log import Wished
@@ -230,7 +239,7 @@ def test_nothing_breaks_out_of_a_cell_of_the_markdown() -> None:
 
 
 def test_the_minutes_to_a_proof_are_those_it_then_takes() -> None:
-    from screen.recorded import Period, Sample
+    from screen.made import Period, Sample
 
     def period(number: int, failed: int) -> Period:
         return Period(minute(number), 60, Sample(540, 1, 0, 270, 27, 5), Sample(60, failed, 0, 30, 3, 1))

@@ -54,6 +54,8 @@ def cause_of(
         endpoint=rollout.endpoint_name, blue=rollout.blue.model_name, green=rollout.green_model_name, task=asked
     )
     head = _HEADS.get(state, "").format(blue=rollout.blue.model_name)
+    if failed is None and state is State.ROLLING_BACK:
+        return Cause(sentence.removeprefix("In progress: "), now, head=head)
     if failed is None or not head or not sentence.startswith(("Rolled back", "In progress")):
         return Cause(sentence, now, task=failed.name if failed and state.is_over else asked)
     plain, reason = _plain(rollout, failed, figures, limits), failed.reason.rstrip(".")
@@ -128,8 +130,9 @@ def _beside(figures: Figures, ended_at: datetime) -> str:
     green, blue = lately(figures.green), lately(figures.blue)
     if not any(point.requests for point in green):
         return ""
-    minutes = _LOOKED_BACK * figures.period_seconds / 60
-    return f". In the last {minutes:.3g} min before: green {_did(green)}; blue {_did(blue)}"
+    seconds = _LOOKED_BACK * figures.period_seconds
+    span = f"{seconds} s" if seconds < 120 else f"{seconds / 60:.3g} min"
+    return f". In the last {span} before: green {_did(green)}; blue {_did(blue)}"
 
 
 def _did(points: Sequence[Point]) -> str:

@@ -46,6 +46,10 @@ class Proof:
         """Whether it is proven."""
         return self.found >= self.needed
 
+    def describe_shortly(self) -> str:
+        """How far it is, in a word or two."""
+        return "proven" if self.is_there else f"{self.found:.3g} of {self.needed:.3g}"
+
     def describe(self) -> str:
         """How far it is, in words."""
         if self.is_there:
