@@ -18,8 +18,19 @@ _ACCOUNT = "AWS.AccountId"
 
 def read_watchers(cloudwatch: Any, names: Iterable[str]) -> list[Watcher]:
     """What those of the alarms read that exist."""
-    described: dict[str, Mapping[str, Any]] = {}
     wanted = list(dict.fromkeys(names))
+    described = _describe_below(cloudwatch, wanted)
+    return [_watcher(name, described, frozenset()) for name in wanted if described.get(name)]
+
+
+def read_parts(cloudwatch: Any, names: Iterable[str]) -> frozenset[str]:
+    """The names of the alarms, and of all that composite ones among them are made of."""
+    return frozenset(_describe_below(cloudwatch, list(dict.fromkeys(names))))
+
+
+def _describe_below(cloudwatch: Any, wanted: list[str]) -> dict[str, Mapping[str, Any]]:
+    """The alarms, and those that their rules name, and so on; one that does not exist is empty."""
+    described: dict[str, Mapping[str, Any]] = {}
     asked = wanted
     while asked:
         found = {alarm.get("AlarmName", ""): alarm for alarm in describe_alarms(cloudwatch, asked)}
@@ -27,7 +38,7 @@ def read_watchers(cloudwatch: Any, names: Iterable[str]) -> list[Watcher]:
         children = (name for alarm in found.values() for name in parse_rule(alarm.get("AlarmRule", "")).names)
         asked = [name for name in dict.fromkeys(children) if name not in described]
         described |= {name: {} for name in asked}
-    return [_watcher(name, described, frozenset()) for name in wanted if described.get(name)]
+    return described
 
 
 def _watcher(name: str, described: Mapping[str, Mapping[str, Any]], above: frozenset[str]) -> Watcher:

@@ -17,6 +17,7 @@ from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
 from airflow_sm_rollout.aws.guardian import leave_look, leave_sign, note_taken_back, read_sign, read_taken_back
 from airflow_sm_rollout.aws.live import read_pointer_of
 from airflow_sm_rollout.aws.record import read_record, read_records, update_record
+from airflow_sm_rollout.aws.sight import read_parts
 from airflow_sm_rollout.aws.watch import Memory, look
 from airflow_sm_rollout.aws.world import AwsWorld, read_endpoint, translated_errors, utc_now
 from airflow_sm_rollout.core.advance import Passing, advance
@@ -50,11 +51,6 @@ class _Watched:
 
     watch: Watch
     memory: Memory = field(default_factory=Memory)
-
-
-def _is_asked_for(record: Rollout | RolloutError, alarm: str | None) -> bool:
-    """Nobody knows which alarms a spoilt record names. That it is spoilt is said at each look at all of them."""
-    return alarm is None or (isinstance(record, Rollout) and alarm in record.watched_alarms)
 
 
 class Guardian:
@@ -91,7 +87,7 @@ class Guardian:
     def look(self, alarm: str | None = None) -> list[Finding]:
         """Look at all rollouts once, and take each one step back that has to go.
 
-        :param alarm: only at those that watch this alarm, which has just rung.
+        :param alarm: only at those that watch this alarm, which has just rung, or a composite one that it is a part of.
         """
         try:
             with translated_errors("could not read the rollouts' records"):
@@ -101,9 +97,20 @@ class Guardian:
         if alarm is None:
             self._leave_look()
         watched = {name: record for name, record in records.items() if name.startswith(self._prefix)}
-        findings = [self._find(name, record) for name, record in watched.items() if _is_asked_for(record, alarm)]
+        findings = [self._find(name, record) for name, record in watched.items() if self._is_asked_for(record, alarm)]
         self._forget_all_but({finding.rollout_id for finding in findings} if alarm is None else None)
         return findings
+
+    def _is_asked_for(self, record: Rollout | RolloutError, alarm: str | None) -> bool:
+        """Nobody knows which alarms a spoilt record names. That it is spoilt is said at each look at all of them."""
+        if alarm is None or isinstance(record, RolloutError):
+            return alarm is None
+        if alarm in record.watched_alarms:
+            return True
+        try:
+            return alarm in read_parts(self._clients.cloudwatch, record.watched_alarms)
+        except AWS_ERRORS:
+            return True  # better one look too many
 
     def _find(self, name: str, record: Rollout | RolloutError) -> Finding:
         if isinstance(record, RolloutError):

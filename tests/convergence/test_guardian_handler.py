@@ -15,9 +15,11 @@ from airflow_sm_rollout.core.guardian import Sign, State
 from airflow_sm_rollout.core.names import record_name
 from airflow_sm_rollout.guardian import handler
 from airflow_sm_rollout.guardian.guardian import Guardian
+from airflow_sm_rollout.sandbox.faults import Fault
 from convergence.blinking import green_share_now
 from convergence.lab import ENDPOINT, USER_ALARM, Lab
 from convergence.live_lab import LiveLab
+from convergence.test_exits import ring
 from convergence.test_guardian_walk import guardian_of, ring_quietly
 from convergence.walk import Make
 
@@ -102,6 +104,40 @@ def test_an_alarm_that_has_ended_or_that_nobody_watches_changes_nothing(event: d
     ring_quietly(lab)
     assert answer(lab, event) == []
     assert green_share_now(lab) > 0
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("told", [by_event_bridge, by_alarm_action])
+def test_a_part_of_a_watched_composite_alarm_starts_a_look_too(depth: int, told: Any) -> None:
+    lab = Lab()
+    lab.is_test_looking = True
+    below = "refunds"
+    metric = {"Namespace": "Shop", "MetricName": "Refunds", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1}
+    compared = {"Threshold": 5, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "notBreaching"}
+    lab.clients.cloudwatch.put_metric_alarm(AlarmName=below, **metric, **compared)
+    for number in range(depth):
+        name = USER_ALARM if number == depth - 1 else "all-refunds"
+        lab.clients.cloudwatch.delete_alarms(AlarmNames=[name])
+        lab.clients.cloudwatch.put_composite_alarm(AlarmName=name, AlarmRule=f'ALARM("{below}")')
+        below = name
+    lab.pass_time(120)
+    lab.before = lab.describe()
+    lab.run(until=4)
+    leave_sign(lab.clients.ssm, ENDPOINT, Sign(lab.now()))
+    ring(lab, "refunds")
+    lab.pass_time(1)
+    lab.is_test_looking = False
+    assert answer(lab, told("of-somebody-else")) == []
+    assert green_share_now(lab) > 0
+    answer(lab, told("refunds"))
+    assert is_losing_traffic(lab)
+
+
+def test_whose_parts_can_t_be_read_is_looked_at() -> None:
+    lab = with_green(Lab)
+    lab.sandbox.faults.add(Fault("throttle", "DescribeAlarms"))
+    [found] = answer(lab, by_event_bridge("of-somebody-else"))
+    assert found["state"] == State.WATCHED.value
 
 
 @pytest.mark.parametrize("event", [SCHEDULE, {}, {"detail": None}, {"detail": {"state": "ALARM"}}])
