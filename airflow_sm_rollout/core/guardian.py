@@ -226,6 +226,20 @@ def why_not_watched(rollout: Rollout, seen: Observation, share: float | None) ->
     return "green is just getting its first traffic" if is_under_way else ""
 
 
+def why_nobody_answers(rollout: Rollout, share: float | None, green: Endpoint | None) -> str:
+    """Why clients get no answer though green is promoted, as a half sentence; empty: they may get one.
+
+    :param share: as for :func:`why_not_watched`.
+    :param green: the endpoint where green is.
+    """
+    if rollout.phase is not Phase.PROMOTED or not rollout.traffic.has_pointer or not share:
+        return ""
+    name = rollout.green_endpoint_name
+    if green is None:
+        return f"green is promoted, and its endpoint {name}, which clients are sent to, is gone (deleted?)"
+    return "" if green.answers else f"green is promoted, and its {green.describe()} can't answer"
+
+
 def _is_on_final_config(rollout: Rollout, endpoint: Endpoint | None) -> bool:
     """By variants, promotion shows in nothing else; its alarms are deleted then. SageMaker's guardrails get there before anybody has
     looked at the alarms once more.

@@ -35,6 +35,7 @@ from airflow_sm_rollout.core.guardian import (
     is_going_back,
     watch_whole,
     why_abandoned,
+    why_nobody_answers,
     why_not_watched,
 )
 from airflow_sm_rollout.core.observation import Observation
@@ -128,6 +129,9 @@ class Guardian:
         if is_going_back(record, control) and self._is_guardians(record):
             return self._go_back(record)
         seen = self._see(record, now)
+        gone = self._why_nobody_answers(record, seen)
+        if gone:
+            return self._take_back(record, gone, now)
         not_watched = why_not_watched(record, seen, record.traffic.share(record, seen))
         if not_watched:
             return State.LEFT_ALONE, not_watched
@@ -146,6 +150,12 @@ class Guardian:
     def _see(self, record: Rollout, now: datetime) -> Observation:
         pointer = read_pointer_of(self._clients, record, now)
         return Observation(now, read_endpoint(self._clients.sagemaker, record.endpoint_name), record, pointer=pointer)
+
+    def _why_nobody_answers(self, record: Rollout, seen: Observation) -> str:
+        if record.phase is not Phase.PROMOTED:
+            return ""
+        green = read_endpoint(self._clients.sagemaker, record.green_endpoint_name)
+        return why_nobody_answers(record, record.traffic.share(record, seen), green)
 
     def _judge(self, record: Rollout, seen: Observation, now: datetime) -> tuple[str, str]:
         """Why green harms, if it does, and what else there is to say of it."""
@@ -171,7 +181,7 @@ class Guardian:
             return State.LEFT_ALONE, "it has ended meanwhile"
         seen = self._see(again, now)
         not_watched = why_not_watched(again, seen, again.traffic.share(again, seen))
-        if not_watched:
+        if not_watched and not self._why_nobody_answers(again, seen):
             return State.LEFT_ALONE, not_watched
         self._say(record, f"taken back: {why}")
         self._taking_back.add(record.rollout_id)
@@ -184,7 +194,7 @@ class Guardian:
         with self._told_only(record):
             note_taken_back(ssm, name, TakenBack(record.rollout_id, why, self._name, now))
         with self._told_only(record):
-            update_record(ssm, with_phase(record, Phase.ROLLING_BACK))
+            update_record(ssm, with_phase(record, Phase.ROLLING_BACK), turned_from=record.phase)
 
     def _go_back(self, record: Rollout) -> tuple[State, str]:
         clients, name = self._clients, record.endpoint_name

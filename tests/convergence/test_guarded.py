@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("direct")
 def test_with_a_guardian_bad_greens_go_good_ones_stay_and_nobody_waits_long(
     record_property: Callable[[str, Any], None],
 ) -> None:
-    told = list(tallies(rollouts=12, seed=7))
+    told = list(tallies(rollouts=8, seed=7))
     assert [each.describe() for each in told if each.held < each.of] == []
     record_property(WALKED, sum(each.of for each in told))
     assert len(told) == 4
@@ -27,4 +27,4 @@ def test_a_guardian_that_is_struck_while_airflow_goes_on(way: str, record_proper
     ends = list(struck_guardians(STRUCK[way], 17, 31))
     assert set(ends) <= {"as before", "promoted"}
     record_property(WALKED, len(ends))
-    assert len(ends) >= 10
+    assert len(ends) >= 5

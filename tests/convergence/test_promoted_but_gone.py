@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_rollout.aws.guardian import read_taken_back
 from airflow_sm_rollout.aws.record import read_record, update_record, write_record
 from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, Goal, OnlyGreen
+from airflow_sm_rollout.core.guardian import State
 from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
 from convergence.conftest import WALKED
@@ -20,6 +22,7 @@ from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, ENDPOINT, Killed, Lab
 from convergence.live_lab import LiveLab, SharedLab, begin_promotion, delete_endpoint, deleting_blue, scale
 from convergence.meddling import EXITS, MEDDLINGS, Make, moments, walk
+from convergence.test_guardian_walk import guard, guardian_of
 
 pytestmark = pytest.mark.usefixtures("direct")
 
@@ -121,6 +124,41 @@ def test_clients_are_taken_from_a_promoted_green_that_can_not_answer(status: str
     with pytest.raises(Killed):
         first_write(lab, AsBefore())
     assert lab.live() == ENDPOINT
+
+
+@pytest.mark.parametrize("status", ["deleted", "Failed", "OutOfService", "InService"])
+def test_a_guardian_takes_clients_from_a_promoted_green_that_can_not_answer_and_from_no_other(status: str) -> None:
+    lab = deleting_blue()
+    begin_promotion(lab)
+    endpoint = lab.sandbox.endpoints.serving(lab.names.green_endpoint)
+    assert endpoint is not None
+    if status == "deleted":
+        delete_endpoint(lab, lab.names.green_endpoint)
+    else:
+        endpoint.status = status
+    [found] = guardian_of(lab).look()
+    if status == "InService":
+        assert (found.state, lab.live()) == (State.LEFT_ALONE, lab.names.green_endpoint)
+        return
+    assert lab.live() == ENDPOINT
+    note = read_taken_back(lab.clients.ssm, ENDPOINT, lab.names.rollout_id)
+    assert note is not None
+    assert note.why.startswith("green is promoted, and its ")
+
+
+def test_a_guardian_brings_all_to_as_before_where_a_promoted_green_was_deleted() -> None:
+    lab = deleting_blue()
+    begin_promotion(lab)
+    delete_endpoint(lab, lab.names.green_endpoint)
+    guard(lab, guardian_of(lab))
+    lab.pass_time(300)
+    guard(lab, guardian_of(lab))
+    after = lab.describe()
+    assert lab.live() == ENDPOINT
+    assert set(after["endpoints"]) == {ENDPOINT}
+    assert {each: after[each] for each in ("configs", "models", "alarms", "records")} == {
+        each: lab.before[each] for each in ("configs", "models", "alarms", "records")
+    }
 
 
 def first_write(lab: Lab, goal: Goal) -> None:
