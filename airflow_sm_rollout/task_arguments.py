@@ -21,6 +21,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, TaskGroup
 
+from airflow_sm_rollout.argument_values import refuse_misfit
 from airflow_sm_rollout.core.errors import PlanError
 
 REACHES = frozenset(
@@ -166,12 +167,16 @@ def make_group(group_id: str, options: Mapping[str, Any]) -> TaskGroup:
         raise PlanError("default_args", options["default_args"], "a mapping of arguments, such as {'owner': 'risk'}")
     of_operators, of_groups = known_arguments()
     for name, value in options.items():
+        refuse_misfit(name, value)
         _refuse_fixed(name, value)
     given = {name: options[name] for name in _OF_THE_GROUP & of_groups if name in options}
     reaching = {name: value for name, value in options.items() if name in REACHES}
     fixed = {name: each.value for name, each in FIXED.items() if name in of_operators}
     default_args = {**(options.get("default_args") or {}), **reaching, **fixed}
-    return TaskGroup(group_id, **{**given, "default_args": default_args})
+    group = TaskGroup(group_id, **{**given, "default_args": default_args})
+    for name, value in {**group.dag.default_args, **group.default_args}.items():
+        refuse_misfit(name, value)
+    return group
 
 
 def _refuse_fixed(name: str, value: object) -> None:

@@ -33,6 +33,7 @@ AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 _OF_CREDENTIALS = re.compile(
     "AssumeRole|GetSessionToken|GetFederationToken|GetRoleCredentials|CreateToken|CreateOAuth2Token"
 )
+_LONGEST = 1000  # characters of a message
 _TEXTS = {
     "Cannot update in-progress endpoint": BUSY,
     "Cannot create already existing ": EXISTS,
@@ -100,10 +101,15 @@ def describe(error: Exception) -> str:
     return f"{_describe_what_happened(error)}{f'; {cause.advice}' if cause.advice else ''}"
 
 
+def _shortened(message: str) -> str:
+    """AWS repeats what it refuses, however long that is."""
+    return message if len(message) <= _LONGEST else f"{message[:_LONGEST]} ..."
+
+
 def _describe_what_happened(error: Exception) -> str:
     if not isinstance(error, ClientError):
-        return f"{type(error).__name__}: {error}".strip()
-    message = str(error.response.get("Error", {}).get("Message") or "").strip()
+        return _shortened(f"{type(error).__name__}: {error}".strip())
+    message = _shortened(str(error.response.get("Error", {}).get("Message") or "").strip())
     tries = error.response.get("ResponseMetadata", {}).get("RetryAttempts") or 0
     answered = f"{error.operation_name} answered {code_of(error) or 'nothing that AWS answers'}"
     return f"{answered}{f': {message}' if message else ''}{f' (asked {tries + 1} times)' if tries else ''}"

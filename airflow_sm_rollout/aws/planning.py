@@ -24,7 +24,7 @@ from airflow_sm_rollout.aws.record import read_record, why_too_large
 from airflow_sm_rollout.aws.sight import read_watchers
 from airflow_sm_rollout.aws.world import read_endpoint, translated_errors, utc_now
 from airflow_sm_rollout.core.converge import validate_plan
-from airflow_sm_rollout.core.errors import RolloutRefused
+from airflow_sm_rollout.core.errors import RolloutRefused, describe_value
 from airflow_sm_rollout.core.front.alias import Alias, pointer_of_alias
 from airflow_sm_rollout.core.front.version import FunctionVersion
 from airflow_sm_rollout.core.names import Names
@@ -247,7 +247,7 @@ def _refuse_unready(clients: Clients, rollout: Rollout) -> None:
     for alarm in read_alarms(clients.cloudwatch, rollout.plan.alarms, None):
         harm = describe_harm([alarm], None)
         if harm:
-            raise RolloutRefused(f"alarms={list(rollout.plan.alarms)!r}: {harm}. Nothing was changed")
+            raise RolloutRefused(f"alarms={describe_value(list(rollout.plan.alarms))}: {harm}. Nothing was changed")
 
 
 def _refuse_function(clients: Clients, rollout: Rollout) -> None:
@@ -282,7 +282,7 @@ def _refuse_arns(alarms: Sequence[str], region: str) -> None:
             if arn["region"] != region
             else f"that is an ARN, and alarms are named by their names: {arn['name']!r}"
         )
-        raise RolloutRefused(f"alarms={list(alarms)!r}: {arn[0]}: {what}. Nothing was changed")
+        raise RolloutRefused(f"alarms={describe_value(list(alarms))}: {arn[0]}: {what}. Nothing was changed")
 
 
 def _refuse_blind(clients: Clients, rollout: Rollout, tell: Callable[[str], object]) -> None:
@@ -297,5 +297,5 @@ def _refuse_blind(clients: Clients, rollout: Rollout, tell: Callable[[str], obje
         tell(described)
         return
     raise RolloutRefused(
-        f"alarms={list(rollout.plan.alarms)!r}: nothing would watch green: {described}. Nothing was changed"
+        f"alarms={describe_value(list(rollout.plan.alarms))}: nothing would watch green: {described}. Nothing was changed"
     )

@@ -14,6 +14,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from reprlib import Repr
+
+_SHOWN = 200  # characters of a value that can't be
+_shorten = Repr()
+_shorten.maxstring = _shorten.maxlong = _shorten.maxother = _SHOWN
+_shorten.maxdict = _shorten.maxlist = _shorten.maxtuple = _shorten.maxset = _shorten.maxfrozenset = 20
 
 
 class RolloutError(Exception):
@@ -37,7 +43,7 @@ class PlanError(RolloutError, ValueError):
         super().__init__(self._say())
 
     def _say(self) -> str:
-        said = f"{self.option}={self.value!r} is not possible: {self.allowed}"
+        said = f"{self.option}={describe_value(self.value)} is not possible: {self.allowed}"
         if not self.others:
             return said
         numbered = (f"({number}) {each}" for number, each in enumerate((said, *self.others), 1))
@@ -45,6 +51,15 @@ class PlanError(RolloutError, ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return PlanError, (self.option, self.value, self.allowed, self.others)
+
+
+def describe_value(value: object) -> str:
+    """A value as Python writes it, shortened where it is long, so that the sentence around it can be read."""
+    try:
+        shown = _shorten.repr(value)
+    except ValueError:  # a number of so many digits that Python does not write it
+        return f"a {type(value).__name__} that can't be written"
+    return shown if len(shown) <= 2 * _SHOWN else f"{shown[:_SHOWN]} ..."
 
 
 def plan_errors(found: Sequence[PlanError]) -> PlanError:

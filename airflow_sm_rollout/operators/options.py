@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_sm_rollout.argument_values import refuse_misfit
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.options import meant
 
@@ -43,9 +44,9 @@ def options_of(operator: Any) -> frozenset[str]:
 
 
 def refuse_what_is_not_taken(operator: Any, given: Mapping[str, Any]) -> None:
-    """Check the names of options.
+    """Check the names of options, and the values of those that are Airflow's.
 
-    :raises PlanError: for the first one that the operator does not take.
+    :raises PlanError: for the first one that the operator does not take, or that can't be what it is.
     """
     taken = options_of(operator)
     for name, value in given.items():
@@ -54,3 +55,4 @@ def refuse_what_is_not_taken(operator: Any, given: Mapping[str, Any]) -> None:
                 raise PlanError(name, value, operator.not_taken[name])
         elif name not in taken:
             raise PlanError(name, value, f"{operator.__name__} has no such option{meant(name, taken)}")
+        refuse_misfit(name, value)
