@@ -83,7 +83,7 @@ class RolloutOptions(AirflowOptions, total=False):
     drain: DurationOption
     dry_run: bool
     end_early: bool
-    environment: Mapping[str, str | float] | str | None
+    environment: Mapping[str, str | float] | Sequence[str] | str | None
     execution_role_arn: str | None
     extend_by: DurationOption
     function: str | None

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
+
+from botocore.session import get_session
 
 from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.core.alarm_limit import limit_of
@@ -36,7 +39,7 @@ def describe_alarms(cloudwatch: Any, names: Sequence[str]) -> Iterator[Mapping[s
     for start in range(0, len(names), _NAMES_PER_CALL):
         asked: dict[str, Any] = {
             "AlarmNames": list(names[start : start + _NAMES_PER_CALL]),
-            "AlarmTypes": alarm_types(cloudwatch),
+            "AlarmTypes": list(alarm_types()),
         }
         while True:
             answer = cloudwatch.describe_alarms(**asked, MaxRecords=_NAMES_PER_CALL)
@@ -47,9 +50,10 @@ def describe_alarms(cloudwatch: Any, names: Sequence[str]) -> Iterator[Mapping[s
             asked["NextToken"] = answer["NextToken"]
 
 
-def alarm_types(cloudwatch: Any) -> list[str]:
+@cache
+def alarm_types() -> tuple[str, ...]:
     """All types of alarms that the installed botocore can read. CloudWatch leaves those out that are not asked for."""
-    return list(cloudwatch.meta.service_model.shape_for("AlarmType").enum)
+    return tuple(get_session().get_service_model("cloudwatch").shape_for("AlarmType").enum)
 
 
 def _alarm(
@@ -74,7 +78,7 @@ def _alarm(
 
 def _last_flap(cloudwatch: Any, name: str, since: datetime) -> tuple[datetime, str] | None:
     pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
-        AlarmName=name, AlarmTypes=alarm_types(cloudwatch), HistoryItemType="StateUpdate", StartDate=since
+        AlarmName=name, AlarmTypes=list(alarm_types()), HistoryItemType="StateUpdate", StartDate=since
     )
     for page in pages:
         for item in page.get("AlarmHistoryItems", ()):

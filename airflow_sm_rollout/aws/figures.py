@@ -75,7 +75,7 @@ def _read_ringing(cloudwatch: Any, name: str, since: datetime) -> tuple[tuple[fl
 
 def _changes(cloudwatch: Any, name: str, since: datetime) -> Iterator[tuple[float, bool]]:
     pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
-        AlarmName=name, AlarmTypes=alarm_types(cloudwatch), HistoryItemType="StateUpdate", StartDate=since
+        AlarmName=name, AlarmTypes=list(alarm_types()), HistoryItemType="StateUpdate", StartDate=since
     )
     for page in pages:
         for item in page.get("AlarmHistoryItems", ()):

@@ -26,6 +26,7 @@ from airflow_sm_rollout.aws.parameters import read_parameters
 from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.record import read_record, record_of
 from airflow_sm_rollout.aws.scaling import read_scaling
+from airflow_sm_rollout.aws.soon import ask_soon
 from airflow_sm_rollout.aws.whole import read
 from airflow_sm_rollout.core.actions import Action, CreateModel
 from airflow_sm_rollout.core.advance import Passing
@@ -40,6 +41,7 @@ from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 
 _STEPS_FOLLOW = timedelta(seconds=10)
+_BLUE_TELLS = 3.0  # seconds, in which SageMaker has to say that blue is gone, while clients wait for the way back
 
 
 def utc_now() -> datetime:
@@ -112,9 +114,23 @@ class AwsWorld:
                 endpoint = read_endpoint(self.clients.sagemaker, name)
                 return Observation(self._clock.now(), endpoint, record, pointer=pointer)
             pointer = read_pointer_of(self.clients, rollout, self._clock.now())
-            if record is not None and is_decided_by_pointer(goal, rollout, pointer):
-                return Observation(self._clock.now(), None, record, control=control, pointer=pointer)
+            if record is not None and self._is_pointer_all(goal, rollout, pointer):
+                return Observation(
+                    self._clock.now(), None, record, control=control, pointer=pointer, is_pointer_all=True
+                )
             return replace(self._observe_needed(goal, rollout, record, pointer), control=control)
+
+    def _is_pointer_all(self, goal: Goal, rollout: Rollout, pointer: Pointer | None) -> bool:
+        """Whether clients can be sent back to blue before anything else is known. What AWS does not tell at once keeps nobody on green."""
+        if not is_decided_by_pointer(goal, rollout, pointer):
+            return False
+        if not isinstance(goal, AsBefore):
+            return True
+        try:
+            blue = ask_soon(lambda: read_endpoint(self.clients.sagemaker, rollout.blue_endpoint_name), _BLUE_TELLS)
+        except (*AWS_ERRORS, TimeoutError):
+            return True
+        return blue is not None and blue.answers
 
     def _observe_needed(
         self, goal: Goal, rollout: Rollout, record: Rollout | None, pointer: Pointer | None

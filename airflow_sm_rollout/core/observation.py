@@ -145,6 +145,7 @@ class Observation:
     :param green_endpoint: green's own endpoint, where it has one; ``endpoint`` is blue's then.
     :param front: the Lambda function that clients call, if it was asked for; ``None``: there is none.
     :param scaling: how variants scale, by resource ID, for those asked for that are scalable targets.
+    :param is_pointer_all: whether nothing was looked at but the pointer, since clients come first: the endpoints are not known.
     """
 
     at: datetime
@@ -157,6 +158,7 @@ class Observation:
     pointer: Pointer | None = None
     green_endpoint: Endpoint | None = None
     scaling: Mapping[str, Scaling] = field(default_factory=dict)
+    is_pointer_all: bool = False
     front: Front | None = None
 
     def describe(self) -> str:

@@ -50,7 +50,8 @@ class PlanningOperator(FrontedOperator):
     :param require_approved: refuse a model package whose approval status in the model registry is not ``Approved``. It needs what
         ``sm-rollout iam-policy ENDPOINT --with registry`` prints.
     :param execution_role_arn: role of a model that the rollout makes, by default that of blue's model (templated).
-    :param environment: environment variables of its container, by default those of blue's model (templated).
+    :param environment: environment variables of its container: a mapping, or a list of texts such as ``LEVEL=debug``; by default those of
+        blue's model (templated).
     :param instance_type: green's instances, by default blue's type (templated).
     :param strategy: which one, and its options, such as ``{"name": "canary", "steps": [10, 100], "bake": 600}`` (templated); see
         :mod:`~airflow_sm_rollout.core.plan.strategy`. ``None``: each shift names its share itself.
@@ -103,7 +104,7 @@ class PlanningOperator(FrontedOperator):
         image: str | None = None,
         model_data_url: str | None = None,
         execution_role_arn: str | None = None,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | float] | Sequence[str] | str | None = None,
         instance_type: str | None = None,
         strategy: Mapping[str, Any] | None = None,
         traffic: str = "variants",

@@ -45,13 +45,14 @@ def test_a_rollback_from_every_point_ends_as_before_field_by_field(
 
 
 @pytest.mark.parametrize("goal", [AsBefore(), GreenShare(0)])
-def test_the_way_back_is_one_write_before_anything_else_is_read(goal: Goal) -> None:
+def test_the_way_back_is_one_write_before_anything_else_has_to_be_read(goal: Goal) -> None:
     lab = LiveLab()
     lab.run(until=3)
     scale(lab, lab.names.green_endpoint, 6)  # green is Updating
     lab.calls.clear()
     lab.reach(goal)
-    assert lab.calls[:3] == ["ssm:GetParameters", "ssm:GetParameters", "ssm:PutParameter"]
+    looks = ["sagemaker:DescribeEndpoint"] if goal == AsBefore() else []  # whether there is a blue to go back to
+    assert lab.calls[: 3 + len(looks)] == ["ssm:GetParameters", "ssm:GetParameters", *looks, "ssm:PutParameter"]
     assert lab.live() == ENDPOINT
 
 

@@ -23,6 +23,7 @@ from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.rules.table import WAYS
 from airflow_sm_rollout.core.way import Rule
 from convergence import (
+    test_blue_deleted_behind_green,
     test_canary,
     test_drift,
     test_exits,
@@ -59,6 +60,7 @@ SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
         test_live_rollback,
         test_live_drift,
         test_live_refusals,
+        test_blue_deleted_behind_green,
         test_scaling,
         test_drift,
         test_undo,

@@ -27,7 +27,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "default_alarms": ({"latency_factor": 0.5}, "latency_factor"),
     "drain": ("soon", "drain"),
     "endpoint_name": ("wi_ne", "endpoint_name"),
-    "environment": (["A=b"], "environment"),
+    "environment": (["A"], "environment"),
     "extend_by": (-1, "extend_by"),
     "guardian": ("yes please", "guardian"),
     "image": ("repo/green:2", "model_name and image"),
@@ -121,7 +121,7 @@ def test_several_mistakes_go_through_a_pickle_as_one_does() -> None:
 
 
 def test_what_templates_render_to_is_read_whole_too() -> None:
-    rendered = {"alarms": [7], "drain": "soon", "environment": ["A=b"], "traffic": "dice"}
+    rendered = {"alarms": [7], "drain": "soon", "environment": ["A"], "traffic": "dice"}
     with DAG("rendered", schedule=None):
         snapshot = SnapshotOperator(task_id="snapshot", **GREEN, **dict.fromkeys(rendered, "{{ params.it }}"))
     for option, value in rendered.items():

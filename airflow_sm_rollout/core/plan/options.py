@@ -116,18 +116,30 @@ def parse_text(option: str, value: Any, allowed: str) -> str | None:
 
 
 def parse_environment(value: Any) -> dict[str, str] | None:
-    """Environment variables by name; a number is written as text. ``None``: it is left out.
+    """Environment variables by name, or as lines such as ``LEVEL=debug``, which a form gives; a number is written as text. ``None``: it is
+    left out.
 
     :raises PlanError: for anything else.
     """
-    allowed = "environment variables as texts by name, such as {'LEVEL': 'debug'}"
-    if unrendered(value) is None:
+    allowed = "environment variables as texts by name, such as {'LEVEL': 'debug'}, or as a list of texts such as 'LEVEL=debug'"
+    given = unrendered(value)
+    if given is None:
         return None
-    given = parse_mapping("environment", value, allowed)
+    if isinstance(given, (list, tuple)):
+        given = _by_name(value, given, allowed)
+    given = parse_mapping("environment", given, allowed)
     for each in given.values():
         if isinstance(each, bool) or not isinstance(each, (str, int, float)):
             raise PlanError("environment", value, allowed)
     return {name: str(each) for name, each in given.items()}
+
+
+def _by_name(value: Any, lines: Sequence[Any], allowed: str) -> dict[str, str]:
+    pairs = [each.partition("=") for each in lines if isinstance(each, str)]
+    named = {name.strip(): text for name, mark, text in pairs if mark and name.strip()}
+    if len(named) < len(lines):
+        raise PlanError("environment", value, f"{allowed}; each name once")
+    return named
 
 
 def set_numbers(owner: Any, fitting: Fitting, *, counts: Sequence[str] = (), optional: Sequence[str] = ()) -> None:

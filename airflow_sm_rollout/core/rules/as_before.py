@@ -23,6 +23,7 @@ from airflow_sm_rollout.core.rules.autoscaling import (
 from airflow_sm_rollout.core.rules.aws_shift import tell_sagemaker_to_turn, wait_while_shifting
 from airflow_sm_rollout.core.rules.configs import create_blue_alone
 from airflow_sm_rollout.core.rules.pair import (
+    CREATE_TAKES,
     DELETE_TAKES,
     blue_is_unchanged,
     describe_drift,
@@ -34,6 +35,7 @@ from airflow_sm_rollout.core.rules.pair import (
 )
 from airflow_sm_rollout.core.rules.published import alias_says_since_when, green_is_unpublished
 from airflow_sm_rollout.core.rules.shared import (
+    because,
     blue_config_exists,
     endpoint_of,
     is_in_service,
@@ -214,6 +216,27 @@ def _made_models(rollout: Rollout) -> tuple[str, ...]:
     return (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
 
 
+def _blue_answers_first(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Clients are not sent to a blue that somebody has deleted while green answers them: it is made again before."""
+    blue, green = seen.endpoint, seen.green_endpoint
+    if seen.is_pointer_all or not share_on_green(rollout, seen.pointer):
+        return None
+    if (blue is not None and blue.answers) or green is None or not green.answers:
+        return None
+    making = blue_config_exists(goal, rollout, seen) or _blue_exists(goal, rollout, seen)
+    return making or _wait_for_blue(endpoint_of(seen), green)
+
+
+def _wait_for_blue(blue: Endpoint, green: Endpoint) -> Decision:
+    told = f"{blue.describe()}{because(blue) if blue.failure_reason else ''}"
+    if blue.is_busy:
+        return Wait(f"{told}; until it answers, clients stay on {green.name}", CREATE_TAKES)
+    return GiveUp(
+        f"{told}; a person has to look. Clients stay on {green.name}, which answers. Delete endpoint {blue.name} and try again: "
+        "it is made again then"
+    )
+
+
 def _pointer_back_first(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
     if not share_on_green(rollout, seen.pointer):
         return None
@@ -320,6 +343,7 @@ ENDPOINTS: tuple[Rule, ...] = (
             _blue_count,
         )
     ),
+    _blue_answers_first,
     _pointer_back_first,
     turn_around,
     _pointer_names_blue,

@@ -44,8 +44,8 @@ from airflow_sm_rollout.core.way import Needs, Rule, before
 
 
 def needs(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
-    """The alarms: a share is never raised past one that rings."""
-    return Needs(alarms=rollout.watched_alarms)
+    """The alarms: a share is never raised past one that rings. To take all of it away none has to be asked."""
+    return Needs(alarms=rollout.watched_alarms) if goal.share else Needs()
 
 
 def needs_of_lambda(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
