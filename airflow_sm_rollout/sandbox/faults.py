@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from airflow_sm_rollout.sandbox.arn import partition_of
 from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 from airflow_sm_rollout.sandbox.wire import Call
@@ -140,7 +141,7 @@ def refusal(fault: Fault, call: Call, region: Region) -> AwsError:
     if fault.kind == "expired_credentials":
         return AwsError(code, "The security token included in the request is expired", status)
     action = f"{_ACTION_PREFIX.get(call.service, call.service)}:{call.operation}"
-    who = f"User: arn:aws:sts::{region.account}:{PRINCIPAL} is not authorized to perform: {action}"
+    who = f"User: arn:{partition_of(region.name)}:sts::{region.account}:{PRINCIPAL} is not authorized to perform: {action}"
     why = f"because no identity-based policy allows the {action} action"
     return AwsError(code, f"{who} on resource: {_resource(call, region)} {why}", status)
 
@@ -152,5 +153,5 @@ def _resource(call: Call, region: Region) -> str:
             return region.arn(kind, str(call.params[member]))
     if call.service == "ssm" and ("Name" in call.params or call.params.get("Names")):
         name = call.params.get("Name") or call.params["Names"][0]
-        return f"arn:aws:ssm:{region.name}:{region.account}:parameter/{str(name).lstrip('/')}"
+        return region.arn_of("ssm", f"parameter/{str(name).lstrip('/')}")
     return "*"

@@ -1,12 +1,8 @@
-"""Parameter Store's parameters as they are kept, and DescribeParameters' filters over them."""
+"""Parameter Store's parameters as they are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from airflow_sm_rollout.sandbox.surface import not_played
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +17,7 @@ class Version:
     modified: float
     key_id: str | None = None
     description: str | None = None
+    allowed_pattern: str | None = None
     labels: set[str] = field(default_factory=set)
 
 
@@ -40,35 +37,3 @@ class Parameter:
 def key_of(name: str) -> str:
     """What two spellings of one parameter's name have in common."""
     return name.removeprefix("/")
-
-
-def passes(parameter: Parameter, each: Mapping[str, Any]) -> bool:
-    """Whether a parameter passes one of DescribeParameters' filters, of the old kind or of the new one."""
-    key, option, wanted = each["Key"], each.get("Option"), each.get("Values", [])
-    if key == "Path":
-        return any(_below(parameter.name, path, deep=option == "Recursive") for path in wanted)
-    if key.startswith("tag:"):
-        return parameter.tags.get(key[4:]) in wanted if wanted else key[4:] in parameter.tags
-    own = {
-        "Name": parameter.name,
-        "Type": parameter.newest.type,
-        "KeyId": parameter.newest.key_id or "",
-        "Tier": parameter.newest.tier,
-        "DataType": parameter.newest.data_type,
-    }
-    if key not in own:
-        raise not_played(f"DescribeParameters with a filter on {key}")
-    return _matches(own[key], wanted, option or "Equals")
-
-
-def _matches(own: str, wanted: Iterable[str], option: str) -> bool:
-    if option == "BeginsWith":
-        return any(own.startswith((value, f"/{value}")) for value in wanted)
-    if option == "Contains":
-        return any(value in own for value in wanted)
-    return any(key_of(own) == key_of(value) for value in wanted)
-
-
-def _below(name: str, path: str, *, deep: bool) -> bool:
-    prefix = path.rstrip("/") + "/"
-    return name.startswith(prefix) and (deep or "/" not in name[len(prefix) :])

@@ -10,11 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from airflow_sm_rollout.sandbox.errors import AwsError
-from airflow_sm_rollout.sandbox.parameter_records import Parameter, Version, key_of, passes
+from airflow_sm_rollout.sandbox.parameter_filters import Filter, filters_of, is_below, passes
+from airflow_sm_rollout.sandbox.parameter_records import Parameter, Version, key_of
 from airflow_sm_rollout.sandbox.sagemaker.region import Region, timestamp
 from airflow_sm_rollout.sandbox.surface import PassOn, not_played
 
@@ -25,6 +26,7 @@ MAX_PAGE = 50
 MAX_HISTORY = 100
 MAX_LABELS = 10
 MAX_TAGS = 50
+BY_PATH = ("Type", "KeyId")
 DATA_TYPES = ("text", "aws:ec2:image", "aws:ssm:integration")
 DEFAULT_KEY = "alias/aws/ssm"
 Item = TypeVar("Item")
@@ -47,9 +49,8 @@ _TOO_LARGE = (
 )
 _EXISTS = "The parameter already exists. To overwrite this value, set the overwrite option in the request to true."
 _NO_DOWNGRADE = (
-    "This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter tier "
-    "to the standard-parameter tier. If necessary, you can delete the advanced parameter and recreate it as a standard "
-    "parameter."
+    "This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter tier to the "
+    "standard-parameter tier. If necessary, you can delete the advanced parameter and recreate it as a standard parameter."
 )
 
 
@@ -63,6 +64,8 @@ class Parameters:
     def put_parameter(self, params: Mapping[str, Any]) -> dict[str, Any]:
         name = params["Name"]
         _validate_name(name)
+        if "Policies" in params:
+            raise not_played("PutParameter with Policies")
         found = self._parameters.get(key_of(name))
         if found is not None and not params.get("Overwrite", False):
             raise AwsError("ParameterAlreadyExists", _EXISTS)
@@ -73,6 +76,7 @@ class Parameters:
             tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
             self._parameters[key_of(name)] = Parameter(name, [version], tags)
         else:
+            _refuse_to_forget_labels(found)
             found.versions = [*found.versions, version][-MAX_HISTORY:]
         return {"Version": version.number, "Tier": version.tier}
 
@@ -82,8 +86,13 @@ class Parameters:
             raise AwsError("ValidationException", "A parameter type is required when you create a parameter.")
         data_type = params.get("DataType") or (previous.data_type if previous else "text")
         if data_type not in DATA_TYPES:
-            raise AwsError("ValidationException", f"The following data type is not supported: {data_type}")
-        key_id = params.get("KeyId", DEFAULT_KEY) if type_ == "SecureString" else None
+            raise AwsError(
+                "ValidationException",
+                f"The following data type is not supported: {data_type} (Data type names are all lowercase.)",
+            )
+        pattern = params.get("AllowedPattern", previous.allowed_pattern if previous else None)
+        _validate_value(params["Value"], pattern)
+        key_id = params.get("KeyId", (previous and previous.key_id) or DEFAULT_KEY) if type_ == "SecureString" else None
         return Version(
             previous.number + 1 if previous else 1,
             params["Value"],
@@ -92,7 +101,8 @@ class Parameters:
             _tier(params["Value"], params.get("Tier"), previous),
             self._region.now(),
             key_id,
-            params.get("Description"),
+            params.get("Description", previous.description if previous else None),
+            pattern,
         )
 
     def get_parameter(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +114,7 @@ class Parameters:
             raise PassOn
         found: list[dict[str, Any]] = []
         invalid: list[str] = []
-        for name in params["Names"]:
+        for name in dict.fromkeys(params["Names"]):
             try:
                 found.append(self._describe(name, params))
             except AwsError:
@@ -113,14 +123,13 @@ class Parameters:
 
     def get_parameters_by_path(self, params: Mapping[str, Any]) -> dict[str, Any]:
         _leave_aws_own(params["Path"])
-        if "ParameterFilters" in params:
-            raise not_played("GetParametersByPath with ParameterFilters")
-        prefix = params["Path"].rstrip("/") + "/"
-        deep = params.get("Recursive", False)
+        path, deep = params["Path"], params.get("Recursive", False)
+        _refuse_other_keys(params.get("ParameterFilters", ()))
+        filters = filters_of(params)
         found = [
             parameter.name
             for parameter in self._sorted()
-            if parameter.name.startswith(prefix) and (deep or "/" not in parameter.name[len(prefix) :])
+            if is_below(parameter.name, path, deep=deep) and all(passes(parameter, each) for each in filters)
         ]
         names, token = _page(found, params, PAGE)
         return {"Parameters": [self._describe(name, params) for name in names], **token}
@@ -139,9 +148,9 @@ class Parameters:
         return {"Parameters": members, **token}
 
     def describe_parameters(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        filters = [*params.get("ParameterFilters", ()), *params.get("Filters", ())]
+        filters = filters_of(params)
         found = [parameter for parameter in self._sorted() if all(passes(parameter, each) for each in filters)]
-        chosen, token = _page(found, params, MAX_PAGE)
+        chosen, token = _page(found, params, PAGE)
         members: list[dict[str, Any]] = [
             {**_metadata(self._region.account, parameter.name, parameter.newest), "ARN": self._arn(parameter.name)}
             for parameter in chosen
@@ -231,6 +240,8 @@ class Parameters:
     def _describe(self, selector: str, params: Mapping[str, Any]) -> dict[str, Any]:
         name, _, wanted = _plain_name(selector).partition(":")
         parameter = self._named(name)
+        if ":" in wanted:
+            raise AwsError("ParameterNotFound", "")
         version = _selected(parameter, wanted)
         return {
             "Name": parameter.name,
@@ -243,7 +254,17 @@ class Parameters:
         } | ({"Selector": f":{wanted}"} if wanted else {})
 
     def _arn(self, name: str) -> str:
-        return f"arn:aws:ssm:{self._region.name}:{self._region.account}:parameter/{name.lstrip('/')}"
+        return self._region.arn_of("ssm", f"parameter/{name.lstrip('/')}")
+
+
+def _refuse_other_keys(filters: Sequence[Filter]) -> None:
+    """Hold the filters to those of GetParametersByPath, which are fewer."""
+    for key in (each["Key"] for each in filters):
+        if key == "Label":
+            raise not_played("GetParametersByPath with a filter on Label")
+        if key not in BY_PATH:
+            text = f"The following filter key is not valid: {key}. Valid filter keys include: [{', '.join(BY_PATH)}]."
+            raise AwsError("InvalidFilterKey", text)
 
 
 def _is_aws_own(name: str) -> bool:
@@ -291,6 +312,7 @@ def _metadata(account: str, name: str, version: Version) -> dict[str, Any]:
         "LastModifiedDate": timestamp(version.modified),
         "LastModifiedUser": f"arn:aws:iam::{account}:user/sandbox",
         "Description": version.description,
+        "AllowedPattern": version.allowed_pattern,
         "Version": version.number,
         "Tier": version.tier,
         "Policies": [],
@@ -301,10 +323,41 @@ def _metadata(account: str, name: str, version: Version) -> dict[str, Any]:
 
 def _validate_name(name: str) -> None:
     first = name.lstrip("/").partition("/")[0].lower()
-    if not _NAME.fullmatch(name) or first.startswith(("ssm", "aws")):
+    is_path = "/" in name
+    if is_path and first.startswith("aws"):
+        raise AwsError("AccessDeniedException", f"No access to reserved parameter name: {name}.")
+    if not is_path and first.startswith(("ssm", "aws")):
+        text = 'Parameter name: can\'t be prefixed with "aws" or "ssm" (case-insensitive).'
+        raise AwsError("ValidationException", text)
+    if not _NAME.fullmatch(name) or first.startswith("ssm"):
         raise AwsError("ValidationException", _BAD_NAME)
     if "/" in name and not name.startswith("/"):
         raise AwsError("ValidationException", "Parameter name must be a fully qualified name.")
+
+
+def _validate_value(value: str, pattern: str | None) -> None:
+    if not value:
+        constraint = (
+            "Value '' at 'value' failed to satisfy constraint: Member must have length greater than or equal to 1."
+        )
+        raise AwsError("ValidationException", f"1 validation error detected: {constraint}")
+    try:
+        if pattern is not None and not re.fullmatch(pattern, value):
+            text = f"Parameter value, cannot be validated against allowedPattern: {pattern}"
+            raise AwsError("ParameterPatternMismatchException", text)
+    except re.error:
+        raise AwsError("InvalidAllowedPatternException", f"The pattern {pattern} is not valid.") from None
+
+
+def _refuse_to_forget_labels(parameter: Parameter) -> None:
+    oldest = parameter.versions[0]
+    if len(parameter.versions) >= MAX_HISTORY and oldest.labels:
+        text = (
+            f"You attempted to create a new version of {parameter.name} by calling the PutParameter API with the overwrite "
+            f"flag. Version {oldest.number}, the oldest version, can't be deleted because it has a label associated with it. "
+            "Move the label to another version of the parameter, and try again."
+        )
+        raise AwsError("ParameterMaxVersionLimitExceeded", text)
 
 
 def _tier(value: str, asked: str | None, previous: Version | None) -> str:

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from airflow_sm_rollout.sandbox.arn import partition_of
 from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint
 from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
@@ -187,7 +188,7 @@ class Scaling:
             "ScalableDimension": DIMENSION,
             "MinCapacity": target.minimum,
             "MaxCapacity": target.maximum,
-            "RoleARN": f"arn:aws:iam::{self._region.account}:{_ROLE}",
+            "RoleARN": f"arn:{partition_of(self._region.name)}:iam::{self._region.account}:{_ROLE}",
             "CreationTime": timestamp(target.created),
             "SuspendedState": dict(target.suspended),
             "ScalableTargetARN": self._arn("scalable-target", target.resource),
@@ -195,12 +196,12 @@ class Scaling:
 
     def _arn(self, kind: str, name: str) -> str:
         digest = hashlib.sha256(name.encode()).hexdigest()[:28]
-        return f"arn:aws:application-autoscaling:{self._region.name}:{self._region.account}:{kind}/0ec5{digest}"
+        return self._region.arn_of("application-autoscaling", f"{kind}/0ec5{digest}")
 
     def _policy_arn(self, target: Target, name: str) -> str:
         number = uuid.uuid5(uuid.NAMESPACE_URL, f"{target.resource}/{name}")
         where = f"{number}:resource/sagemaker/{target.resource}:policyName/{name}"
-        return f"arn:aws:autoscaling:{self._region.name}:{self._region.account}:scalingPolicy:{where}"
+        return self._region.arn_of("autoscaling", f"scalingPolicy:{where}")
 
 
 def _leave_foreign(params: Mapping[str, Any]) -> None:

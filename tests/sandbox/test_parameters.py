@@ -13,7 +13,7 @@ Refused = Callable[[Callable[[], object]], tuple[str, str, int]]
 
 
 def put(ssm: Any, name: str, value: str = "v", **options: Any) -> Any:
-    return ssm.put_parameter(Name=name, Value=value, **{"Type": "String", **options})
+    return ssm.put_parameter(Name=name, **{"Type": "String", "Value": value, **options})
 
 
 def test_a_parameter_is_read_back_with_version_and_time(sandbox: Sandbox, ssm: Any, refused: Refused) -> None:
@@ -118,7 +118,7 @@ def test_an_advanced_parameter_stays_one(ssm: Any, refused: Refused) -> None:
     assert put(ssm, "large", Overwrite=True)["Tier"] == "Advanced"
 
 
-@pytest.mark.parametrize("name", ["ssm-mine", "/AWS/x", "a b", "no/slash/first", "/trailing/"])
+@pytest.mark.parametrize("name", ["ssm-mine", "aws-mine", "/ssm/x", "a b", "no/slash/first", "/trailing/"])
 def test_names_that_aws_refuses_are_refused(ssm: Any, name: str, refused: Refused) -> None:
     assert refused(lambda: put(ssm, name))[0] == "ValidationException"
 
@@ -145,3 +145,104 @@ def test_a_name_of_one_segment_is_one_parameter_with_and_without_its_slash(ssm: 
     assert [parameter["Value"] for parameter in found] == ["v"] * 3
     ssm.delete_parameter(Name="one")
     assert ssm.describe_parameters()["Parameters"] == []
+
+
+FILTERED = {"/a/b": "String", "/a/c/d": "SecureString", "plain": "StringList"}
+
+
+@pytest.fixture
+def filtered(ssm: Any) -> Callable[..., list[str]]:
+    """``filtered(filters...)``: the names that DescribeParameters finds of three."""
+    for name, type_ in FILTERED.items():
+        ssm.put_parameter(Name=name, Value="1", Type=type_, Tags=[{"Key": "kind", "Value": type_}])
+
+    def filtered(*filters: dict[str, Any]) -> list[str]:
+        return [each["Name"] for each in ssm.describe_parameters(ParameterFilters=list(filters))["Parameters"]]
+
+    return filtered
+
+
+@pytest.mark.parametrize(
+    ("wish", "names"),
+    [
+        ({"Key": "Path", "Values": ["/"]}, ["plain"]),
+        ({"Key": "Path", "Option": "Recursive", "Values": ["/"]}, ["/a/b", "/a/c/d", "plain"]),
+        ({"Key": "Path", "Option": "OneLevel", "Values": ["/a"]}, ["/a/b"]),
+        ({"Key": "Name", "Values": ["/plain"]}, ["plain"]),
+        ({"Key": "Name", "Option": "BeginsWith", "Values": ["a/"]}, ["/a/b", "/a/c/d"]),
+        ({"Key": "Name", "Option": "Contains", "Values": ["/"]}, ["/a/b", "/a/c/d", "plain"]),
+        ({"Key": "Type", "Values": ["String", "StringList"]}, ["/a/b", "plain"]),
+        ({"Key": "KeyId", "Values": ["alias/aws/ssm"]}, ["/a/c/d"]),
+        ({"Key": "tag:kind", "Option": "BeginsWith", "Values": ["String"]}, ["/a/b", "plain"]),
+        ({"Key": "tag:other"}, []),
+    ],
+)
+def test_each_filter_finds_what_aws_would(
+    filtered: Callable[..., list[str]], wish: dict[str, Any], names: list[str]
+) -> None:
+    assert filtered(wish) == names
+
+
+@pytest.mark.parametrize(
+    ("filters", "code"),
+    [
+        ([{"Key": "Label", "Values": ["x"]}], "InvalidFilterKey"),
+        ([{"Key": "Name"}], "InvalidFilterValue"),
+        ([{"Key": "Tier", "Values": ["Gold"]}], "InvalidFilterValue"),
+        ([{"Key": "Path", "Option": "Equals", "Values": ["/a"]}], "InvalidFilterOption"),
+        ([{"Key": "Type", "Option": "Contains", "Values": ["String"]}], "InvalidFilterOption"),
+        ([{"Key": "Path", "Values": ["a"]}], "ValidationException"),
+        ([{"Key": "Path", "Values": ["/aws"]}], "ValidationException"),
+        ([{"Key": "Name", "Values": ["a"]}] * 2, "InvalidFilterKey"),
+    ],
+)
+def test_a_filter_that_aws_refuses_is_refused(
+    ssm: Any, refused: Refused, filters: list[dict[str, Any]], code: str
+) -> None:
+    assert refused(lambda: ssm.describe_parameters(ParameterFilters=filters))[0] == code
+
+
+def test_a_path_is_listed_by_type_and_key_only(ssm: Any, filtered: Callable[..., list[str]], refused: Refused) -> None:
+    def by(key: str, value: str) -> list[str]:
+        wish = [{"Key": key, "Values": [value]}]
+        found = ssm.get_parameters_by_path(Path="/", Recursive=True, ParameterFilters=wish)
+        return [each["Name"] for each in found["Parameters"]]
+
+    assert by("Type", "SecureString") == by("KeyId", "alias/aws/ssm") == ["/a/c/d"]
+    assert refused(lambda: by("Name", "plain"))[0] == "InvalidFilterKey"
+
+
+def test_a_value_keeps_to_the_parameters_pattern(ssm: Any, refused: Refused) -> None:
+    put(ssm, "share", Value="10", AllowedPattern="[0-9]+", Description="of green")
+    assert refused(lambda: put(ssm, "share", Value="ten", Overwrite=True))[0] == "ParameterPatternMismatchException"
+    put(ssm, "share", Value="20", Overwrite=True)
+    [kept] = ssm.describe_parameters()["Parameters"]
+    assert (kept["AllowedPattern"], kept["Description"]) == ("[0-9]+", "of green")
+    assert refused(lambda: put(ssm, "other", Value="1", AllowedPattern="["))[0] == "InvalidAllowedPatternException"
+
+
+def test_a_value_is_not_empty_and_policies_are_refused_by_name(ssm: Any, refused: Refused) -> None:
+    assert refused(lambda: put(ssm, "empty", Value=""))[0] == "ValidationException"
+    assert refused(lambda: put(ssm, "expires", Policies="[]"))[::2] == ("NotImplemented", 501)
+
+
+def test_a_version_with_a_label_is_not_forgotten(ssm: Any, refused: Refused) -> None:
+    for number in range(100):
+        put(ssm, "often", Value=str(number), Overwrite=True)
+    ssm.label_parameter_version(Name="often", ParameterVersion=1, Labels=["first"])
+    assert refused(lambda: put(ssm, "often", Overwrite=True))[0] == "ParameterMaxVersionLimitExceeded"
+    ssm.label_parameter_version(Name="often", ParameterVersion=2, Labels=["first"])
+    assert put(ssm, "often", Overwrite=True)["Version"] == 101
+
+
+def test_a_name_under_aws_is_reserved(ssm: Any, refused: Refused) -> None:
+    assert refused(lambda: put(ssm, "/AWS/x"))[0] == "AccessDeniedException"
+
+
+def test_an_arn_is_in_the_partition_of_its_region(session: Any) -> None:
+    arns = {}
+    for region in ("eu-west-1", "cn-north-1", "us-gov-west-1"):
+        ssm = session.client("ssm", region_name=region)
+        put(ssm, "x")
+        arns[region] = ssm.get_parameter(Name="x")["Parameter"]["ARN"].partition(":ssm:")[0]
+    assert arns == {"eu-west-1": "arn:aws", "cn-north-1": "arn:aws-cn", "us-gov-west-1": "arn:aws-us-gov"}

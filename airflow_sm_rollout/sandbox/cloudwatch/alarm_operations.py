@@ -182,6 +182,8 @@ class AlarmOperations:
 
     def list_tags_for_resource(self, params: Params) -> Answer:
         """Tags; none for an alarm that does not exist, as recorded on AWS."""
+        if ":alarm:" not in params["ResourceARN"]:
+            raise PassOn
         with self._schedule.lock:
             found = [alarm for alarm in self._book.alarms.values() if alarm.arn == params["ResourceARN"]]
             tags = found[0].tags if found else {}

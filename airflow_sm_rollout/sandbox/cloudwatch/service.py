@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from airflow_sm_rollout.sandbox.arn import arn_of
 from airflow_sm_rollout.sandbox.clock import Schedule
 from airflow_sm_rollout.sandbox.cloudwatch.alarm_operations import AlarmOperations
 from airflow_sm_rollout.sandbox.cloudwatch.alarms import State
@@ -26,7 +27,7 @@ class CloudWatch(MetricOperations, AlarmOperations):
     def __init__(self, schedule: Schedule, region: str = "us-east-1", account: str = "123456789012") -> None:
         store = MetricStore()
         MetricOperations.__init__(self, store, schedule.clock.now)
-        AlarmOperations.__init__(self, store, schedule, f"arn:aws:cloudwatch:{region}:{account}:alarm:")
+        AlarmOperations.__init__(self, store, schedule, arn_of("cloudwatch", region, account, "alarm:"))
 
     def ringing_since(self, name: str) -> float | None:
         """Since when an alarm, metric or composite, is in ALARM, in seconds since the epoch; ``None`` if it is not, or not there."""

@@ -197,7 +197,7 @@ class Functions:
         return AwsError("ResourceNotFoundException", f"Function not found: {self._arn(name, qualifier)}", 404)
 
     def _arn(self, name: str, qualifier: str | None = None) -> str:
-        arn = f"arn:aws:lambda:{self._region.name}:{self._region.account}:function:{name}"
+        arn = self._region.arn_of("lambda", f"function:{name}")
         return f"{arn}:{qualifier}" if qualifier else arn
 
     def _describe(self, function: Function, version: Version) -> dict[str, Any]:

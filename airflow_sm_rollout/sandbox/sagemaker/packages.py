@@ -102,6 +102,9 @@ class ModelPackages:
 
     def _new_package(self, params: Mapping[str, Any]) -> Package:
         described = _untagged(params)
+        if "ModelPackageGroupName" in params and "ModelPackageName" in params:
+            text = "Both ModelPackageName and ModelPackageGroupName are provided in the input. Cannot determine which one to use."
+            raise AwsError("ValidationException", text)
         if "ModelPackageGroupName" in params:
             group = self._groups.named(_plain_name(params["ModelPackageGroupName"]))
             group.versions += 1

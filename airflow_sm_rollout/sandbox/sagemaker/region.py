@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from airflow_sm_rollout.sandbox.arn import arn_of
 from airflow_sm_rollout.sandbox.clock import Schedule
 from airflow_sm_rollout.sandbox.sagemaker.tags import Tags
 from airflow_sm_rollout.sandbox.timings import Timings
@@ -26,7 +27,11 @@ class Region:
 
     def arn(self, kind: str, name: str) -> str:
         """A SageMaker ARN. AWS writes the name in lower case there (recorded for endpoints)."""
-        return f"arn:aws:sagemaker:{self.name}:{self.account}:{kind}/{name.lower()}"
+        return self.arn_of("sagemaker", f"{kind}/{name.lower()}")
+
+    def arn_of(self, service: str, resource: str) -> str:
+        """An ARN of any service here."""
+        return arn_of(service, self.name, self.account, resource)
 
     def now(self) -> float:
         return self.schedule.clock.now()

@@ -154,7 +154,7 @@ class Runtime:
         fields: dict[str, object] = {
             "OriginalStatusCode": reply.status,
             "OriginalMessage": original,
-            "LogStreamArn": f"arn:aws:logs:{region}:{account}:log-group:{group}",
+            "LogStreamArn": self._region.arn_of("logs", f"log-group:{group}"),
         }
         return AwsError("ModelError", text, 424, fields)
 
