@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from airflow_sm_rollout.core.errors import RolloutError
@@ -46,11 +47,22 @@ def from_json(text: str) -> Rollout:
             f"the rollout record has version {version}, this package reads version {RECORD_VERSION}: upgrade it"
         )
     try:
-        _refuse_strangers(stored)
-        return well_typed(_rollout_from(stored))
+        _refuse_unsound(text)
+        return _rollout_from(stored)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         why = describe_spoilt(error)
         raise RolloutError(f"the rollout record can't be read by this version of the package: {why}") from error
+
+
+@lru_cache(maxsize=256)  # records are read at each look, and written a few times in a rollout
+def _refuse_unsound(text: str) -> None:
+    """Check a record whole, once for each text; what is read from it is made anew each time, so that nobody shares its members.
+
+    :raises ValueError: with what it has that is not known here, or with the first member that has another type than it should have.
+    """
+    stored = json.loads(text)
+    _refuse_strangers(stored)
+    well_typed(_rollout_from(stored))
 
 
 def _refuse_strangers(stored: Mapping[str, Any]) -> None:
