@@ -284,7 +284,7 @@ def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, is_ov
         rollout,
         outcome,
         tuple(_shares(tasks, settle, live, figures)),
-        settle.ended_at if settle else None,
+        _ended_at(settle, live),
         figures,
         tuple(bakes_of(tasks)),
         tuple(approvals_of(tasks)),
@@ -292,6 +292,13 @@ def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, is_ov
         shadow=_shadow(tasks),
         unsettled=unsettled,
     )
+
+
+def _ended_at(settle: TaskTrace | None, live: Live | None) -> datetime | None:
+    """When it was over; of a task that has just said so and not ended itself: at the last look."""
+    if settle is None or settle.ended_at is not None:
+        return settle.ended_at if settle else None
+    return live.at if live else None
 
 
 def _unsettled(tasks: Sequence[TaskTrace], live: Live | None, is_over: bool) -> Unsettled | None:

@@ -91,6 +91,15 @@ def test_what_goes_back_says_so_before_any_task_has_said_why() -> None:
     assert cause.plain == "wine-0123abcd has 10 % of the requests."
 
 
+def test_a_rollback_that_is_just_over_has_an_end_before_its_task_has_one() -> None:
+    from screen.made import REST, coming, live, settled, show
+
+    settling = replace(settled("as_before", 15), ended_at=None, state="running")
+    told = show(settling, *coming(*REST[-1:]), live=live(15.2, 0))
+    assert told.ended_at == minute(15.2)
+    assert dict(told.facts)["When"].endswith("08:15:12 UTC, 15 min 12 s")
+
+
 def test_an_abort_shows_as_rolling_back_before_any_task_has_heard_of_it() -> None:
     baking = STATES["baking"]().report
     assert baking.state is State.BAKING
