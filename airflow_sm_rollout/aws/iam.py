@@ -91,6 +91,8 @@ _READ = (
     Grant("ReadLivePointer", ("ssm:GetParameters",), (f"parameter{pointer_name('{endpoint}')}",)),
 )
 _MAKE = (
+    # Whether something of the rollout's is there, without an error where it is not. A role that may not list describes them.
+    Grant("FindWhatItMade", ("sagemaker:ListEndpointConfigs", "sagemaker:ListModels"), (ANY,)),
     Grant(
         "MakeAndRemoveGreen",
         (
@@ -148,6 +150,7 @@ _END_SCALING = Grant("EndScaling", ("application-autoscaling:DeregisterScalableT
 _PAIR = (
     *_READ,
     *_MAKE,
+    Grant("FindGreensEndpoint", ("sagemaker:ListEndpoints",), (ANY,)),
     _SUSPEND_AND_RESTORE_SCALING,
     _ALARMS_OF_SCALING,
     # An endpoint that is deleted takes its scalable targets with it, if its deleter may do that.

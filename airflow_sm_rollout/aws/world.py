@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
@@ -20,28 +20,44 @@ from airflow_sm_rollout.aws.clock import MACHINE, Clock, listening
 from airflow_sm_rollout.aws.control import control_of
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, if_found, meaning_of
 from airflow_sm_rollout.aws.front import read_front
+from airflow_sm_rollout.aws.kept import Kept
+from airflow_sm_rollout.aws.listed import read_names
 from airflow_sm_rollout.aws.live import live_name, read_pointer, read_pointer_of
 from airflow_sm_rollout.aws.own_alarms import read_unlike
-from airflow_sm_rollout.aws.parameters import read_parameters
+from airflow_sm_rollout.aws.parameters import pointer_of, read_parameters
 from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.record import read_record, record_of
 from airflow_sm_rollout.aws.scaling import read_scaling
 from airflow_sm_rollout.aws.soon import ask_soon
 from airflow_sm_rollout.aws.whole import read
-from airflow_sm_rollout.core.actions import Action, CreateModel
+from airflow_sm_rollout.core.actions import (
+    Action,
+    CreateConfig,
+    CreateModel,
+    CreateRecord,
+    DeleteAlarms,
+    DeleteConfig,
+    DeleteModel,
+    PutAlarms,
+    UpdateRecord,
+)
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.converge import is_decided_by_pointer, needs
 from airflow_sm_rollout.core.errors import NotThere, RefusedByAws, RolloutGaveUp
 from airflow_sm_rollout.core.found import is_used, why_other_config, why_other_model
 from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, heeds_wishes
-from airflow_sm_rollout.core.names import Names
+from airflow_sm_rollout.core.names import Names, pointer_name
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 
-_STEPS_FOLLOW = timedelta(seconds=10)
+_STEPS_FOLLOW, _AT_ONCE = timedelta(seconds=10), timedelta(seconds=3)
+_NOTED, _LISTED = ("what is noted",), "a list"
+_MAKE_NOTHING = (CreateRecord, UpdateRecord, PutAlarms, DeleteAlarms)
+_CHANGE_NO_ENDPOINT = (*_MAKE_NOTHING, CreateModel, CreateConfig, DeleteConfig, DeleteModel)
 _BLUE_TELLS = 3.0  # seconds, in which SageMaker has to say that blue is gone, while clients wait for the way back
+_T = TypeVar("_T")
 
 
 def utc_now() -> datetime:
@@ -68,8 +84,10 @@ class AwsWorld:
         self.rollout_id = rollout_id
         self.record: Rollout | None = None
         self.flaps_seen: cloudwatch.FlapsSeen = {}
-        self._described: dict[tuple[str, str], tuple[datetime, dict[str, Any] | None]] = {}
         self._clock = MACHINE if now is utc_now else Clock(now)
+        self._kept = Kept(self._clock.now)
+        self._has_acted = False
+        self._known: set[str] = set()
 
     def now(self) -> datetime:
         """AWS's time. Where no answer has told it yet, AWS is asked something."""
@@ -90,30 +108,40 @@ class AwsWorld:
         self.record = record if record is not None and record.rollout_id == self.rollout_id else None
         return record
 
-    def _read_noted(self, goal: Goal) -> tuple[Rollout | None, Control | None]:
-        """The record and what is wished, in one call. Where no wish counts nothing is asked that could be denied."""
+    def _read_noted(self, goal: Goal) -> tuple[Rollout | None, Control | None, Mapping[str, Any]]:
+        """The record, what is wished, and the live pointer as a parameter, in one call. Where no wish counts nothing is asked that could be
+        denied.
+        """
         if not heeds_wishes(goal):
-            return self.read_record(), None
+            return self.read_record(), None, {}
         names = Names(self.endpoint_name, self.rollout_id)
-        found = read_parameters(self.clients.ssm, [names.record, names.control])
+        asked = names.record, names.control, names.pointer
+        found = self._read_once(_NOTED, lambda: read_parameters(self.clients.ssm, asked))
         record = self._take(record_of(found[names.record], names.record) if names.record in found else None)
         wished = control_of(found[names.control], names.control, self.rollout_id) if names.control in found else None
-        return record, wished
+        return record, wished, found
+
+    def _read_once(self, asked: tuple[str, ...], read: Callable[[], _T]) -> _T:
+        """What one step has read and not changed, the step that follows at once does not read again."""
+        return self._kept.read(asked, read, _AT_ONCE)
 
     def observe(self, goal: Goal) -> Observation:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         if isinstance(goal, AsBefore):
-            self._described.clear()  # at its end all has to be as before, whatever was deleted a moment ago
+            self._kept.forget()  # at its end all has to be as before, whatever was deleted a moment ago
+        if not self._has_acted:
+            self._kept.forget(_may_change)  # who looks again without having done anything waits for something new
+        self._has_acted = False
         with translated_errors("could not look"), listening(self._clock):
-            record, control = self._read_noted(goal)
+            record, control, found = self._read_noted(goal)
             planned = None if isinstance(goal, GreenShare) else goal.rollout
             rollout = record or planned
             if rollout is None or rollout.rollout_id != self.rollout_id:
-                pointer = read_pointer(self.clients.ssm, self.endpoint_name)
+                pointer = self._pointer_in(found, goal)
                 name = live_name(pointer, self.endpoint_name)
                 endpoint = read_endpoint(self.clients.sagemaker, name)
                 return Observation(self._clock.now(), endpoint, record, pointer=pointer)
-            pointer = read_pointer_of(self.clients, rollout, self._clock.now())
+            pointer = self._read_pointer(rollout, found, goal)
             if record is not None and self._is_pointer_all(goal, rollout, pointer):
                 return Observation(
                     self._clock.now(), None, record, control=control, pointer=pointer, is_pointer_all=True
@@ -132,12 +160,32 @@ class AwsWorld:
             return True
         return blue is not None and blue.answers
 
+    def _pointer_in(self, found: Mapping[str, Any], goal: Goal) -> Pointer | None:
+        if not heeds_wishes(goal):
+            return read_pointer(self.clients.ssm, self.endpoint_name)
+        name = pointer_name(self.endpoint_name)
+        return pointer_of(found[name], name) if name in found else None
+
+    def _read_pointer(self, rollout: Rollout, found: Mapping[str, Any], goal: Goal) -> Pointer | None:
+        if rollout.plan.function is not None or not rollout.traffic.has_pointer:
+            return read_pointer_of(self.clients, rollout, self._clock.now())
+        return self._pointer_in(found, goal)
+
+    def _read_endpoint(self, name: str, goal: Goal) -> Endpoint | None:
+        """An endpoint of the rollout's own is looked for, until it has been seen, in a way in which it is no error that there is none."""
+        is_awaited = isinstance(goal, GreenDeployed) and name not in self._known
+        if is_awaited and self.rollout_id in name and not self._is_listed("DescribeEndpoint", name):
+            return None
+        found = self._read_once(("DescribeEndpoint", name), lambda: read_endpoint(self.clients.sagemaker, name))
+        self._known |= {name} if found else set()
+        return found
+
     def _observe_needed(
         self, goal: Goal, rollout: Rollout, record: Rollout | None, pointer: Pointer | None
     ) -> Observation:
-        sagemaker, two = self.clients.sagemaker, rollout.traffic.has_pointer
-        endpoint = read_endpoint(sagemaker, rollout.blue_endpoint_name)
-        green_endpoint = read_endpoint(sagemaker, rollout.green_endpoint_name) if two else None
+        two = rollout.traffic.has_pointer
+        endpoint = self._read_endpoint(rollout.blue_endpoint_name, goal)
+        green_endpoint = self._read_endpoint(rollout.green_endpoint_name, goal) if two else None
         needed = needs(goal, rollout, green_endpoint if two else endpoint)
         return Observation(
             at=self._clock.now(),
@@ -155,6 +203,7 @@ class AwsWorld:
     def perform(self, action: Action) -> None:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         with translated_errors(f"could not {action}"), listening(self._clock):
+            self._has_acted = True
             self._forget(action)
             try:
                 perform(action, self.clients)
@@ -164,17 +213,23 @@ class AwsWorld:
                 raise NotThere(f"could not {action}: {describe(error)}") from error
 
     def _forget(self, action: Action) -> None:
-        """It changes what was described, if it makes or deletes that."""
-        made = {getattr(action, "name", "")}
-        if isinstance(action, CreateModel):
-            made.add(action.rollout.green_model_name)
-        self._described = {key: found for key, found in self._described.items() if key[1] not in made}
+        """Forget what it may change."""
+        if not isinstance(action, _CHANGE_NO_ENDPOINT):
+            self._kept.forget(_may_change)
+        if isinstance(action, (CreateRecord, UpdateRecord)):
+            self._kept.forget(lambda asked: asked == _NOTED)
+        if not isinstance(action, _MAKE_NOTHING):
+            made = {
+                getattr(action, "name", ""),
+                *((action.rollout.green_model_name,) if isinstance(action, CreateModel) else ()),
+            }
+            self._kept.forget(lambda asked: asked[0] == _LISTED or not made.isdisjoint(asked))
 
     def _read_configs(self, names: Iterable[str], goal: Goal, rollout: Rollout) -> dict[str, datetime]:
         """When each was made, of those that are what the rollout means; another of that name is neither used nor deleted."""
         found: dict[str, datetime] = {}
         for name in names:
-            described = self._describe("DescribeEndpointConfig", "EndpointConfigName", name)
+            described = self._describe("DescribeEndpointConfig", "EndpointConfigName", name, goal)
             if described is None:
                 continue
             serves = is_used(name, goal, rollout)
@@ -203,7 +258,7 @@ class AwsWorld:
         return tuple(Alarm(alarm.name, "MISSING") if alarm.name in passed_over else alarm for alarm in alarms)
 
     def _is_there(self, name: str, goal: Goal, rollout: Rollout) -> bool:
-        model = self._describe("DescribeModel", "ModelName", name)
+        model = self._describe("DescribeModel", "ModelName", name, goal)
         if model is None:
             return False
         is_made = rollout.green.is_made_by_rollout and name == rollout.green_model_name
@@ -212,14 +267,29 @@ class AwsWorld:
             raise RolloutGaveUp(f"model {name} is another than the rollout's: {why}. Delete it, and try again")
         return not why
 
-    def _describe(self, operation: str, member: str, name: str) -> dict[str, Any] | None:
+    def _describe(self, operation: str, member: str, name: str, goal: Goal) -> dict[str, Any] | None:
         """A config or model, which AWS lets nobody change: between two steps forward that follow each other it is not read again."""
-        now, known = self._clock.now(), self._described.get((operation, name))
-        if known is not None and now - known[0] < _STEPS_FOLLOW:
-            return known[1]
-        found = if_found(lambda: read(self.clients.sagemaker, operation, **{member: name}))
-        self._described[operation, name] = now, found
-        return found
+
+        def describe_one() -> dict[str, Any] | None:
+            return if_found(lambda: read(self.clients.sagemaker, operation, **{member: name}))
+
+        if self.rollout_id in name and not isinstance(goal, AsBefore) and not self._is_listed(operation, name):
+            return None
+        return self._kept.read((operation, name), describe_one, _STEPS_FOLLOW)
+
+    def _is_listed(self, described_by: str, name: str) -> bool:
+        """Whether it may be there. On the way back that is not asked: a list may be late."""
+        names = self._kept.read(
+            (_LISTED, described_by),
+            lambda: read_names(self.clients.sagemaker, described_by, self.rollout_id),
+            _STEPS_FOLLOW,
+        )
+        return names is None or name in names
+
+
+def _may_change(asked: tuple[Any, ...]) -> bool:
+    """Whether somebody else may change it at any time."""
+    return asked == _NOTED or asked[0] == "DescribeEndpoint"
 
 
 def _moment(value: Any) -> datetime:

@@ -12,6 +12,7 @@ from airflow_sm_rollout.core.converge import decide
 from airflow_sm_rollout.core.errors import DeadlinePassed, NotThere, RefusedByAws, RolloutGaveUp, RolloutRefused
 from airflow_sm_rollout.core.goals import Act, Again, AsBefore, Decision, Done, GiveUp, Goal, Hold, Wait, pause_after
 from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.rules.shared import update_takes
 
 SOON = timedelta(seconds=5)  # after an error that passes by itself, or when AWS does not show yet what was done
 # AWS may not show yet what was just made. What is not there after so many tries, a minute and more, was deleted.
@@ -106,7 +107,7 @@ def _go_on(
 ) -> Done | Wait | Hold:
     last: Action | None = None
     refused: list[tuple[Action, RefusedByAws]] = []
-    while True:
+    while not (takes := _takes(last, goal)):
         seen = world.observe(goal)
         decision = _decide_in_time(goal, rollout_id, seen, deadline)
         if not isinstance(decision, Act):
@@ -127,6 +128,12 @@ def _go_on(
             tell(str(error))
             refused.append((decision.action, error))
             goal = replace(goal, refused=(*goal.refused, decision.action))
+    return Wait(f"AWS was asked to {last}", takes)
+
+
+def _takes(done: Action | None, goal: Goal) -> timedelta | None:
+    """How long what was just done keeps AWS from any other step forward; ``None``: it does not."""
+    return update_takes(done) if done is not None and not isinstance(goal, AsBefore) else None
 
 
 def _may_pass(error: RefusedByAws, goal: Goal, refusals: int) -> bool:

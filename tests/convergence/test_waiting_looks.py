@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from airflow_sm_rollout.aws.watch import Lookout
 from airflow_sm_rollout.aws.world import AwsWorld
+from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.goals import (
     AsBefore,
@@ -19,9 +21,10 @@ from airflow_sm_rollout.core.goals import (
     Wait,
 )
 from airflow_sm_rollout.core.plan.evidence import Evidence
+from airflow_sm_rollout.sandbox.faults import Fault
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.histories import History, assert_promises, blues_config_is_deleted, capacity_is_refused
-from convergence.lab import ENDPOINT, USER_ALARM, Lab
+from convergence.lab import ENDPOINT, USER_ALARM, AheadLab, Lab
 from convergence.live_lab import LiveLab
 from convergence.test_exits import wish
 
@@ -96,6 +99,43 @@ def test_steps_that_follow_each_other_read_no_config_and_no_model_twice() -> Non
     )  # green deployed before and after its update, the shadow that never was, promotion before and after its own
     assert calls["sagemaker:DescribeEndpointConfig"] <= 4 * bursts + made_or_deleted
     assert calls["sagemaker:DescribeModel"] <= 2 * bursts
+
+
+@pytest.mark.parametrize("make", [Lab, AheadLab, LiveLab, GuardrailsLab])
+def test_a_healthy_rollout_asks_for_nothing_that_is_not_there(make: type[Lab]) -> None:
+    lab = make()
+    lab.sandbox.calls.clear()
+    lab.run()
+    assert lab.is_promoted(lab.describe())
+    answered = {call.operation: call.error_code for call in lab.sandbox.calls if call.error_code}
+    assert answered == {}
+
+
+@pytest.mark.parametrize("make", [Lab, LiveLab, GuardrailsLab])
+def test_a_role_that_may_not_list_describes_what_may_not_be_there(make: type[Lab]) -> None:
+    lab = make()
+    for operation in ("ListEndpoints", "ListEndpointConfigs", "ListModels"):
+        lab.sandbox.faults.add(Fault("denied", operation, times=99))
+    lab.run()
+    lab.sandbox.faults.clear()
+    assert lab.is_promoted(lab.describe())
+
+
+def test_an_update_that_aws_was_just_asked_for_is_not_looked_at_at_once() -> None:
+    lab = Lab()
+    world = AwsWorld(lab.clients, ENDPOINT, lab.names.rollout_id, lab.now)
+    waits = advance(GreenDeployed(lab.plan()), lab.names.rollout_id, world, lab.now() + timedelta(hours=1), lab.tell)
+    assert isinstance(waits, Wait)
+    assert waits.expected.total_seconds() > 60
+    assert lab.calls[-1] == "sagemaker:UpdateEndpoint"
+
+
+def test_what_was_read_before_a_step_is_read_again_by_who_looks_without_a_step() -> None:
+    lab, lookout = waiting()
+    world, goal = lookout.world, GreenShare(50.0)
+    world.observe(goal)
+    wish(lab, Wish.ABORT)
+    assert world.observe(goal).control is not None
 
 
 def test_what_a_step_has_made_or_deleted_is_read_again() -> None:

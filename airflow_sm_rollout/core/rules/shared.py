@@ -32,6 +32,14 @@ def endpoint_exists(goal: Goal, rollout: Rollout, seen: Observation) -> Decision
     return GiveUp(f"there is no endpoint {rollout.endpoint_name} (deleted?)", refused=seen.record is None)
 
 
+def update_takes(action: actions.Action) -> timedelta | None:
+    """How long AWS takes for an update of an endpoint, in which it refuses every other one; ``None``: it is no update."""
+    if isinstance(action, actions.SetWeights):
+        return WEIGHTS_TAKE
+    is_update = isinstance(action, (actions.UpdateEndpoint, actions.SetCapacity, actions.CreateEndpoint))
+    return UPDATE_TAKES if is_update else None
+
+
 def goes_forward(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Give up where the rollout has turned around: a cleared or delayed step must not give green anything then."""
     if rollout.phase is not Phase.ROLLING_BACK:
