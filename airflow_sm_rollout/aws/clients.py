@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 from typing import Any, Protocol
 
 from airflow_sm_rollout.aws.clock import follow
+from airflow_sm_rollout.aws.cloudwatch import FlapsSeen
+from airflow_sm_rollout.aws.counting import count_calls_of
 from airflow_sm_rollout.core.plan.measures import Measure
 from airflow_sm_rollout.core.watch.rows import Answer, Question
 
@@ -37,6 +39,7 @@ class Clients:
 
     :param outside: who asks other sources than AWS; ``None``: nobody can here.
     :param functions: of AWS Lambda.
+    :param flaps_seen: what alarms' histories have told, which is not asked again; see :mod:`~airflow_sm_rollout.aws.cloudwatch`.
     """
 
     sagemaker: Any
@@ -45,10 +48,12 @@ class Clients:
     autoscaling: Any
     outside: Outside | None = None
     functions: Any = None
+    flaps_seen: FlapsSeen = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for client in (self.sagemaker, self.cloudwatch, self.ssm, self.autoscaling):
             follow(client)
+            count_calls_of(client)
 
     @classmethod
     def of(cls, factory: ClientFactory, outside: Outside | None = None) -> Clients:
@@ -93,4 +98,5 @@ class _MadeLater:
             if self._made is None:
                 self._made = self._make()
                 follow(self._made)
+                count_calls_of(self._made)
         return getattr(self._made, name)

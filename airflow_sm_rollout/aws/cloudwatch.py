@@ -17,7 +17,8 @@ from airflow_sm_rollout.core.observation import Alarm
 _NAMES_PER_CALL = 100  # DescribeAlarms' limit
 _STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 
-FlapsSeen = dict[tuple[str, datetime], "tuple[datetime, str] | None"]
+FlapsSeen = dict[tuple[str, datetime, datetime], "tuple[datetime, str] | None"]
+"""By an alarm's name, when its state last changed, and since when it was asked: its last ALARM since then, and why; ``None``: none."""
 
 
 def read_alarms(
@@ -70,9 +71,9 @@ def _alarm(
         )
     if state == "ALARM" or since is None or changed_at is None or changed_at < since:
         return Alarm(name, state, reason, changed_at, limit=limit)
-    if (name, changed_at) not in flaps_seen:
-        flaps_seen[name, changed_at] = _last_flap(cloudwatch, name, since)
-    flap = flaps_seen[name, changed_at]
+    if (name, changed_at, since) not in flaps_seen:
+        flaps_seen[name, changed_at, since] = _last_flap(cloudwatch, name, since)
+    flap = flaps_seen[name, changed_at, since]
     return Alarm(name, state, flap[1] if flap else reason, changed_at, flap[0] if flap else None, limit)
 
 

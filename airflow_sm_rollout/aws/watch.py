@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from airflow_sm_rollout.aws import verdict_alarm
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE
-from airflow_sm_rollout.aws.cloudwatch import FlapsSeen, read_alarms
+from airflow_sm_rollout.aws.cloudwatch import read_alarms
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
 from airflow_sm_rollout.aws.evidence import read_baseline, read_periods
 from airflow_sm_rollout.aws.guardian import SIGNS
@@ -61,7 +61,6 @@ class Memory:
     :param ends_at: when the watch is over, with the pauses up to the last look; what counts where nothing can be read.
     """
 
-    flaps_seen: FlapsSeen = field(default_factory=dict)
     ledger: Ledger | None = None
     control: Control | None = None
     ends_at: datetime | None = None
@@ -76,7 +75,7 @@ class Lookout:
     def __init__(self, world: AwsWorld) -> None:
         self.world = world
         self._watch: Watch | None = None
-        self._memory = Memory(world.flaps_seen)
+        self._memory = Memory()
         self._seen: Seen | None = None
 
     def why_turn(self) -> str:
@@ -117,7 +116,6 @@ class Lookout:
         :raises Passing: if nobody can tell just now what is to be done; then ask :meth:`why_turn` alone.
         :raises RolloutError: as for the world's look.
         """
-        self.world.flaps_seen = self._memory.flaps_seen
         seen = self.world.observe(goal)
         decision = decide(goal, self.world.rollout_id, seen)
         if isinstance(goal, AsBefore) or isinstance(decision, (GiveUp, Done)):
@@ -132,7 +130,7 @@ class Lookout:
             self._watch = None
         elif self._watch is None or self._watch.rollout != record:
             now = self.world.now()
-            self._watch, self._memory = watch_question(record, now, now), Memory(self._memory.flaps_seen)
+            self._watch, self._memory = watch_question(record, now, now), Memory()
 
 
 def look_now(clients: Clients, watch: Watch, memory: Memory) -> Look:
@@ -211,7 +209,7 @@ def look_at(
     :param seen: as for :func:`look`, and so ``alarms``.
     """
     if alarms is None:
-        alarms = read_alarms(clients.cloudwatch, watch.alarms, watch.alarms_count_since, memory.flaps_seen)
+        alarms = read_alarms(clients.cloudwatch, watch.alarms, watch.alarms_count_since, clients.flaps_seen)
     readings = _read_scene(clients, watch, now, memory, seen, alarms)
     try:
         readings = _read_evidence(clients, watch, readings, now, memory)

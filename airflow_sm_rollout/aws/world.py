@@ -72,7 +72,6 @@ class AwsWorld:
     :param endpoint_name: the endpoint.
     :param rollout_id: whose rollout it is; another's surroundings are not read.
     :param now: the machine's clock; what is compared is AWS's time, as its answers tell it.
-    :ivar flaps_seen: what alarms' histories have told, which are not read again for it.
     :ivar record: the rollout as it was last read; ``None``: it is not in progress, or was not looked at yet.
     """
 
@@ -83,7 +82,6 @@ class AwsWorld:
         self.endpoint_name = endpoint_name
         self.rollout_id = rollout_id
         self.record: Rollout | None = None
-        self.flaps_seen: cloudwatch.FlapsSeen = {}
         self._clock = MACHINE if now is utc_now else Clock(now)
         self._kept = Kept(self._clock.now)
         self._has_acted = False
@@ -244,7 +242,8 @@ class AwsWorld:
 
     def _read_alarms(self, names: Sequence[str], goal: Goal, rollout: Rollout) -> tuple[Alarm, ...]:
         """The rollout's own as they are only if they are as it makes them: deploying puts them right, and somebody else's stay."""
-        alarms = cloudwatch.read_alarms(self.clients.cloudwatch, names, rollout.green_traffic_since, self.flaps_seen)
+        asked = names, rollout.green_traffic_since, self.clients.flaps_seen
+        alarms = cloudwatch.read_alarms(self.clients.cloudwatch, *asked)
         is_own_there = any(alarm.name in rollout.own_alarms and alarm.state != "MISSING" for alarm in alarms)
         if not is_own_there or not isinstance(goal, (GreenDeployed, AsBefore)):
             return alarms

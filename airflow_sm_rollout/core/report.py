@@ -27,6 +27,7 @@ from airflow_sm_rollout.core.traces import (
     TaskTrace,
     approvals_of,
     bakes_of,
+    calls_of,
     did_of,
     readable,
 )
@@ -291,6 +292,7 @@ def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, is_ov
         *_proof(failed),
         shadow=_shadow(tasks),
         unsettled=unsettled,
+        calls=calls_of(tasks),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_sm_rollout.core.cost import describe_spent
@@ -48,6 +48,7 @@ class Story:
     :param shares: from when on green had which share, in percent.
     :param proof: why it was rolled back; empty if it was not.
     :param by_task: which task gave that reason.
+    :param calls: how many calls of AWS its tasks have made, by operation; empty: they were not counted.
     """
 
     rollout: Rollout
@@ -61,6 +62,7 @@ class Story:
     by_task: str
     shadow: Shadow | None = None
     unsettled: Unsettled | None = None
+    calls: Mapping[str, int] = field(default_factory=dict)
 
     def sentence(self) -> str:
         """The outcome, with what it rests on."""
@@ -124,6 +126,9 @@ class Story:
         yield "Who decided", self._decider()
         yield "What serves now", self._serving()
         yield "What it cost", self._cost()
+        if self.calls:
+            told = ", ".join(f"{operation} {count:,}" for operation, count in self.calls.items())
+            yield "How often it asked AWS", f"{sum(self.calls.values()):,} calls: {told}"
 
     def _model(self) -> str:
         green = self.rollout.green

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -40,7 +41,10 @@ FIGURES = "figures"
 WATCH = "watch"
 """XCom key of what a bake watches and until when: :func:`~airflow_sm_rollout.core.watch.watch.watch_to_dict`."""
 
-KEYS = ("return_value", "reason", PLANNED, NOTE, DID, APPROVAL, EVIDENCE, FIGURES, WATCH)
+CALLS, CALLS_AWAITED = "calls", "calls_awaited"
+"""XCom keys of how many calls of AWS a task has made, by operation: itself, and its trigger that has ended it."""
+
+KEYS = ("return_value", "reason", PLANNED, NOTE, DID, APPROVAL, EVIDENCE, FIGURES, WATCH, CALLS, CALLS_AWAITED)
 """All that a report is made of."""
 
 UNFINISHED = frozenset(
@@ -141,6 +145,12 @@ def did_of(task: TaskTrace) -> tuple[tuple[str, str], ...]:
     return _read_did(task.xcoms.get(DID) or ())
 
 
+def calls_of(tasks: Sequence[TaskTrace]) -> dict[str, int]:
+    """Calls of AWS by operation, the most first: those of all tasks, as far as they were counted."""
+    made = sum((_read_calls(task.xcoms.get(key)) for task in tasks for key in (CALLS, CALLS_AWAITED)), Counter())
+    return dict(made.most_common())
+
+
 def bakes_of(tasks: Sequence[TaskTrace]) -> Iterator[BakeTrace]:
     """What the bakes have found so far."""
     for task in tasks:
@@ -216,6 +226,10 @@ def _read_did(stored: Any) -> tuple[tuple[str, str], ...]:
     return tuple((str(each["at"]), str(each["what"])) for each in stored)
 
 
+def _read_calls(stored: Any) -> Counter[str]:
+    return Counter({str(operation): int(count) for operation, count in _object(stored).items()})
+
+
 def _read_comparison(stored: Mapping[str, Any]) -> tuple[object, ...]:
     return *compared_rows(stored), *progress_of(stored)
 
@@ -236,6 +250,8 @@ _READ: Mapping[str, Callable[[Any], object]] = {
     DID: _read_did,
     EVIDENCE: _read_comparison,
     FIGURES: figures_from_dict,
+    CALLS: _read_calls,
+    CALLS_AWAITED: _read_calls,
 }
 
 

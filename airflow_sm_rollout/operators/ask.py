@@ -13,7 +13,7 @@ from airflow_sm_rollout.core.approval import (
     why_nobody_is_asked,
 )
 from airflow_sm_rollout.core.traces import plain_xcom
-from airflow_sm_rollout.operators.base import left_by
+from airflow_sm_rollout.operators.leaving import left_by
 from airflow_sm_rollout.operators.question import QuestionOperator
 
 if TYPE_CHECKING:

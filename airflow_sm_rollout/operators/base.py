@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import BaseOperator
 
 from airflow_sm_rollout.core.advance import Passing, advance
-from airflow_sm_rollout.core.errors import DeadlinePassed, PlanError, RefusedByAws, RolloutError, RolloutGaveUp
+from airflow_sm_rollout.core.errors import DeadlinePassed, PlanError, RefusedByAws, RolloutGaveUp
 from airflow_sm_rollout.core.goals import (
     Again,
     AsBefore,
@@ -32,9 +30,9 @@ from airflow_sm_rollout.core.plan.options import parse_flag, parse_number
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rhythm import EVERY, next_look
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.core.traces import DID
 from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.operators.handle import handle_of, read_handle
+from airflow_sm_rollout.operators.leaving import diary, failing_with_reason, note_calls
 from airflow_sm_rollout.operators.links import LINKS, leave_link
 from airflow_sm_rollout.operators.options import defers_by_default, parse_verify, refuse_what_is_not_taken
 from airflow_sm_rollout.operators.owner import describe_owner, names_of
@@ -312,6 +310,7 @@ class ConvergeOperator(WaitingTask):
         """After a deferral: look again and go on, with the deadline of before."""
         if not isinstance(event, Mapping):
             return failing_with_reason(context, lambda: self._meet_harm(context))
+        note_calls(context, event.get("calls") or {})
         self.refusals = event.get("refusals", 0)
         return self.execute_until(context, datetime.fromisoformat(event["deadline"]))
 
@@ -358,40 +357,6 @@ class ConvergeOperator(WaitingTask):
         self.defer(trigger=trigger, method_name="resume")
 
 
-@contextmanager
-def diary(context: Context) -> Iterator[Callable[[str], None]]:
-    """Takes lines on what the task does, and leaves them at the block's end in XCom :data:`~airflow_sm_rollout.core.traces.DID`, behind
-    those from before a deferral.
-    """
-    lines: list[dict[str, str]] = []
-
-    def note(line: str) -> None:
-        lines.append({"at": datetime.now(timezone.utc).isoformat(timespec="seconds"), "what": line})
-
-    try:
-        yield note
-    finally:
-        if lines:
-            ti = context["ti"]
-            before = left_by(context, ti.task_id, DID) or []
-            ti.xcom_push(key=DID, value=[*before, *lines])
-
-
-def failing_with_reason(context: Context, run: Callable[[], Any]) -> Any:
-    """Run; an error of the rollout becomes a failure without retries. Its text is logged, and is the XCom ``reason``."""
-    try:
-        return run()
-    except RolloutError as error:
-        log.error("%s", error)  # noqa: TRY400 - Airflow logs the traceback
-        context["ti"].xcom_push(key="reason", value=str(error))
-        raise AirflowFailException(str(error)) from error
-
-
 def is_template(value: object) -> bool:
     """Whether a value is known only when the task runs: a Jinja template, another task's output, or the argument of a mapped task group."""
     return callable(getattr(value, "resolve", None)) or any(mark in str(value) for mark in ("{{", "{%"))
-
-
-def left_by(context: Context, task_id: str, key: str = "return_value") -> Any:
-    """What another task of the rollout has left in XCom; in a mapped task group, the one of the same run of it."""
-    return context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=context["ti"].map_index)

@@ -12,8 +12,9 @@ from airflow_sm_rollout.core.orphans import Run, why_orphaned
 from airflow_sm_rollout.core.owner import Owner, is_elsewhere
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.rollout import Rollout
-from airflow_sm_rollout.operators.base import AwsTask, failing_with_reason, is_template
+from airflow_sm_rollout.operators.base import AwsTask, is_template
 from airflow_sm_rollout.operators.handle import handle_of
+from airflow_sm_rollout.operators.leaving import failing_with_reason
 from airflow_sm_rollout.operators.owner import environment
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.traces import APPROVAL, EVIDENCE, BakeTrace, TaskTrace, bakes_of, plain_xcom
 from airflow_sm_rollout.core.watch.sources import judged_alarms
 from airflow_sm_rollout.core.watch.watch import watch_question, watch_to_dict
-from airflow_sm_rollout.operators.base import WaitingTask, failing_with_reason, left_by
+from airflow_sm_rollout.operators.base import WaitingTask
 from airflow_sm_rollout.operators.handle import handle_of
+from airflow_sm_rollout.operators.leaving import failing_with_reason, left_by
 from airflow_sm_rollout.operators.notices import notice, parse_notifiers, tell
 from airflow_sm_rollout.operators.respondents import is_anybody_one_admin, refuse_unknowable
 from airflow_sm_rollout.plugin.address import chart_path, group_name, tab_path

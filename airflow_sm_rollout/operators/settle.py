@@ -15,8 +15,9 @@ from airflow_sm_rollout.core.goals import AsBefore
 from airflow_sm_rollout.core.outcome import Outcome, find_outcome
 from airflow_sm_rollout.core.traces import FIGURES, NOTE, REFUSED, plain_xcom
 from airflow_sm_rollout.core.watch.verdict import Verdict
-from airflow_sm_rollout.operators.base import ConvergeOperator, left_by
+from airflow_sm_rollout.operators.base import ConvergeOperator
 from airflow_sm_rollout.operators.handle import find_frozen, handle_of
+from airflow_sm_rollout.operators.leaving import left_by
 from airflow_sm_rollout.operators.links import RolloutLink
 from airflow_sm_rollout.operators.notices import Notice, notice, parse_notifiers, tell
 from airflow_sm_rollout.operators.options import refuse_what_is_not_taken

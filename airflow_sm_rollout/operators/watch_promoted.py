@@ -15,8 +15,9 @@ from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.traces import NOTE
 from airflow_sm_rollout.core.undo import Kept, Undone, why_undone
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
-from airflow_sm_rollout.operators.base import is_template, left_by
+from airflow_sm_rollout.operators.base import is_template
 from airflow_sm_rollout.operators.handle import handle_of, read_handle
+from airflow_sm_rollout.operators.leaving import left_by
 from airflow_sm_rollout.operators.notices import notice, parse_notifiers, tell
 from airflow_sm_rollout.operators.planning import parse_alarms
 from airflow_sm_rollout.operators.undoing import UndoingOperator

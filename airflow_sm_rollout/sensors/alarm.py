@@ -15,7 +15,8 @@ from airflow_sm_rollout.core.traces import WATCH
 from airflow_sm_rollout.core.watch.sources import judged_alarms, judged_since
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.core.watch.watch import Watch, watch_from_dict, watch_to_dict
-from airflow_sm_rollout.operators.base import WaitingTask, failing_with_reason, is_template, left_by
+from airflow_sm_rollout.operators.base import WaitingTask, is_template
+from airflow_sm_rollout.operators.leaving import failing_with_reason, left_by
 from airflow_sm_rollout.operators.planning import parse_alarms
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ class ApprovalTrigger(RolloutTrigger):
         memory = Memory()
         while True:
             answer = await self._read_answer()
-            harm = "" if answer else await in_thread(self._look, await self.clients(), memory)
+            harm = "" if answer else await self.look(self._look, await self.clients(), memory)
             if answer or harm or utc_now() >= until:
                 break
             await asyncio.sleep(min(self.poke_interval, max(0.0, (until - utc_now()).total_seconds())))
@@ -92,17 +92,18 @@ class ApprovalTrigger(RolloutTrigger):
 
     async def _withdraw(self, harm: str) -> TriggerEvent:
         await self._close(REJECT)
-        return TaskFailedEvent(xcoms={"reason": harm, APPROVAL: self._answered("withdrawn", harm)})
+        return TaskFailedEvent(xcoms={"reason": harm, APPROVAL: self._answered("withdrawn", harm), **self.counted})
 
     async def _time_out(self, begun: float) -> TriggerEvent:
         await self._close(APPROVE if self.approves_silence else REJECT)
         told = describe_silence(self.question["until"], approves=self.approves_silence)
         answered = self._answered("timed out", told)
         if not self.approves_silence:
-            return TaskFailedEvent(xcoms={"reason": told, APPROVAL: answered})
+            return TaskFailedEvent(xcoms={"reason": told, APPROVAL: answered, **self.counted})
         await in_thread(leave_last_sign, await self.clients(), watch_from_dict(self.watch).rollout)
         await outlast_shortest_deferral(begun)
-        return TaskSuccessEvent(xcoms={"return_value": {"state": answered["note"]}, APPROVAL: answered})
+        told_state = {"state": answered["note"]}
+        return TaskSuccessEvent(xcoms={"return_value": told_state, APPROVAL: answered, **self.counted})
 
     async def _close(self, option: str) -> None:
         """So that nobody can answer what is not asked any more."""

@@ -16,7 +16,7 @@ from airflow_sm_rollout.core.traces import EVIDENCE
 from airflow_sm_rollout.core.watch.judge import Look
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import watch_from_dict
-from airflow_sm_rollout.triggers.base import RolloutTrigger, in_thread, outlast_shortest_deferral
+from airflow_sm_rollout.triggers.base import RolloutTrigger, outlast_shortest_deferral
 
 
 class BakeTrigger(RolloutTrigger):
@@ -36,11 +36,11 @@ class BakeTrigger(RolloutTrigger):
     async def events(self) -> AsyncIterator[TriggerEvent]:
         begun, memory = asyncio.get_running_loop().time(), Memory()
         while True:
-            seen = await in_thread(self._look, await self.clients(), memory)
+            seen = await self.look(self._look, await self.clients(), memory)
             if seen.judgement.verdict is not Verdict.WATCHING:
                 break
             await asyncio.sleep(self.poke_interval)
-        xcoms = look_to_xcoms(seen)
+        xcoms = {**look_to_xcoms(seen), **self.counted}
         if seen.judgement.passes:
             await outlast_shortest_deferral(begun)
             yield TaskSuccessEvent(xcoms=xcoms)

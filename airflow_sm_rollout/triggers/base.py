@@ -7,6 +7,7 @@ import contextvars
 import functools
 import inspect
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -16,6 +17,8 @@ from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_sm_rollout.aws.clients import Clients
+from airflow_sm_rollout.aws.counting import counting
+from airflow_sm_rollout.core.traces import CALLS_AWAITED
 from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.hooks.outside import OUTSIDE
 
@@ -55,6 +58,7 @@ class RolloutTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.connection = connection
         self.unknown = unknown
+        self.calls: Counter[str] = Counter()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, each of which is an attribute of that name."""
@@ -81,6 +85,20 @@ class RolloutTrigger(BaseTrigger):
                 f"({why}). Start a new rollout; install another version only while no rollout is in progress"
             }
         )
+
+    async def look(self, call: Callable[..., _T], *arguments: Any) -> _T:
+        """:func:`in_thread`, with its calls of AWS counted."""
+
+        def counted() -> _T:
+            with counting(self.calls):
+                return call(*arguments)
+
+        return await in_thread(counted)
+
+    @property
+    def counted(self) -> dict[str, Any]:
+        """Those calls as an XCom of an event that ends the task."""
+        return {CALLS_AWAITED: dict(self.calls)} if self.calls else {}
 
     async def clients(self) -> Clients:
         """AWS's clients, shared by all triggers of the process. Ask for them before each look, so that changed credentials are heeded."""

@@ -27,7 +27,7 @@ from airflow_sm_rollout.core.goals import (
 )
 from airflow_sm_rollout.core.record import from_json, to_json
 from airflow_sm_rollout.core.rhythm import next_look
-from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger, in_thread
+from airflow_sm_rollout.triggers.base import SHORTEST_DEFERRAL, RolloutTrigger
 
 
 class ConvergeTrigger(RolloutTrigger):
@@ -77,9 +77,9 @@ class ConvergeTrigger(RolloutTrigger):
             clients = await self.clients()
             lookout = lookout or Lookout(AwsWorld(clients, self.endpoint_name, self.rollout_id))
             lookout.world.clients = clients  # they are shared, and change with their credentials
-            waits, harm = await in_thread(self._look, goal, deadline, lookout)
+            waits, harm = await self.look(self._look, goal, deadline, lookout)
             if harm:
-                yield TaskFailedEvent(xcoms={"reason": harm})
+                yield TaskFailedEvent(xcoms={"reason": harm, **self.counted})
                 return
             if not waits:
                 break
@@ -93,7 +93,8 @@ class ConvergeTrigger(RolloutTrigger):
         return self._fired()
 
     def _fired(self) -> TriggerEvent:
-        return TriggerEvent({"deadline": self.deadline, "refusals": self.refusals})  # type: ignore[no-untyped-call]
+        told = {"deadline": self.deadline, "refusals": self.refusals, "calls": dict(self.calls)}
+        return TriggerEvent(told)  # type: ignore[no-untyped-call]
 
     def _look(self, goal: Goal, deadline: datetime, lookout: Lookout) -> tuple[bool, str]:
         """Whether to go on waiting, and why to turn around. An error that does not pass is the task's to meet, and to say."""

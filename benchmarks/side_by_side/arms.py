@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from airflow_sm_rollout.aws.foresight import foresee
@@ -170,8 +170,13 @@ class Ours:
         return strategies.get(self.traffic, lambda: canary(list(SHARES), bake))()
 
     def _reach(self, world: World, goal: Goal) -> Done:
-        aws = AwsWorld(world.clients, ENDPOINT, self.names.rollout_id, world.now)
-        lookout = Lookout(aws)
+        of_worker = replace(
+            world.clients, flaps_seen={}
+        )  # a process of its own, which knows nothing of the triggerer's
+        aws, waiting = (
+            AwsWorld(clients, ENDPOINT, self.names.rollout_id, world.now) for clients in (of_worker, world.clients)
+        )
+        lookout = Lookout(waiting)
         world.serve(BETWEEN_TASKS)
         deadline = world.now() + timedelta(hours=2)
         while True:

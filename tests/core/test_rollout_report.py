@@ -317,6 +317,17 @@ def test_a_task_tells_its_part_and_a_bake_its_comparison() -> None:
     assert told.verdicts[0].comparison == {"sentence": "s"}
 
 
+def test_calls_of_aws_are_told_by_operation_over_all_tasks_and_their_triggers() -> None:
+    deployed = trace("deploy_green", 1.0, calls={"DescribeEndpoint": 3, "UpdateEndpoint": 1})
+    baked = trace(
+        "bake_10", 4.0, calls={"DescribeAlarms": 1}, calls_awaited={"DescribeAlarms": 9, "DescribeEndpoint": 8}
+    )
+    spoilt = trace("bake_50", 5.0, calls={"DescribeAlarms": "some"})
+    told = facts(deployed, baked, spoilt)["How often it asked AWS"]
+    assert told == "22 calls: DescribeEndpoint 11, DescribeAlarms 10, UpdateEndpoint 1"
+    assert "How often it asked AWS" not in facts(trace("deploy_green", 1.0))
+
+
 def test_what_a_trigger_has_left_is_read_as_it_was_meant() -> None:
     assert plain_xcom(json.dumps({"verdict": "harmful"})) == {"verdict": "harmful"}
     assert plain_xcom('"a reason"') == "a reason"

@@ -58,6 +58,8 @@ def test_operators_linked_by_the_handle_promote_green(
     assert {looked.green for looked in seen["fraud"]} == {0, 20, 100}
     assert ended.xcoms["promote", "return_value"]["outcome"] == "promoted"
     assert ended.xcoms["watch", "return_value"]["verdict"] == "healthy"
+    assert ended.xcoms["watch", "calls"]["DescribeAlarms"] >= 1
+    assert ended.xcoms["first", "calls"]["UpdateEndpointWeightsAndCapacities"] == 1
 
 
 def test_a_rollback_needs_nothing_in_xcom(

@@ -212,6 +212,7 @@ def test_a_bake_that_is_judged_by_evidence_leaves_it_and_the_reason(production: 
     assert event.xcoms["return_value"]["verdict"] == "inconclusive"
     comparison = Comparison.from_dict(json.loads(json.dumps(event.xcoms["evidence"])))
     assert comparison.verdict is Finding.CANNOT_TELL
+    assert event.xcoms["calls_awaited"]["DescribeAlarms"] == 1
 
 
 def test_a_wait_for_an_endpoint_ends_when_it_has_changed(production: Production) -> None:
@@ -220,7 +221,9 @@ def test_a_wait_for_an_endpoint_ends_when_it_has_changed(production: Production)
         EndpointName="fraud", DesiredWeightsAndCapacities=[change]
     )
     trigger = wait_for_endpoint()
-    assert first_event(trigger).payload == {"deadline": trigger.deadline, "refusals": 0}
+    told = first_event(trigger).payload
+    assert (told["deadline"], told["refusals"]) == (trigger.deadline, 0)
+    assert told["calls"]["DescribeEndpoint"] >= 1
     assert production.sagemaker.describe_endpoint(EndpointName="fraud")["EndpointStatus"] == "InService"
 
 

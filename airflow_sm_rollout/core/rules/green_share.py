@@ -32,7 +32,6 @@ from airflow_sm_rollout.core.rules.shared import (
     goes_forward,
     green_of,
     heed_wish,
-    instances_for,
     is_in_service,
     no_harm,
     not_promoted_yet,
@@ -48,6 +47,11 @@ def needs(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Need
     return Needs(alarms=rollout.watched_alarms) if goal.share else Needs()
 
 
+def needs_of_variants(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """The alarms, unless there is nothing left to do."""
+    return Needs() if endpoint is not None and _is_reached(goal, rollout, endpoint) else needs(goal, rollout, endpoint)
+
+
 def needs_of_lambda(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms, and the function: its alias names versions."""
     return replace(needs(goal, rollout, endpoint), front=True)
@@ -58,11 +62,16 @@ def needs_of_guardrails(goal: GreenShare, rollout: Rollout, endpoint: Endpoint |
     return Needs()
 
 
+def _is_reached(goal: GreenShare, rollout: Rollout, endpoint: Endpoint) -> bool:
+    green, blue = endpoint.variant(rollout.names.variant), endpoint.variant(rollout.blue.variant)
+    if green is None or not endpoint.has_share(green.name, goal.share):
+        return False
+    return green.current_count >= instances_of(blue.desired_count if blue else rollout.blue.instance_count, goal.share)
+
+
 def _share_reached(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    green = green_of(rollout, seen)
     endpoint = endpoint_of(seen)
-    enough = green.current_count >= instances_for(goal.share, rollout, seen)
-    if not endpoint.has_share(green.name, goal.share) or not enough:
+    if not _is_reached(goal, rollout, endpoint):
         return None
     return Done(f"green has {goal.share:g} % of the traffic: {endpoint.describe()}")
 

@@ -20,7 +20,7 @@ WAYS: Mapping[str, Way] = {
         needs={
             GreenDeployed: green_deployed.needs_of_variants,
             GreenShadowed: green_shadowed.needs,
-            GreenShare: green_share.needs,
+            GreenShare: green_share.needs_of_variants,
             OnlyGreen: only_green.needs_of_variants,
             AsBefore: as_before.needs_of_variants,
         },
