@@ -1,9 +1,9 @@
 """What was published: series of points, each readable only from its time of visibility on.
 
-Retention: raw points are kept for :data:`RAW_SECONDS` behind the newest point of their series; then a minute's points
-become one for each value, of three significant digits, and one for all its statistic sets, kept for :data:`KEPT_SECONDS`.
-So counts and sums stay exact, percentiles and trimmed statistics to half a percent. AWS keeps sub-minute points 3 hours and
-one-minute points 15 days.
+Retention: some minutes behind the newest point of their series, points of one second and value become one, which loses nothing.
+After :data:`RAW_SECONDS` a minute's points become one for each value, of three significant digits, and one for all its
+statistic sets, kept for :data:`KEPT_SECONDS`. So counts and sums stay exact, percentiles and trimmed statistics to half a
+percent. AWS keeps sub-minute points 3 hours and one-minute points 15 days.
 """
 
 from __future__ import annotations
@@ -20,7 +20,24 @@ from airflow_sm_rollout.sandbox.cloudwatch.statistics import Samples, Statistic
 
 RAW_SECONDS = 3600
 KEPT_SECONDS = 15 * 86400
-_FOLD_EVERY = 600
+
+
+class Fold(NamedTuple):
+    """How points are put together when they are so old.
+
+    :param behind: seconds behind the newest point.
+    :param width: seconds of which points become one.
+    :param every: how many seconds of points are folded at once.
+    :param is_exact: only those of the same value, to the last digit.
+    """
+
+    behind: int
+    width: int
+    every: int
+    is_exact: bool
+
+
+FOLDS = (Fold(180, 1, 60, is_exact=True), Fold(RAW_SECONDS, 60, 600, is_exact=False))
 
 
 class SeriesKey(NamedTuple):
@@ -58,58 +75,69 @@ class Matcher(Protocol):
 class Points:
     """The entries of one series and unit, in order of time."""
 
-    __slots__ = ("columns", "folded_until")
+    __slots__ = ("_next_fold", "columns", "folded_until")
 
     def __init__(self) -> None:
         self.columns = tuple(array("d") for _ in Entry._fields)
-        self.folded_until = 0.0
+        self.folded_until = [0.0] * len(FOLDS)
+        self._next_fold = 0.0
 
     def add(self, entry: Entry) -> None:
         """Insert in order of time; the same value again in the same second only raises a count, so counters stay small."""
-        times = self.columns[0]
-        if not times or entry.at >= times[-1]:
-            if times and self._repeats_last(entry):
-                self.columns[2][-1] += entry.occurrences
-                self.columns[3][-1] += entry.total
-                return
+        times, visible, counts, totals, minima, maxima = self.columns
+        at = entry.at
+        if times and at < times[-1]:
+            place = bisect_right(times, at)
             for column, number in zip(self.columns, entry, strict=True):
-                column.append(number)
-            self._fold(entry.at)
+                column.insert(place, number)
             return
-        place = bisect_right(times, entry.at)
-        for column, number in zip(self.columns, entry, strict=True):
-            column.insert(place, number)
+        if times and at == times[-1] and self._repeats_last(entry):
+            counts[-1] += entry.occurrences
+            totals[-1] += entry.total
+            return
+        # Each invocation comes here a dozen times.
+        times.append(at)
+        visible.append(entry.visible_at)
+        counts.append(entry.occurrences)
+        totals.append(entry.total)
+        minima.append(entry.minimum)
+        maxima.append(entry.maximum)
+        if at >= self._next_fold:
+            for level, fold in enumerate(FOLDS):
+                self._fold(at, level, fold)
+            due = zip(self.folded_until, FOLDS, strict=True)
+            self._next_fold = min(since + fold.every + fold.behind for since, fold in due)
 
     def entries(self) -> list[Entry]:
         """All of them, oldest first."""
         return [Entry(*numbers) for numbers in zip(*self.columns, strict=True)]
 
     def _repeats_last(self, entry: Entry) -> bool:
-        times, visible, _, _, minima, maxima = self.columns
-        return (entry.at, entry.visible_at) == (times[-1], visible[-1]) and (
-            entry.minimum == entry.maximum == minima[-1] == maxima[-1]
-        )
+        _, visible, _, _, minima, maxima = self.columns
+        return entry.visible_at == visible[-1] and entry.minimum == entry.maximum == minima[-1] == maxima[-1]
 
-    def _fold(self, newest: float) -> None:
-        limit = (newest - RAW_SECONDS) // 60 * 60
-        if self.folded_until + _FOLD_EVERY > limit or self.columns[0][0] >= limit:
+    def _fold(self, newest: float, level: int, fold: Fold) -> None:
+        limit, since = (newest - fold.behind) // 60 * 60, self.folded_until[level]
+        if since + fold.every > limit:
             return
         times = self.columns[0]
         expired, last = bisect_left(times, newest - KEPT_SECONDS), bisect_left(times, limit)
-        first = max(expired, bisect_left(times, self.folded_until))
-        folded = [entry for i, j in _runs(times, first, last, 60) for entry in self._fold_minute(i, j)]
+        first = max(expired, bisect_left(times, since))
+        folded = [entry for i, j in _runs(times, first, last, fold.width) for entry in self._together(i, j, fold)]
         for index, column in enumerate(self.columns):
             column[first:last] = array("d", [entry[index] for entry in folded])
             del column[:expired]
-        self.folded_until = limit
+        self.folded_until[level] = limit
 
-    def _fold_minute(self, first: int, last: int) -> Iterator[Entry]:
+    def _together(self, first: int, last: int, fold: Fold) -> Iterator[Entry]:
         alike: dict[float | None, list[int]] = {}
         minima, maxima = self.columns[4], self.columns[5]
         for index in range(first, last):
-            value = float(f"{minima[index]:.3g}") if minima[index] == maxima[index] else None
+            value = minima[index] if minima[index] == maxima[index] else None
+            if value is not None and not fold.is_exact:
+                value = float(f"{value:.3g}")
             alike.setdefault(value, []).append(index)
-        start = self.columns[0][first] // 60 * 60
+        start = self.columns[0][first] // fold.width * fold.width
         for value, indices in alike.items():
             visible, counts, sums, low, high = ([column[i] for i in indices] for column in self.columns[1:])
             extremes = (min(low), max(high)) if value is None else (value, value)

@@ -386,6 +386,21 @@ def test_old_points_are_folded_to_one_for_each_value_of_a_minute() -> None:
         assert points.values(parse_statistic(name), (0, 60, 60), 1e12) == {0: expected}
 
 
+def test_points_of_one_second_and_value_become_one_when_all_of_them_can_be_read_and_nothing_is_lost() -> None:
+    points, statistics = Points(), {}
+    for call in range(50 * 600):
+        at, value = float(call // 50), 1.0 + (call % 3) / 1000
+        points.add(Entry(at, at + 60 + call % 7, 1.0, value, value, value))
+        if call == 50 * 60:  # nothing is folded yet
+            statistics = {
+                name: points.values(parse_statistic(name), (0, 10, 10), 1e12) for name in ("Sum", "p99", "Maximum")
+            }
+    assert len(points.columns[0]) < 50 * 300 + 300 * 3
+    for name, expected in statistics.items():
+        assert points.values(parse_statistic(name), (0, 10, 10), 1e12) == pytest.approx(expected, rel=1e-12)
+    assert sum(points.columns[2]) == 50 * 600
+
+
 def test_folded_values_have_three_digits_and_their_exact_sum() -> None:
     points = Points()
     for value in (123_400.0, 123_499.0, 250_000.0):
