@@ -15,6 +15,7 @@ class Outcome(str, Enum):
     """How a rollout ended, or that it has not.
 
     ``NOT_SETTLED``: its run is over, and nobody has brought it to one of its two ends. ``REFUSED``: it never began.
+    ``UNDONE``: it was promoted, and everything is as before again.
     """
 
     RUNNING = "running"
@@ -22,6 +23,7 @@ class Outcome(str, Enum):
     ROLLED_BACK = "rolled_back"
     NOT_SETTLED = "not_settled"
     REFUSED = "refused"
+    UNDONE = "undone"
 
     def __str__(self) -> str:
         return self.value
@@ -55,6 +57,8 @@ def find_outcome(notes: Iterable[Mapping[str, Any]], aftermath: Aftermath | None
     noted = {note.get("kind"): note for note in notes}
     if "refused" in noted and not noted.keys() & {"shadow", "share"}:
         return Outcome.REFUSED
+    if "undone" in noted:
+        return Outcome.UNDONE
     if "settled" in noted:
         is_promoted = noted["settled"].get("outcome") == Outcome.PROMOTED.noted
         return Outcome.PROMOTED if is_promoted else Outcome.ROLLED_BACK

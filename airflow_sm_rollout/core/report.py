@@ -31,6 +31,7 @@ from airflow_sm_rollout.core.traces import (
     did_of,
     readable,
 )
+from airflow_sm_rollout.core.undo import Left
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Live:
     :param alarm_reasons: CloudWatch's text on each alarm's state, by its name.
     :param alarm_limits: when each alarm rings and its last value, by its name; one of a kind that is not known has none.
     :param guardian: the last look of whoever would take it back without Airflow; ``None``: nobody, or it can't be told.
+    :param left: what is left to undo of a rollout that has ended; ``None``: it has not, or nobody has looked.
     """
 
     at: datetime
@@ -71,6 +73,7 @@ class Live:
     alarm_reasons: Mapping[str, str] = field(default_factory=dict)
     alarm_limits: Mapping[str, AlarmLimit] = field(default_factory=dict)
     guardian: GuardianLook | None = None
+    left: Left | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +246,11 @@ def _at_a_glance(
     """Where it stands, why, what comes next, and what may be asked of it: those members of a report."""
     control, at = (live.control, live.at) if live else (None, None)
     share = story.shares[-1][1] if story.shares else 0.0
-    state = state_of(story.outcome, tasks, story.approvals, control, live.phase if live else None, share)
+    left = live.left if live else None
+    state = state_of(story.outcome, tasks, story.approvals, control, live.phase if live else None, share, left)
     sentence = story.sentence()
+    if left is not None and left.is_undoing:
+        sentence = f"Its promotion is being undone: {rollout.blue.model_name} gets all requests back."
     return {
         "state": state,
         "chip": describe_state(state, share),
@@ -254,7 +260,7 @@ def _at_a_glance(
             rollout, state, sentence, tasks, story.approvals, story.figures, live.alarm_limits if live else {}
         ),
         "way": way_of_tasks(rollout, tasks, control, at, story.outcome),
-        "buttons": tuple(buttons_of(rollout, state, control, share)),
+        "buttons": tuple(buttons_of(rollout, state, control, share, left)),
         "events": events_of(tasks, story.approvals, story.verdicts, story.figures, control, wishes),
         "limits": _limits(rollout),
         "is_shifted_by_aws": rollout.traffic.is_shifted_by_aws,
@@ -281,9 +287,10 @@ def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, is_ov
     unsettled = None if settle else _unsettled(tasks, live, is_over)
     aftermath = unsettled.aftermath if unsettled else None
     outcome = find_outcome((task.note for task in tasks), aftermath, is_over=unsettled is not None)
+    undone = _undone(tasks, live)
     return Story(
         rollout,
-        outcome,
+        Outcome.UNDONE if undone else outcome,
         tuple(_shares(tasks, settle, live, figures)),
         _ended_at(settle, live),
         figures,
@@ -293,6 +300,7 @@ def _tell(rollout: Rollout, tasks: Sequence[TaskTrace], live: Live | None, is_ov
         shadow=_shadow(tasks),
         unsettled=unsettled,
         calls=calls_of(tasks),
+        undone=undone,
     )
 
 
@@ -301,6 +309,12 @@ def _ended_at(settle: TaskTrace | None, live: Live | None) -> datetime | None:
     if settle is None or settle.ended_at is not None:
         return settle.ended_at if settle else None
     return live.at if live else None
+
+
+def _undone(tasks: Sequence[TaskTrace], live: Live | None) -> str:
+    """Who has undone its promotion, and why: as AWS has it, or a task of this run has noted; empty: nobody has."""
+    noted = next((str(task.note.get("sentence")) for task in tasks if task.note.get("kind") == "undone"), "")
+    return (live.left.undone if live and live.left else "") or noted
 
 
 def _unsettled(tasks: Sequence[TaskTrace], live: Live | None, is_over: bool) -> Unsettled | None:

@@ -49,6 +49,7 @@ class Story:
     :param proof: why it was rolled back; empty if it was not.
     :param by_task: which task gave that reason.
     :param calls: how many calls of AWS its tasks have made, by operation; empty: they were not counted.
+    :param undone: that its promotion was undone, by whom and why.
     """
 
     rollout: Rollout
@@ -63,12 +64,15 @@ class Story:
     shadow: Shadow | None = None
     unsettled: Unsettled | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
+    undone: str = ""
 
     def sentence(self) -> str:
         """The outcome, with what it rests on."""
         green, blue = self.rollout.green_model_name, self.rollout.blue.model_name
         if self.outcome is Outcome.REFUSED:
             return f"Not started: {self.proof or 'it was refused'}."
+        if self.outcome is Outcome.UNDONE:
+            return f"Undone: {blue} serves all requests as before the rollout; {self.undone.rstrip('.')}."
         if self.unsettled is not None:
             return self._unsettled_sentence(self.unsettled)
         if self.outcome is Outcome.PROMOTED:
@@ -218,7 +222,7 @@ class Story:
             return "what served before: this rollout has changed nothing"
         if self.outcome is Outcome.PROMOTED:
             return f"green, {rollout.green_model_name}, alone"
-        if self.outcome is Outcome.ROLLED_BACK:
+        if self.outcome in (Outcome.ROLLED_BACK, Outcome.UNDONE):
             return f"blue, {rollout.blue.model_name} on config {rollout.blue.config_name}, as before"
         if self._is_by_sagemaker:
             return "blue and green, as SageMaker shifts the requests"

@@ -23,7 +23,7 @@ REFUSED = "sm_rollout_refused"
 
 NOTE = "sm_rollout"
 """XCom key of what became of it: ``{"kind": "share", "share": percent}``, ``shadow`` with ``percent``, ``settled`` with ``outcome``,
-``verdict`` with ``sentence``, and ``refused``: the task that was to take the endpoint has changed nothing.
+``verdict`` and ``undone`` with ``sentence``, and ``refused``: the task that was to take the endpoint has changed nothing.
 """
 
 DID = "did"

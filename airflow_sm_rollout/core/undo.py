@@ -54,6 +54,34 @@ class Undone:
         return f"rollout {self.rollout_id} was undone by {self.by} at {self.at:%Y-%m-%d %H:%M:%S UTC}{why}"
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left to undo of a promoted rollout.
+
+    :param is_kept: whether it can be undone, as far as what was kept tells.
+    :param is_undoing: whether that is in progress.
+    :param undone: who has done it, when and why; empty: nobody has.
+    """
+
+    is_kept: bool = False
+    is_undoing: bool = False
+    undone: str = ""
+
+
+def left_of(rollout: Rollout, record: Rollout | None, previous: Kept | Undone | None, now: datetime) -> Left:
+    """What is left to undo of a rollout.
+
+    :param record: the one that holds the endpoint now.
+    :param previous: what there is of the one that was promoted last.
+    """
+    if record is not None:
+        return Left(is_undoing=record.undoes and record.rollout_id == rollout.rollout_id)
+    if isinstance(previous, Undone):
+        return Left(undone=previous.describe() if previous.rollout_id == rollout.rollout_id else "")
+    is_last = previous is not None and previous.rollout.rollout_id == rollout.rollout_id
+    return Left(is_kept=is_last and previous is not None and now - previous.at <= UNDO_WITHIN)
+
+
 def undone_to_json(rollout: Rollout) -> str:
     """The text that takes the place of what was kept, when an undo is over."""
     said = rollout.owner

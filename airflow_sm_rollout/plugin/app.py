@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
@@ -22,9 +22,10 @@ from pydantic import BaseModel, Field
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.errors import RolloutError
-from airflow_sm_rollout.core.outcome import Outcome
+from airflow_sm_rollout.core.outcome import Outcome, find_outcome
 from airflow_sm_rollout.core.report import Report, build_report
 from airflow_sm_rollout.core.traces import settled_at
+from airflow_sm_rollout.core.undo import UNDO_WITHIN
 from airflow_sm_rollout.plugin.address import run_path
 from airflow_sm_rollout.plugin.live import (
     BACKDROP_SECONDS,
@@ -38,6 +39,7 @@ from airflow_sm_rollout.plugin.live import (
 )
 from airflow_sm_rollout.plugin.page import POLICY, STATIC, render_chart, render_file, render_list, render_rollouts
 from airflow_sm_rollout.plugin.reads import WISH_EVENT, Found, Row, list_rollouts, read_rollouts
+from airflow_sm_rollout.plugin.undo import undo
 
 CHECKED = 20
 """So many of the newest rollouts in the list that their runs have not settled are looked up on AWS."""
@@ -64,7 +66,7 @@ class WishBody(BaseModel):
     """What a button sends."""
 
     rollout_id: str
-    wish: Wish
+    wish: Wish | Literal["undo"]
     note: str = Field(default="", max_length=500)
 
 
@@ -197,13 +199,20 @@ def _wish(
     if found is None:
         return _refuse(404, "This run has no such rollout.")
     try:
-        done = wish(found, body.wish, user.get_name(), body.note, {"dag_id": dag_id, "run_id": run_id})
+        done = _ask(found, body, user.get_name(), {"dag_id": dag_id, "run_id": run_id})
     except RolloutError as error:
         return _refuse(409, f"{error}.")
     except Passing as error:
         return _refuse(503, f"{error}. Try again.")
     _live.forget(found)
-    return JSONResponse({"done": f"{found.rollout.endpoint_name}: {done.describe()}."})
+    return JSONResponse({"done": f"{found.rollout.endpoint_name}: {done}."})
+
+
+def _ask(found: Found, body: WishBody, by: str, owner: Mapping[str, str]) -> str:
+    """What was asked for, in words."""
+    if isinstance(body.wish, Wish):
+        return wish(found, body.wish, by, body.note, owner).describe()
+    return undo(found, by, body.note, owner)
 
 
 def _refuse(status: int, sentence: str) -> JSONResponse:
@@ -215,10 +224,12 @@ def _build_reports(found: Sequence[Found]) -> list[Report]:
     shown = [each for each in found if _is_worth_a_look(each)]
     judged = [each for each in found if settled_at(each.tasks) is None and not each.is_over]
     until = time.monotonic() + WAIT_SECONDS
-    _live.begin(shown)
+    undoable = [each for each in found if each not in shown and _may_be_undone(each)]
+    _live.begin([*shown, *undoable])
     _backdrop.begin(shown)
     compared, backdrop, live = (
-        _latest(looks, wanted, until) for looks, wanted in ((_compared, judged), (_backdrop, shown), (_live, shown))
+        _latest(looks, wanted, until)
+        for looks, wanted in ((_compared, judged), (_backdrop, shown), (_live, [*shown, *undoable]))
     )
     reports = []
     for each in found:
@@ -235,6 +246,13 @@ def _build_reports(found: Sequence[Found]) -> list[Report]:
         )
         reports.append(replace(report, failure=_live.failure(each), figures_failure=_backdrop.failure(each)))
     return reports
+
+
+def _may_be_undone(found: Found) -> bool:
+    """So long a promotion is looked at for what became of it."""
+    ended = settled_at(found.tasks)
+    is_promoted = find_outcome((task.note for task in found.tasks), is_over=False) is Outcome.PROMOTED
+    return is_promoted and ended is not None and _now() - ended <= UNDO_WITHIN
 
 
 def _latest(looks: LiveReads[Any], found: Sequence[Found], until: float) -> dict[str, Any]:

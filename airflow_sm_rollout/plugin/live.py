@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,6 +21,7 @@ from airflow_sm_rollout.plugin.reads import Connection, Found
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.aws.watch import Memory
+    from airflow_sm_rollout.core.undo import Left
 
 FRESH_SECONDS = 1.0
 """How long a look at where a rollout stands is fresh: the page asks every two seconds, so a fact is on the screen within three."""
@@ -129,7 +130,15 @@ def read_live(found: Found) -> Live:
         phase=seen.record.phase if seen.record and seen.record.rollout_id == rollout.rollout_id else None,
         alarm_reasons={alarm.name: alarm.reason for alarm in alarms},
         alarm_limits={alarm.name: alarm.limit for alarm in alarms if alarm.limit is not None},
+        left=_read_left(clients, found, seen.at) if settled_at(found.tasks) else None,
     )
+
+
+def _read_left(clients: Clients, found: Found, now: datetime) -> Left:
+    from airflow_sm_rollout.aws.after import read_last
+    from airflow_sm_rollout.core.undo import left_of
+
+    return left_of(found.rollout, *read_last(clients.ssm, found.rollout.endpoint_name), now)
 
 
 def read_backdrop(found: Found) -> Backdrop:

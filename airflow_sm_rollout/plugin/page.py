@@ -52,6 +52,7 @@ WORDS = {
     Outcome.ROLLED_BACK: "rolled back",
     Outcome.NOT_SETTLED: "NOT SETTLED",
     Outcome.REFUSED: "not started",
+    Outcome.UNDONE: "undone",
 }
 
 
@@ -150,10 +151,15 @@ def _values(
         "run_id": run_id,
         "run_url": run_url,
         "now": now,
-        "changes": any(report.ended_at is None or now - report.ended_at < _STILL_COUNTED for report in reports),
+        "changes": any(_changes(report, now) for report in reports),
         "rows": compared_rows,
         "words": describe_stop,
     }
+
+
+def _changes(report: Report, now: datetime) -> bool:
+    """Whether there may be news of it."""
+    return not report.state.is_over or report.ended_at is None or now - report.ended_at < _STILL_COUNTED
 
 
 def _view(report: Report, now: datetime, run_url: str) -> View:

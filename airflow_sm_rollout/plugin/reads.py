@@ -243,8 +243,8 @@ def _row(planned: Any, identity: Mapping[str, Any], latest: Mapping[Any, Mapping
         identity["strategy"],
         datetime.fromisoformat(identity["started_at"]),
         outcome,
-        {Outcome.PROMOTED: 100.0, Outcome.ROLLED_BACK: 0.0}.get(outcome, last_share),
-        str(identity.get("reason") or latest.get("verdict", {}).get("sentence", "")),
+        {Outcome.PROMOTED: 100.0, Outcome.ROLLED_BACK: 0.0, Outcome.UNDONE: 0.0}.get(outcome, last_share),
+        str(identity.get("reason") or latest.get("undone", latest.get("verdict", {})).get("sentence", "")),
     )
 
 

@@ -83,6 +83,9 @@ _NOW = {
         "{blue} serves as before, so nothing is urgent. Was it right? Look at the pictures below, then mend the model and roll out anew."
     ),
     State.REFUSED: "Nothing was changed. Mend what is named, then clear the task or start a new run.",
+    State.UNDONE: (
+        "{blue} serves as before, so nothing is urgent. To have {green} again, mend what was wrong with it and roll it out anew."
+    ),
     State.NOT_SETTLED: "Act now. Run: sm-rollout rollback {endpoint}",
 }
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.figures import Figures
+from airflow_sm_rollout.core.screen.state import UNDO
 from airflow_sm_rollout.core.traces import Approval, BakeTrace, TaskTrace, did_of
 
 _SAME = timedelta(seconds=15)  # Airflow notes a wish before AWS has it
@@ -16,6 +17,7 @@ _WISHED = {
     Wish.GO_ON.value: "asked to go on",
     Wish.PROMOTE.value: "asked to promote",
     Wish.ABORT.value: "aborted the rollout",
+    UNDO: "asked to undo the promotion",
 }
 
 

@@ -10,6 +10,7 @@ from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.traces import UNFINISHED, Approval, TaskTrace
+from airflow_sm_rollout.core.undo import Left
 
 
 class State(str, Enum):
@@ -28,6 +29,7 @@ class State(str, Enum):
     ROLLED_BACK = "rolled_back"
     REFUSED = "refused"
     NOT_SETTLED = "not_settled"
+    UNDONE = "undone"
 
     @property
     def is_over(self) -> bool:
@@ -40,7 +42,7 @@ class State(str, Enum):
         return _TROUBLE.get(self, 0)
 
 
-_OVER = frozenset({State.PROMOTED, State.ROLLED_BACK, State.REFUSED, State.NOT_SETTLED})
+_OVER = frozenset({State.PROMOTED, State.ROLLED_BACK, State.REFUSED, State.NOT_SETTLED, State.UNDONE})
 _TROUBLE = {
     State.NOT_SETTLED: 5,
     State.ROLLING_BACK: 4,
@@ -77,7 +79,10 @@ _CHIPS = {
     State.ROLLED_BACK: "Rolled back",
     State.REFUSED: "Refused",
     State.NOT_SETTLED: "NOT SETTLED",
+    State.UNDONE: "Undone",
 }
+UNDO = "undo"
+"""What the button asks that takes back a promotion: no wish, as nobody drives any more who could heed one."""
 _WITH_SHARE = (State.BAKING, State.SHIFTING, State.PAUSED)
 
 
@@ -85,17 +90,18 @@ _WITH_SHARE = (State.BAKING, State.SHIFTING, State.PAUSED)
 class Button:
     """What may be asked of a rollout now.
 
+    :param wish: a :class:`~airflow_sm_rollout.core.control.Wish`'s value, or :data:`UNDO`.
     :param follows: what follows, for somebody who has a second.
     """
 
-    wish: Wish
+    wish: str
     label: str
     follows: str
 
     @property
     def is_grave(self) -> bool:
         """Whether it can't be taken back."""
-        return self.wish is Wish.ABORT
+        return self.wish in (Wish.ABORT.value, UNDO)
 
 
 def state_of(
@@ -105,12 +111,16 @@ def state_of(
     control: Control | None,
     phase: Phase | None,
     share: float,
+    left: Left | None = None,
 ) -> State:
     """The state of a rollout.
 
     :param phase: as it is recorded on AWS; ``None``: it was not read.
     :param share: green's share in percent.
+    :param left: what is left to undo; ``None``: it was not read.
     """
+    if left is not None and left.is_undoing:
+        return State.ROLLING_BACK
     if outcome is not Outcome.RUNNING:
         return State(outcome.value)
     if phase is Phase.ROLLING_BACK or (control and control.wish is Wish.ABORT) or _has_failed(tasks):
@@ -145,27 +155,42 @@ def describe_state(state: State, share: float) -> str:
     )
 
 
-def buttons_of(rollout: Rollout, state: State, control: Control | None, share: float) -> Iterator[Button]:
+def buttons_of(
+    rollout: Rollout, state: State, control: Control | None, share: float, left: Left | None = None
+) -> Iterator[Button]:
     """What may be asked now, and what follows."""
+    if state is State.PROMOTED and left is not None and left.is_kept:
+        yield Button(UNDO, "Undo", _what_undo_does(rollout))
     if state.is_over or state is State.ROLLING_BACK:
         return
     blue, green = rollout.blue.model_name, rollout.green_model_name
     if state is State.PAUSED:
         yield Button(
-            Wish.GO_ON, "Resume", "The rollout goes on where it stopped. The bake is as much longer as it was paused."
+            Wish.GO_ON.value,
+            "Resume",
+            "The rollout goes on where it stopped. The bake is as much longer as it was paused.",
         )
     elif not rollout.traffic.is_shifted_by_aws:
         held = (
             f"{green} keeps its {share:g} % and goes on being watched: harm still rolls it back. Nothing goes forward until somebody "
             "resumes it."
         )
-        yield Button(Wish.PAUSE, "Pause", held)
+        yield Button(Wish.PAUSE.value, "Pause", held)
     if control is None or control.wish is not Wish.PROMOTE:
         yield Button(
-            Wish.PROMOTE,
+            Wish.PROMOTE.value,
             "Promote",
             f"The bakes that are left are cut short: {green} gets all requests as fast as AWS shifts them. Alarms and proof of harm "
             "still roll it back.",
         )
     back = f"All requests return to {blue}, and {green} is removed. This can't be taken back."
-    yield Button(Wish.ABORT, "Abort", back)
+    yield Button(Wish.ABORT.value, "Abort", back)
+
+
+def _what_undo_does(rollout: Rollout) -> str:
+    blue, green = rollout.blue.model_name, rollout.green_model_name
+    takes = "within seconds" if rollout.traffic.has_pointer else "by an update of the endpoint, which takes minutes"
+    return (
+        f"All requests return to {blue}, {takes}, and {green} is removed as far as the rollout made it. This can't be taken back: to have "
+        "it again, roll it out again."
+    )

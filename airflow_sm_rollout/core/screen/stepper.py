@@ -165,7 +165,7 @@ def _ended(stops: Sequence[Stop], outcome: Outcome) -> Iterator[Stop]:
     """The way of what goes forward no more: what was under way when it turned is where it stopped."""
     turned = False
     for stop in stops:
-        if outcome is Outcome.PROMOTED:
+        if outcome in (Outcome.PROMOTED, Outcome.UNDONE):
             yield replace(stop, state=DONE)
         elif turned:
             yield replace(stop, state=MISSED)

@@ -75,8 +75,8 @@ function update(old, next) {
   for (const left of present.slice(coming.length)) left.remove();
 }
 
-async function refresh() {
-  if (!live || live.dataset.running !== "true" || document.hidden || !location.protocol.startsWith("http")) return;
+async function refresh(asked = false) {
+  if (!live || (!asked && live.dataset.running !== "true") || document.hidden || !location.protocol.startsWith("http")) return;
   const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual" });
   if (answer.type === "opaqueredirect" || answer.status === 401) throw new Error("your login has ended: reload the page");
   if (!answer.ok) throw new Error(`Airflow answered ${answer.status}`);
@@ -198,7 +198,7 @@ async function wish(form, button) {
   } catch (error) {
     output.textContent = `Not sent: ${error.message}`;
   }
-  await refresh();
+  await refresh(true);
 }
 
 async function asked({ wish, rollout, to }) {
