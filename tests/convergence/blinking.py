@@ -38,6 +38,7 @@ from convergence import lab as labs
 from convergence.direct import direct_clients
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import ENDPOINT, USER_ALARM, AheadLab, Lab
+from convergence.lambda_lab import LambdaLab
 from convergence.live_lab import LiveLab, SharedLab
 from convergence.meddling import delete_parameter, green_share, put_theirs
 from evidence.published import publish
@@ -101,6 +102,14 @@ def point_elsewhere(lab: Lab, rollout: Rollout) -> None:
     lab.put_pointer(endpoint_name=ENDPOINT, green={"endpoint_name": lab.names.green_endpoint, "share": 95})
 
 
+def rewrite_alias(lab: Lab, rollout: Rollout) -> None:
+    """Somebody gives green's version another share of the function's calls."""
+    if not isinstance(lab, LambdaLab) or rollout.green_traffic_since is None:
+        raise AwsError("ValidationException", "there is no share to move yet")
+    blues, greens = (lab.version_of(name) for name in (ENDPOINT, lab.names.green_endpoint))
+    lab.put_alias(FunctionVersion=blues, RoutingConfig={"AdditionalVersionWeights": {greens: 0.95}})
+
+
 def put_blue_on_theirs(lab: Lab, rollout: Rollout) -> None:
     """While clients call blue; later nobody waits for it."""
     if green_share_now(lab) >= 100:
@@ -114,6 +123,7 @@ SHARE = Event("traffic is moved", move_traffic)
 CONFIG = Event("the endpoint is put on another config", put_on_theirs)
 BLUES = Event("blue's endpoint is put on another config", put_blue_on_theirs, needs_traffic=True)
 POINTED = Event("the pointer gets another share", point_elsewhere, needs_traffic=True)
+ALIAS = Event("the alias gets other weights", rewrite_alias, needs_traffic=True)
 POINTER = Event("the pointer is deleted", lambda lab, rollout: delete_parameter("pointer")(lab))
 
 
@@ -212,6 +222,8 @@ class Second:
             self.sent_at = self.now
 
     def moves_traffic(self, service: str, operation: str) -> bool:
+        if isinstance(self.lab, LambdaLab):
+            return operation == "UpdateAlias"
         if isinstance(self.lab, LiveLab):
             return operation == "PutParameter" and self.lab.live() != self.lab.names.green_endpoint
         return operation in ("UpdateEndpoint", "UpdateEndpointWeightsAndCapacities")
@@ -340,6 +352,7 @@ SCENARIOS = (
     Scenario(Lab, Strategy("blue_green", canary([100], bake=3 * BAKE).steps), BESIDE),
     Scenario(LiveLab, Strategy("blue_green", canary([100], bake=3 * BAKE).steps), (ALARM, CONFIG, POINTER)),
     Scenario(SharedLab, canary([10, 50, 100], bake=BAKE), (ALARM, HARM, CONFIG, BLUES, POINTED, POINTER)),
+    Scenario(LambdaLab, canary([10, 50, 100], bake=BAKE), (ALARM, HARM, CONFIG, BLUES, ALIAS)),
     # While SageMaker shifts, it refuses what anybody else asks.
     Scenario(GuardrailsLab, GuardrailsLab.strategy, (ALARM, HARM)),
 )
