@@ -120,7 +120,7 @@ def _is(state: str, *members: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def good(recorder: Recorder) -> None:
-    """From its beginning to its promotion, with a pause and a question."""
+    """From its beginning to its promotion, with a pause and a question, and back from there."""
     run = recorder.site.start("wine", "good")
     with recorder.site.production.traffic("wine", REQUESTS_PER_SECOND):
         recorder.write(
@@ -139,7 +139,9 @@ def good(recorder: Recorder) -> None:
         recorder.wish(run, "go_on")
         recorder.write(run, "waiting for a person", _is("asking", "comparison", "figures"))
         recorder.answer(run, "Approve", "as good as the old one")
-        recorder.write(run, "promoted", _is("promoted", "figures"))
+        recorder.write(run, "promoted", _is("promoted", "figures", "buttons"))
+        recorder.wish(run, "undo", "complaints since Monday")
+        recorder.write(run, "undone", _is("undone", "figures"))
 
 
 def alarmed(recorder: Recorder) -> None:
