@@ -58,7 +58,7 @@ def process_sandbox(timings: Timings = AS_RECORDED) -> Sandbox:
     def fetch(url: str) -> bytes:
         return sandbox.elsewhere.get_object(url)
 
-    sandbox = Sandbox(timings=timings, host=ProcessHost(fetch))
+    sandbox = Sandbox(timings=timings, host=ProcessHost(fetch), policies_act=True)
     return sandbox
 
 
@@ -71,6 +71,8 @@ class Sandbox:
     :param host: where containers run; by default each answers ``{}`` from this process.
     :param account: twelve digits; moto knows no other than the default.
     :param seed: of the random routing.
+    :param policies_act: whether scaling policies that track a target make alarms, and scale when these ring. A test that says
+        itself when a variant scales, by :meth:`.Scaling.scale`, leaves that out.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Sandbox:
         region: str = "us-east-1",
         account: str = "123456789012",
         seed: int = 0,
+        policies_act: bool = False,
     ) -> None:
         self.clock = clock or SystemClock()
         self.timings = timings
@@ -90,7 +93,7 @@ class Sandbox:
         self.calls: list[CallRecord] = []
         self.elsewhere = Elsewhere()
         self._account = Account(
-            account, self.schedule, timings, host or FunctionHost(), self.faults, self.elsewhere, seed
+            account, self.schedule, timings, host or FunctionHost(), self.faults, self.elsewhere, seed, policies_act
         )
         self._home = Regional(self._account, region)
         self._regions = {region: self._home}

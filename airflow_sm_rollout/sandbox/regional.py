@@ -36,6 +36,7 @@ class Account:
     :param number: twelve digits.
     :param host: where containers run.
     :param seed: of the random routing.
+    :param policies_act: whether scaling policies that track a target do something.
     """
 
     number: str
@@ -45,6 +46,7 @@ class Account:
     faults: Faults
     elsewhere: Elsewhere
     seed: int
+    policies_act: bool
 
 
 class Regional:
@@ -67,7 +69,9 @@ class Regional:
             seed=account.seed,
         )
         self.endpoints, self.invoke = hosting.endpoints, hosting.runtime.invoke_endpoint
-        self.scaling = Scaling(self.region, hosting.targets, hosting.endpoints)
+        self.scaling = Scaling(
+            self.region, hosting.targets, hosting.endpoints, self.cloudwatch, policies_act=account.policies_act
+        )
         self.training_jobs = TrainingJobs(
             self.region,
             put_object=elsewhere.put_object,

@@ -1,8 +1,9 @@
 """Application Auto Scaling, for the instances of endpoint variants.
 
 What matters to whoever changes an endpoint: a registered variant can neither be removed nor re-typed (see :mod:`.sagemaker.endpoints`), a
-deleted endpoint takes its targets with it, and an activity makes the endpoint Updating, so that it refuses every other change. When an
-activity happens is not read from metrics here: :meth:`Scaling.scale` is one, as a policy would start it.
+deleted endpoint takes its targets with it, and an activity makes the endpoint Updating, so that it refuses every other change. Policies
+that track a target make alarms and scale by them (:mod:`.target_tracking`); of the others none acts by itself: :meth:`Scaling.scale` is an
+activity, as one would start it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant
 from airflow_sm_rollout.sandbox.sagemaker.region import Region, timestamp
 from airflow_sm_rollout.sandbox.sagemaker.targets import DIMENSION, Target, Targets, resource_id
 from airflow_sm_rollout.sandbox.surface import PassOn
+from airflow_sm_rollout.sandbox.target_tracking import Alarms, TargetTracking
 
 PAGE = 50
 _ROLE = (
@@ -33,7 +35,12 @@ class Scaling:
     DeleteScalingPolicy, PutScheduledAction, DescribeScheduledActions, DeleteScheduledAction.
     """
 
-    def __init__(self, region: Region, targets: Targets, endpoints: Endpoints) -> None:
+    def __init__(
+        self, region: Region, targets: Targets, endpoints: Endpoints, alarms: Alarms, *, policies_act: bool
+    ) -> None:
+        self._tracking = TargetTracking(region, alarms, self._count_of, self._act)
+        self._policies_act = policies_act
+        targets.on_removal = self._tracking.drop_all
         self._region = region
         self._targets = targets
         self._endpoints = endpoints
@@ -75,8 +82,14 @@ class Scaling:
         _leave_foreign(params)
         target = self._registered(params)
         name = params["PolicyName"]
-        target.policies[name] = {"PolicyType": "StepScaling", **target.policies.get(name, {}), **params}
-        return {"PolicyARN": self._policy_arn(target, name), "Alarms": []}
+        policy, arn = (
+            {"PolicyType": "StepScaling", **target.policies.get(name, {}), **params},
+            self._policy_arn(target, name),
+        )
+        if self._policies_act:
+            self._tracking.track(target, policy, arn)
+        target.policies[name] = policy
+        return {"PolicyARN": arn, "Alarms": self._tracking.alarms_of(target, name)}
 
     def describe_scaling_policies(self, params: Mapping[str, Any]) -> dict[str, Any]:
         _leave_foreign(params)
@@ -87,7 +100,7 @@ class Scaling:
                 **policy,
                 "PolicyARN": self._policy_arn(target, name),
                 "CreationTime": timestamp(target.created),
-                "Alarms": [],
+                "Alarms": self._tracking.alarms_of(target, name),
             }
             for target in _of_dimension(found, params)
             for name, policy in target.policies.items()
@@ -97,8 +110,10 @@ class Scaling:
 
     def delete_scaling_policy(self, params: Mapping[str, Any]) -> dict[str, Any]:
         _leave_foreign(params)
-        if self._registered(params).policies.pop(params["PolicyName"], None) is None:
+        target = self._registered(params)
+        if target.policies.pop(params["PolicyName"], None) is None:
             raise AwsError("ObjectNotFoundException", f"No scaling policy found for {_named(params)}")
+        self._tracking.drop(target, params["PolicyName"])
         return {}
 
     def put_scheduled_action(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,6 +177,10 @@ class Scaling:
             # Over quota, say: such an activity fails by itself, and the call that set it off has nothing to do with it.
             return False
         return True
+
+    def _count_of(self, target: Target) -> int | None:
+        _, variant = self._found(target.resource)
+        return variant.desired_count if variant is not None else None
 
     def _variant(self, resource: str, params: Mapping[str, Any]) -> Variant:
         _, variant = self._found(resource)

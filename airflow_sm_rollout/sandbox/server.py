@@ -71,7 +71,7 @@ def run(
     :raises OSError: if the port is taken.
     """
     timings = Timings().hurried(speed)
-    sandbox = process_sandbox(timings) if real_containers else Sandbox(timings=timings)
+    sandbox = process_sandbox(timings) if real_containers else Sandbox(timings=timings, policies_act=True)
     server = serve(sandbox, port, address, names)
     with contextlib.closing(sandbox), server, contextlib.suppress(KeyboardInterrupt):
         print(f"AWS_ENDPOINT_URL={server.url}", flush=True)

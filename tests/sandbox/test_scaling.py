@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from airflow_sm_rollout.sandbox.app import Sandbox
+from airflow_sm_rollout.sandbox.clock import ManualClock
 from airflow_sm_rollout.sandbox.faults import Fault
 from airflow_sm_rollout.sandbox.inprocess import InProcessSession
 
@@ -128,3 +130,83 @@ def test_what_is_not_there_is_refused_as_aws_does(
         == "ValidationException"
     )
     assert refused(lambda: autoscaling.register_scalable_target(MaxCapacity=2, **other))[0] == "ValidationException"
+
+
+# Target tracking
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox(clock=ManualClock(), policies_act=True)
+    yield sandbox
+    sandbox.close()
+
+
+def put_tracking(autoscaling: Any, **more: Any) -> list[str]:
+    policy = {"PolicyName": "requests", "PolicyType": "TargetTrackingScaling"}
+    configuration = {**REQUESTS, **more}
+    answer = autoscaling.put_scaling_policy(TargetTrackingScalingPolicyConfiguration=configuration, **policy, **TARGET)
+    return [alarm["AlarmName"] for alarm in answer["Alarms"]]
+
+
+def invoke(sandbox: Sandbox, runtime: Any, minutes: int, calls: int) -> None:
+    """So many calls of blue in each of some minutes."""
+    for _ in range(minutes):
+        for _ in range(calls):
+            runtime.invoke_endpoint(EndpointName="shop", Body=b"1", TargetVariant="blue")
+        sandbox.schedule.advance(60)
+
+
+def test_a_tracking_policy_makes_two_alarms_that_go_with_it(autoscaling: Any, session: InProcessSession) -> None:
+    cloudwatch = session.client("cloudwatch")
+
+    def thresholds() -> list[float]:
+        found = cloudwatch.describe_alarms(AlarmNamePrefix="TargetTracking-endpoint/shop/variant/blue-Alarm")
+        return [alarm["Threshold"] for alarm in found["MetricAlarms"]]
+
+    names = put_tracking(autoscaling)
+    [told] = autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert [alarm["AlarmName"] for alarm in told["Alarms"]] == names
+    assert thresholds() == [70.0, 63.0]
+    assert len(put_tracking(autoscaling, DisableScaleIn=True)) == 1
+    assert thresholds() == [70.0]
+    autoscaling.delete_scaling_policy(PolicyName="requests", **TARGET)
+    assert thresholds() == []
+    put_tracking(autoscaling)
+    autoscaling.deregister_scalable_target(**TARGET)
+    assert thresholds() == []
+
+
+def test_the_alarms_of_an_endpoint_that_is_deleted_are_gone(
+    autoscaling: Any, sagemaker: Any, session: InProcessSession
+) -> None:
+    put_tracking(autoscaling)
+    sagemaker.delete_endpoint(EndpointName="shop")
+    assert session.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+
+
+def test_the_load_brings_instances_and_takes_them_away(
+    autoscaling: Any, sandbox: Sandbox, sagemaker: Any, runtime: Any
+) -> None:
+    put_tracking(autoscaling, TargetValue=20.0)
+    invoke(sandbox, runtime, 3, calls=200)
+    assert status(sagemaker)[1] == 2  # not yet: three minutes must be over it, and be seen
+    invoke(sandbox, runtime, 3, calls=200)
+    assert status(sagemaker)[1] == 4
+    invoke(sandbox, runtime, 30, calls=10)
+    assert status(sagemaker) == ("InService", 1)
+
+
+def test_scaling_in_can_be_left_out(autoscaling: Any, sandbox: Sandbox, sagemaker: Any, runtime: Any) -> None:
+    put_tracking(autoscaling, DisableScaleIn=True)
+    invoke(sandbox, runtime, 30, calls=1)
+    assert status(sagemaker) == ("InService", 2)
+
+
+def test_a_metric_that_the_sandbox_can_not_follow_is_refused_by_name(autoscaling: Any) -> None:
+    kind = {
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantProvisionedConcurrencyUtilization"}
+    }
+    with pytest.raises(ClientError, match="sandbox does not play target tracking of SageMakerVariantProvisioned"):
+        put_tracking(autoscaling, **kind)
+    assert autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"] == []

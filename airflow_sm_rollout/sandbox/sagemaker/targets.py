@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,9 +29,13 @@ class Target:
 
 
 class Targets:
-    """What is registered, by resource ID (``endpoint/<name>/variant/<name>``)."""
+    """What is registered, by resource ID (``endpoint/<name>/variant/<name>``).
+
+    ``on_removal`` is called with each target that is removed.
+    """
 
     def __init__(self) -> None:
+        self.on_removal: Callable[[Target], None] = lambda target: None
         self._by_resource: dict[str, Target] = {}
 
     def __iter__(self) -> Iterator[Target]:
@@ -44,7 +48,9 @@ class Targets:
         self._by_resource[target.resource] = target
 
     def remove(self, resource: str) -> None:
-        self._by_resource.pop(resource, None)
+        removed = self._by_resource.pop(resource, None)
+        if removed is not None:
+            self.on_removal(removed)
 
     def variants_of(self, endpoint_name: str) -> set[str]:
         """Names of an endpoint's variants that are registered."""
