@@ -191,11 +191,12 @@ class AwsWorld:
             record=record,
             configs=self._read_configs(needed.configs, goal, rollout),
             models=frozenset(name for name in needed.models if self._is_there(name, goal, rollout)),
-            alarms=self._read_alarms(needed.alarms, goal, rollout),
             pointer=pointer,
             green_endpoint=green_endpoint,
             scaling=read_scaling(self.clients.autoscaling, needed.targets),
             front=read_front(self.clients.functions, rollout) if needed.front else None,
+            # Last, so that the least time is between what they say and a step that gives green more.
+            alarms=self._read_alarms(needed.alarms, goal, rollout),
         )
 
     def perform(self, action: Action) -> None:
