@@ -21,6 +21,8 @@ from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.strategy import blue_green
 from airflow_sm_rollout.core.rollout import Green, Plan
+from airflow_sm_rollout.core.traffic import TRAFFIC
+from convergence.lambda_lab import PLACE, LambdaLab
 from production import Production, alarm_of
 
 PAGE = (Path(__file__).parent.parent / "docs/alarms.md").read_text()
@@ -100,7 +102,7 @@ def _as_request(alarm: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def test_there_is_an_alarm_for_each_way_to_split_traffic() -> None:
-    assert sorted(WAYS) == ["endpoints", "guardrails", "variants"]
+    assert sorted(WAYS) == sorted(TRAFFIC)
 
 
 @pytest.mark.parametrize("traffic", WAYS)
@@ -113,7 +115,18 @@ def test_it_is_the_same_alarm_in_each_language(traffic: str, serving: Production
     assert described(serving) == by_cli
 
 
-@pytest.mark.parametrize("traffic", WAYS)
+def test_the_functions_alarm_is_enough_to_watch_a_rollout_behind_it() -> None:
+    [resource] = yaml.safe_load(of_way("lambda", "yaml"))["Resources"].values()
+    lab, told, name = LambdaLab(), list[str](), resource["Properties"]["AlarmName"]
+    lab.clients.cloudwatch.put_metric_alarm(**resource["Properties"])
+    lab.pass_time(120)
+    plan = Plan(lab.strategy, (name,), None, traffic="lambda", evidence=Evidence(tolerances=None), function=PLACE)
+    rollout = plan_rollout(lab.clients, lab.names, {}, GREEN, plan, lab.now(), tell=told.append)
+    assert rollout.watched_alarms == (name,)
+    assert told == []
+
+
+@pytest.mark.parametrize("traffic", [way for way in WAYS if way != "lambda"])
 def test_it_is_enough_to_watch_a_rollout(traffic: str, serving: Production) -> None:
     put_by_template(traffic, serving)
     [resource] = yaml.safe_load(of_way(traffic, "yaml"))["Resources"].values()
