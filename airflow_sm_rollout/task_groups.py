@@ -34,7 +34,7 @@ from airflow_sm_rollout.core.approval import ApprovalGate, gate_behind_bakes, pa
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.options import parse_count, parse_mapping
 from airflow_sm_rollout.core.plan.strategy import DurationOption, SharesOption, Step, parse_duration
-from airflow_sm_rollout.core.traffic import DEFAULT, Traffic, parse_traffic
+from airflow_sm_rollout.core.traffic import DEFAULT, TRAFFIC, Traffic, parse_way
 from airflow_sm_rollout.operators.base import AwsTask, RolloutTask, is_template
 from airflow_sm_rollout.operators.deploy_green import DeployGreenOperator
 from airflow_sm_rollout.operators.options import options_of
@@ -63,9 +63,7 @@ _TEARDOWN = {"retry_delay": timedelta(seconds=10), "retry_exponential_backoff": 
 _SETTLE_RETRIES = 5
 _WATCHED_AFTER = ("alarms", "limits", "measures", "monitoring_schedules")
 _MOST_STEPS = 1000  # each step is two tasks at least
-_SAGEMAKERS_SHIFT = timedelta(
-    hours=9
-)  # it may take up to 8 h (botocore: MaximumExecutionTimeoutInSeconds), and can't be interrupted
+_SHIFT_BY_AWS = timedelta(hours=9)  # where it is known only when the DAG runs whether AWS shifts
 _LOOP_OPTIONS = (
     "notifiers",
     "retries",
@@ -169,9 +167,7 @@ def _rollout(
     if endpoint_name is None:
         raise PlanError("endpoint_name", endpoint_name, "the name of an endpoint that serves now")
     traffic = _known_traffic(options)
-    by_sagemaker = traffic is not None and traffic.is_shifted_by_aws
-    defaults = {**_RETRIES, "timeout": _SAGEMAKERS_SHIFT} if by_sagemaker or traffic is None else _RETRIES
-    loop = {**defaults, **{name: options[name] for name in _LOOP_OPTIONS if name in options}}
+    loop = {**_RETRIES, **_patience_with(traffic), **{name: options[name] for name in _LOOP_OPTIONS if name in options}}
     gates = _gates(options["approval"], strategy, labels, traffic) if options.get("approval") else {}
     asks = gate_behind_bakes(options.get("approval")) if options.get("when_inconclusive") == "ask" else None
     with make_group(group_id, options) as group:
@@ -184,8 +180,9 @@ def _rollout(
             is_shadowed=bool(options.get("shadow")),
         )
         snapshot.is_setup = True
-        # With guardrails SageMaker takes the steps itself, inside the promotion; tasks that are there all the same do nothing then.
-        steps = [] if by_sagemaker else _steps(labels, {"rollout": snapshot.output, **loop}, gates, asks)
+        # With guardrails and CodeDeploy AWS takes the steps itself, inside the promotion; tasks that are there all the same do nothing.
+        labels = [] if traffic and traffic.is_shifted_by_aws else labels
+        steps = _steps(labels, {"rollout": snapshot.output, **loop}, gates, asks)
         shadow = _shadow(options, {"rollout": snapshot.output, **loop}, asks)
         settle = _wire_rollout(
             snapshot, endpoint_name, shadow, [*_validation(options, snapshot.output, loop), *steps], loop
@@ -193,6 +190,12 @@ def _rollout(
         _watch_after(options, snapshot, settle, loop)
     _warn_of_dagrun_timeout(group)
     return group
+
+
+def _patience_with(traffic: Traffic | None) -> dict[str, timedelta]:
+    """How long a task waits where AWS takes the steps, or may do so."""
+    longest = traffic.longest_shift if traffic is not None else _SHIFT_BY_AWS
+    return {"timeout": longest} if longest else {}
 
 
 def _for_planning(options: dict[str, Any]) -> dict[str, Any]:
@@ -207,8 +210,8 @@ def _taken_by(operator: type[AwsTask | VerdictOperator], loop: Mapping[str, Any]
 
 def _known_traffic(options: dict[str, Any]) -> Traffic | None:
     """The way to split traffic; ``None``: it is known only when the DAG runs."""
-    given = options.get("traffic", DEFAULT)
-    return None if is_template(given) else parse_traffic(given)
+    given = options.get("traffic", DEFAULT), options.get("shift_by")
+    return None if any(map(is_template, given)) else TRAFFIC[parse_way(*given)]
 
 
 def _gates(
@@ -311,7 +314,7 @@ def _validation(options: dict[str, Any], rollout: Any, loop: dict[str, Any]) -> 
     if not options.get("validate"):
         return []
     traffic = _known_traffic(options)
-    if traffic is not None and traffic.is_shifted_by_aws:
+    if traffic is not None and traffic.launches_with_shift:
         allowed = f"another way to split traffic: with {traffic.name} SageMaker launches green with the shift, so it can't be asked before"
         raise PlanError("validate", options["validate"], allowed)
     validate = parse_mapping(

@@ -12,6 +12,7 @@ from airflow.sdk import TaskGroup
 
 from airflow_sm_rollout.core.approval import ApprovalGate
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
+from airflow_sm_rollout.core.plan.deployment import Deploying
 from airflow_sm_rollout.core.plan.limits import Limits
 from airflow_sm_rollout.core.plan.measures import Measure
 from airflow_sm_rollout.core.plan.strategy import DurationOption
@@ -80,6 +81,7 @@ class RolloutOptions(AirflowOptions, total=False):
     default_alarms: AlarmDefaults | Mapping[str, Any] | bool | None
     deferrable: bool
     delete_blue: bool
+    deployment: Deploying | Mapping[str, Any] | str | None
     drain: DurationOption
     dry_run: bool
     end_early: bool
@@ -103,6 +105,7 @@ class RolloutOptions(AirflowOptions, total=False):
     region_name: str | None
     require_approved: bool
     require_proof: bool
+    shift_by: str | None
     shadow: Mapping[str, Any] | None
     timeout: DurationOption
     tolerances: Tolerances | Mapping[str, Any] | None

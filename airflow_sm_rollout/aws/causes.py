@@ -89,7 +89,8 @@ _BY_CODE: Mapping[Cause, str] = {
         ServiceException DependencyException
         ConcurrentUpdateException ConcurrentModificationException Conflict ConflictException ResourceConflict ResourceInUse
         ResourceInUseException ResourceNotReady ResourceNotReadyException ModelNotReadyException
-        InvalidNextToken InvalidNextTokenException KMSInternalException ResourceConflictException PreconditionFailedException
+        DeploymentLimitExceededException InvalidNextToken InvalidNextTokenException KMSInternalException
+        ResourceConflictException PreconditionFailedException
         """,
     UNREACHABLE: "IDPCommunicationError",
     CALLER_UNKNOWN: """
@@ -99,10 +100,15 @@ _BY_CODE: Mapping[Cause, str] = {
         UnauthorizedException InvalidIdentityToken IDPRejectedClaim
         """,
     CLOCK: "RequestTimeTooSkewed RequestExpired RequestInTheFuture",
-    EXISTS: "ParameterAlreadyExists ResourceAlreadyExists ResourceAlreadyExistsException AlreadyExistsException",
+    EXISTS: """
+        ParameterAlreadyExists ResourceAlreadyExists ResourceAlreadyExistsException AlreadyExistsException
+        ApplicationAlreadyExistsException DeploymentConfigAlreadyExistsException DeploymentGroupAlreadyExistsException
+        """,
     GONE: """
         ParameterNotFound ParameterVersionNotFound ResourceNotFound ResourceNotFoundException ObjectNotFoundException NotFoundException
         NoSuchKey NoSuchBucket NoSuchVersion InvalidResourceId
+        ApplicationDoesNotExistException DeploymentConfigDoesNotExistException DeploymentGroupDoesNotExistException
+        DeploymentDoesNotExistException DeploymentAlreadyCompletedException
         """,
     DENIED: """
         AccessDenied AccessDeniedException AccessDeniedFault NotAuthorized NotAuthorizedException Forbidden ForbiddenException
@@ -111,6 +117,7 @@ _BY_CODE: Mapping[Cause, str] = {
         """,
     QUOTA: """
         ResourceLimitExceeded LimitExceeded LimitExceededException LimitExceededFault ServiceQuotaExceededException ParameterLimitExceeded
+        ApplicationLimitExceededException DeploymentConfigLimitExceededException DeploymentGroupLimitExceededException
         TooManyTagsError CodeStorageExceededException FunctionVersionsPerCapacityProviderLimitExceededException
         """,
     REFUSED: """
@@ -126,6 +133,21 @@ _BY_CODE: Mapping[Cause, str] = {
         HierarchyTypeMismatchException ParameterMaxVersionLimitExceeded ParameterPatternMismatchException UnsupportedParameterType
         ModelError InvalidObjectState KMSDisabledException KMSNotFoundException KMSInvalidStateException KMSInvalidArnException
         InvalidResourceType InvalidCodeSignatureException CodeVerificationFailedException CodeSigningConfigNotFoundException
+        AlarmsLimitExceededException ApplicationNameRequiredException BatchLimitExceededException DeploymentConfigInUseException
+        DeploymentConfigNameRequiredException DeploymentGroupNameRequiredException DeploymentIdRequiredException
+        DescriptionTooLongException ECSServiceMappingLimitExceededException InvalidAlarmConfigException InvalidApplicationNameException
+        InvalidAutoRollbackConfigException InvalidAutoScalingGroupException InvalidAutoScalingGroupProcessToSuspendException
+        InvalidBlueGreenDeploymentConfigurationException InvalidComputePlatformException InvalidDeploymentConfigNameException
+        InvalidDeploymentGroupNameException InvalidDeploymentIdException InvalidDeploymentStatusException InvalidDeploymentStyleException
+        InvalidEC2TagCombinationException InvalidEC2TagException InvalidECSServiceException InvalidExternalIdException
+        InvalidFileExistsBehaviorException InvalidGitHubAccountTokenException InvalidIgnoreApplicationStopFailuresValueException
+        InvalidInputException InvalidLoadBalancerInfoException InvalidMinimumHealthyHostValueException
+        InvalidOnPremisesTagCombinationException InvalidOperationException InvalidRevisionException InvalidRoleException
+        InvalidTagException InvalidTagsToAddException InvalidTargetGroupPairException InvalidTargetInstancesException
+        InvalidTimeRangeException InvalidTrafficRoutingConfigurationException InvalidTriggerConfigException
+        InvalidUpdateOutdatedInstancesOnlyValueException InvalidZonalDeploymentConfigurationException LifecycleHookLimitExceededException
+        RevisionDoesNotExistException RevisionRequiredException RoleRequiredException TagSetListLimitExceededException
+        TriggerTargetsLimitExceededException UnsupportedActionForDeploymentTypeException
         """,
 }
 

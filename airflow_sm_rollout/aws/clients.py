@@ -39,6 +39,7 @@ class Clients:
 
     :param outside: who asks other sources than AWS; ``None``: nobody can here.
     :param functions: of AWS Lambda.
+    :param codedeploy: of AWS CodeDeploy.
     :param flaps_seen: what alarms' histories have told, which is not asked again; see :mod:`~airflow_sm_rollout.aws.cloudwatch`.
     """
 
@@ -48,6 +49,7 @@ class Clients:
     autoscaling: Any
     outside: Outside | None = None
     functions: Any = None
+    codedeploy: Any = None
     flaps_seen: FlapsSeen = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -60,8 +62,8 @@ class Clients:
         """Make them all from a boto3 session."""
         names = ("sagemaker", "cloudwatch", "ssm", "application-autoscaling")
         sagemaker, cloudwatch, ssm, autoscaling = (factory.client(name) for name in names)
-        functions = _MadeLater(partial(factory.client, "lambda"))
-        return cls(sagemaker, cloudwatch, ssm, autoscaling, outside, functions)
+        functions, codedeploy = (_MadeLater(partial(factory.client, name)) for name in ("lambda", "codedeploy"))
+        return cls(sagemaker, cloudwatch, ssm, autoscaling, outside, functions, codedeploy)
 
     @classmethod
     def impatient(cls, region: str | None, answer_seconds: float, profile: str | None = None) -> Clients:

@@ -6,16 +6,16 @@ really make, and fails for one that is missing and for one that nobody needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from airflow_sm_rollout.aws.grants import ANY, DEPLOYMENT, DEPLOYMENT_BACK, Grant
 from airflow_sm_rollout.aws.verdict_alarm import NAMESPACE
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.names import (
     LOOKS_PREFIX,
     RECORD_PREFIX,
-    Names,
     control_name,
     pointer_name,
     previous_name,
@@ -25,42 +25,6 @@ from airflow_sm_rollout.core.names import (
 )
 from airflow_sm_rollout.core.plan.function import parse_function
 from airflow_sm_rollout.core.traffic import TRAFFIC, Traffic
-
-ANY = "*"
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Some actions on some resources.
-
-    :param purpose: why, as the statement's Sid.
-    :param actions: IAM actions.
-    :param resources: the part of an ARN behind the account, with ``{endpoint}`` for the endpoint's name, ``{function}`` for the
-        function's, and ``{made}`` for what the names of all that a rollout makes begin with; or ``*``, where AWS knows no narrower
-        resource for these actions.
-    :param service: of the ARN; by default that of the first action.
-    :param condition: what context keys must be equal to.
-    """
-
-    purpose: str
-    actions: tuple[str, ...]
-    resources: tuple[str, ...]
-    service: str = ""
-    condition: Mapping[str, str] = field(default_factory=dict)
-
-    def statement(self, endpoint: str, region: str, account: str, function: str = "") -> dict[str, Any]:
-        """The grant as a statement of a policy."""
-        service = self.service or self.actions[0].partition(":")[0]
-        prefix = f"arn:aws:{service}:{region}:{account}:"
-        if service == "sagemaker":
-            endpoint = endpoint.lower()  # as SageMaker's ARNs have it
-        # Where the endpoint's name is long, it is cut to make room for the rollout's id.
-        made = Names(endpoint, "0" * 8).mixed_config.partition("-00000000")[0]
-        names = {"endpoint": endpoint, "made": made, "function": function}
-        named = [each if each == ANY else prefix + each.format(**names) for each in self.resources]
-        allowed = {"Sid": self.purpose, "Effect": "Allow", "Action": list(self.actions), "Resource": named}
-        return allowed | ({"Condition": {"StringEquals": dict(self.condition)}} if self.condition else {})
-
 
 _READ = (
     # Blue's config and model have names of your own.
@@ -216,14 +180,14 @@ EXTRAS = {
     # Past rollouts are found by the variants that CloudWatch has figures of.
     "replay": Grant("FindPastVariants", ("cloudwatch:ListMetrics",), (ANY,)),
 }
-_TELL_SAGEMAKER = Grant(
+_TELL_JUDGEMENT = Grant(
     "TellSageMakerToGoBack",
     ("cloudwatch:PutMetricData",),
     (ANY,),
     condition={"cloudwatch:namespace": NAMESPACE},
 )
 _GUARDIAN = (
-    _TELL_SAGEMAKER,
+    _TELL_JUDGEMENT,
     Grant("FindRollouts", ("ssm:GetParametersByPath",), (f"parameter{RECORD_PREFIX}",)),
     Grant("ReadRollouts", ("ssm:GetParameter", "ssm:ListTagsForResource"), (f"parameter{record_name('{endpoint}')}",)),
     Grant("ReadOverwrittenRecord", ("ssm:GetParameter",), (f"parameter{record_name('{endpoint}')}:*",)),
@@ -281,13 +245,13 @@ _GUARDIAN = (
 def _grants_of(way: Traffic) -> tuple[Grant, ...]:
     """AWS refuses to remove a variant from a config while it scales, so where both are in one, a promotion ends blue's scaling first."""
     if way.has_function:
-        return (*_PAIR, *_FUNCTION)
+        return (*_PAIR, *_FUNCTION, *((*DEPLOYMENT, _TELL_JUDGEMENT) if way.has_deployment else ()))
     if way.has_pointer:
         return _TWO_ENDPOINTS
     return (
         *_ONE_ENDPOINT,
         *((_END_SCALING,) if way.has_one_config else ()),
-        *((_TELL_SAGEMAKER,) if way.is_shifted_by_aws else ()),
+        *((_TELL_JUDGEMENT,) if way.is_shifted_by_aws else ()),
     )
 
 
@@ -323,14 +287,14 @@ def policy(
     grants = (*GRANTS[traffic], *(EXTRAS[extra] for extra in extras))
     where = (region, account, place.function if place else "")
     statements = _statements(grants, _RESTORE_OTHER_BLUE, endpoint_name, blue_endpoint, where)
-    pass_role = {
-        "Sid": "RoleOfGreensModel",
-        "Effect": "Allow",
-        "Action": ["iam:PassRole"],
-        "Resource": list(role_arns),
-        "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-    }
-    return _document([*statements, pass_role])
+    roles, by_codedeploy = list(role_arns), TRAFFIC[traffic].has_deployment
+    statements.append(_pass_role("RoleOfGreensModel", roles, "sagemaker"))
+    return _document([*statements, *([_pass_role("RoleOfTheGroup", roles, "codedeploy")] if by_codedeploy else [])])
+
+
+def _pass_role(purpose: str, role_arns: list[str], to: str) -> dict[str, Any]:
+    passed = {"Sid": purpose, "Effect": "Allow", "Action": ["iam:PassRole"], "Resource": role_arns}
+    return {**passed, "Condition": {"StringEquals": {"iam:PassedToService": f"{to}.amazonaws.com"}}}
 
 
 def client_policy(
@@ -358,9 +322,12 @@ def guardian_policy(
     if prefix:
         validate_endpoint_name(prefix.rstrip("-"))
     statements = [grant.statement(f"{prefix}*", region, account) for grant in _GUARDIAN]
+    functions = tuple(functions)
     for number, function in enumerate(functions, 1):
         of_function = (replace(grant, purpose=f"{grant.purpose}{number}") for grant in _FUNCTION_BACK)
         statements += [grant.statement(f"{prefix}*", region, account, function) for grant in of_function]
+    if functions:
+        statements += [grant.statement(f"{prefix}*", region, account) for grant in DEPLOYMENT_BACK]
     return _document(statements)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws import cloudwatch, front, live, own_alarms, scaling, verdict_alarm
+from airflow_sm_rollout.aws import cloudwatch, codedeploy, front, live, own_alarms, scaling, verdict_alarm
 from airflow_sm_rollout.aws.blue import read_tags
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
@@ -20,6 +20,7 @@ from airflow_sm_rollout.aws.whole import send
 from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.front import deeds
 from airflow_sm_rollout.core.rollout import Rollout
 
 
@@ -176,6 +177,26 @@ def _(action: actions.PublishVersion, clients: Clients) -> None:
 def _(action: actions.DeleteVersion, clients: Clients) -> None:
     named = {"FunctionName": action.place.function, "Qualifier": action.number}
     _tolerating(Meaning.GONE, lambda: clients.functions.delete_function(**named))
+
+
+@perform.register
+def _(action: deeds.MakeForDeployment, clients: Clients) -> None:
+    codedeploy.make(clients.codedeploy, action)
+
+
+@perform.register
+def _(action: deeds.BeginDeployment, clients: Clients) -> None:
+    codedeploy.begin(clients.codedeploy, action)
+
+
+@perform.register
+def _(action: deeds.StopDeployment, clients: Clients) -> None:
+    codedeploy.stop(clients.codedeploy, action)
+
+
+@perform.register
+def _(action: deeds.RemoveOfDeployment, clients: Clients) -> None:
+    codedeploy.remove(clients.codedeploy, action)
 
 
 @perform.register

@@ -15,6 +15,7 @@ from airflow_sm_rollout.aws.blue import read_blue, read_tags
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import read_alarms
+from airflow_sm_rollout.aws.codedeploy import read_deployments
 from airflow_sm_rollout.aws.errors import describe, meaning_of
 from airflow_sm_rollout.aws.evidence import read_thresholds, read_worst_errors
 from airflow_sm_rollout.aws.front import read_alias, read_front, read_version
@@ -35,6 +36,7 @@ from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.pointer import Pointer, Split
 from airflow_sm_rollout.core.record import from_json, to_json
 from airflow_sm_rollout.core.rollout import Blue, Green, Plan, Rollout
+from airflow_sm_rollout.core.rules.deployed import why_no_group
 from airflow_sm_rollout.core.rules.published import why_unready
 from airflow_sm_rollout.core.traffic import Traffic, parse_traffic
 from airflow_sm_rollout.core.watch.policy import why_unprovable
@@ -242,6 +244,7 @@ def _refuse_unready(clients: Clients, rollout: Rollout) -> None:
     if too_large:
         raise RolloutRefused(f"the rollout can't be recorded: {too_large}. Nothing was changed")
     _refuse_function(clients, rollout)
+    _refuse_group(clients, rollout)
     _refuse_without_models(clients.sagemaker, rollout)
     _refuse_arns(rollout.plan.alarms, clients.cloudwatch.meta.region_name)
     for alarm in read_alarms(clients.cloudwatch, rollout.plan.alarms, None):
@@ -255,6 +258,13 @@ def _refuse_function(clients: Clients, rollout: Rollout) -> None:
     why = why_unready(place, read_front(clients.functions, rollout), (rollout.blue_endpoint_name,)) if place else ""
     if why:
         raise RolloutRefused(f"{why}. Nothing was changed")
+
+
+def _refuse_group(clients: Clients, rollout: Rollout) -> None:
+    if rollout.traffic.has_deployment:
+        why = why_no_group(rollout, read_deployments(clients.codedeploy, rollout))
+        if why:
+            raise RolloutRefused(f"{why}. Nothing was changed")
 
 
 def _refuse_without_models(sagemaker: Any, rollout: Rollout) -> None:

@@ -92,7 +92,7 @@ class Lookout:
     def _tell_sagemaker(self, *, is_harmful: bool) -> None:
         """Where it shifts the traffic, it obeys an alarm on this. What can't be published it takes for nobody who judges, in a while."""
         record = self.world.record
-        if record is None or record.endpoint_modified is None or not record.verdict_alarms:
+        if record is None or record.green_traffic_since is None or not record.verdict_alarms:
             return
         try:
             verdict_alarm.tell(self.world.clients.cloudwatch, record, self.world.now(), is_harmful=is_harmful)

@@ -17,6 +17,7 @@ from airflow_sm_rollout.aws.blue import config_of
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE, Clock, listening
+from airflow_sm_rollout.aws.codedeploy import read_deployments
 from airflow_sm_rollout.aws.control import control_of
 from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe, if_found, meaning_of
 from airflow_sm_rollout.aws.front import read_front
@@ -195,6 +196,7 @@ class AwsWorld:
             green_endpoint=green_endpoint,
             scaling=read_scaling(self.clients.autoscaling, needed.targets),
             front=read_front(self.clients.functions, rollout) if needed.front else None,
+            deployments=read_deployments(self.clients.codedeploy, rollout) if needed.deployments else None,
             # Last, so that the least time is between what they say and a step that gives green more.
             alarms=self._read_alarms(needed.alarms, goal, rollout),
         )

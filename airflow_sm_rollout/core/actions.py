@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from airflow_sm_rollout.core.front.deeds import BeginDeployment, MakeForDeployment, RemoveOfDeployment, StopDeployment
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.pointer import Split
 from airflow_sm_rollout.core.rollout import Phase, Rollout
@@ -364,6 +365,10 @@ Action = (
     | NameEndpoint
     | PublishVersion
     | DeleteVersion
+    | MakeForDeployment
+    | BeginDeployment
+    | StopDeployment
+    | RemoveOfDeployment
     | DeleteConfig
     | DeleteModel
 )

@@ -88,7 +88,9 @@ def validate_gate(gate: ApprovalGate, strategy: Strategy, traffic: Traffic | Non
     """
     if traffic is not None and traffic.is_shifted_by_aws:
         raise PlanError(
-            "approval", gate.before, f"not with traffic={traffic.name!r}: SageMaker shifts by itself and asks nobody"
+            "approval",
+            gate.before,
+            f"not with traffic={traffic.name!r}: {traffic.shifter} shifts by itself and asks nobody",
         )
     shares = [step.share for step in strategy.steps]
     if gate.before not in shares:

@@ -72,6 +72,11 @@ def _validate_function(plan: Plan, traffic: Traffic) -> None:
         )
     if plan.function is not None and not traffic.has_function:
         raise PlanError("function", plan.function.function, f"left out with traffic={traffic.name!r}, which calls none")
+    if traffic.has_deployment and plan.deployment is None:
+        allowed = 'with shift_by="codedeploy" by whose means it shifts: {"role_arn": ...}, or {"application": ..., "group": ...}'
+        raise PlanError("deployment", None, allowed)
+    if plan.deployment is not None and not traffic.has_deployment:
+        raise PlanError("deployment", plan.deployment.as_dict(), "left out, or given with shift_by='codedeploy'")
 
 
 def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -90,7 +95,7 @@ def needs(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
 
 def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None) -> bool:
     """Whether the live pointer is all that a decision has to know: no throttled or denied read may come before traffic goes back."""
-    if not rollout.traffic.has_pointer:
+    if not rollout.traffic.has_pointer or rollout.traffic.has_deployment:  # which would shift on
         return False
     if isinstance(goal, GreenShare):
         return goal.share == 0

@@ -53,18 +53,21 @@ def validate_plan(plan: Plan) -> None:
             f"{least} and at most {_MOST_ALARMS - own} of your own: SageMaker goes back for 1 to {_MOST_ALARMS} alarms"
         )
         raise PlanError("alarms", list(plan.alarms), allowed)
-    _validate_evidence(plan.evidence)
+    why = "with traffic='guardrails': SageMaker bakes by itself, looks at alarms only and asks nobody"
+    refuse_what_aws_does_not_heed(plan.evidence, why)
     _validate_steps(plan.strategy)
     _validate_bakes(plan.strategy)
 
 
-def _validate_evidence(evidence: Evidence) -> None:
+def refuse_what_aws_does_not_heed(evidence: Evidence, where: str) -> None:
+    """Check that nothing is asked of bakes where AWS takes the steps.
+
+    :param where: which way that is, and why.
+    :raises PlanError: naming the option.
+    """
     for option in _OF_OUR_BAKES:
         if getattr(evidence, option) != getattr(Evidence(), option):
-            allowed = (
-                "left out with traffic='guardrails': SageMaker bakes by itself, looks at alarms only and asks nobody"
-            )
-            raise PlanError(option, getattr(evidence, option), allowed)
+            raise PlanError(option, getattr(evidence, option), f"left out {where}")
 
 
 def why_unsuited(rollout: Rollout) -> str:

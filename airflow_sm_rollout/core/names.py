@@ -101,6 +101,11 @@ class Names:
         return f"sm-rollout-{self.endpoint}-{self.rollout_id}-verdict"
 
     @property
+    def deployment(self) -> str:
+        """What the rollout makes in CodeDeploy: an application, a deployment group and a deployment config."""
+        return f"sm-rollout-{self.endpoint}-{self.rollout_id}"
+
+    @property
     def configs(self) -> tuple[str, ...]:
         """All endpoint configs that it may make."""
         return self.mixed_config, self.shadow_config, self.spare_config, self.final_config

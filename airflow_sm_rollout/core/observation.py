@@ -9,6 +9,7 @@ from datetime import datetime
 
 from airflow_sm_rollout.core.alarm_limit import AlarmLimit
 from airflow_sm_rollout.core.control import Control
+from airflow_sm_rollout.core.front.deployments import Deployments
 from airflow_sm_rollout.core.front.version import Front
 from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
@@ -144,6 +145,7 @@ class Observation:
     :param pointer: the live pointer, for the way to split traffic that has one; ``None``: there is none.
     :param green_endpoint: green's own endpoint, where it has one; ``endpoint`` is blue's then.
     :param front: the Lambda function that clients call, if it was asked for; ``None``: there is none.
+    :param deployments: what CodeDeploy tells, if it was asked.
     :param scaling: how variants scale, by resource ID, for those asked for that are scalable targets.
     :param is_pointer_all: whether nothing was looked at but the pointer, since clients come first: the endpoints are not known.
     """
@@ -160,6 +162,7 @@ class Observation:
     scaling: Mapping[str, Scaling] = field(default_factory=dict)
     is_pointer_all: bool = False
     front: Front | None = None
+    deployments: Deployments | None = None
 
     def describe(self) -> str:
         """The endpoints' state in a few words, for messages."""

@@ -132,6 +132,7 @@ def is_share(share: float, meant: float) -> bool:
 
 
 def share_on_green(rollout: Rollout, pointer: Pointer | None) -> float:
-    """The share of the requests that this rollout has sent to green, in percent."""
-    split = pointer.split if pointer is not None and is_ours(rollout, pointer) else None
+    """The share of the requests that this rollout has sent to green, in percent. Where AWS shifts for it, nobody's name stands there."""
+    is_its_own = is_ours(rollout, pointer) or rollout.traffic.has_deployment
+    split = pointer.split if pointer is not None and is_its_own else None
     return split.share_of(rollout.green_endpoint_name) if split else 0.0

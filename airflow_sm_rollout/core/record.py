@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
+from airflow_sm_rollout.core.plan.deployment import Deploying
 from airflow_sm_rollout.core.plan.evidence import Evidence, evidence_from, thresholds_from
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy
@@ -121,7 +122,7 @@ def _blue_from(stored: Mapping[str, Any]) -> Blue:
 
 def _plan_from(stored: Mapping[str, Any]) -> Plan:
     strategy = stored.get("strategy")
-    alarms, function = stored.get("default_alarms"), stored.get("function")
+    alarms, function, deployment = (stored.get(name) for name in ("default_alarms", "function", "deployment"))
     return Plan(
         strategy=_strategy_from(strategy) if strategy else None,
         alarms=tuple(stored["alarms"]),
@@ -134,6 +135,7 @@ def _plan_from(stored: Mapping[str, Any]) -> Plan:
         evidence=evidence_from(stored["evidence"]) if "evidence" in stored else Evidence(None, metric_seconds=None),
         capacity=stored.get("capacity", WHEN_NEEDED),
         function=FunctionAlias(**function) if function else None,
+        deployment=Deploying(**deployment) if deployment else None,
     )
 
 

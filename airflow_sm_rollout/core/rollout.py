@@ -12,6 +12,7 @@ from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.owner import describe_owner
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
+from airflow_sm_rollout.core.plan.deployment import Deploying
 from airflow_sm_rollout.core.plan.evidence import Evidence, Thresholds
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy
@@ -135,6 +136,7 @@ class Plan:
         differs), or ``restore`` (put blue back over it).
     :param evidence: by what green is judged, beside alarms.
     :param function: the Lambda function that clients call, where one stands in front of the endpoint.
+    :param deployment: by whose means CodeDeploy shifts that function's alias, where it does.
     :param capacity: when green gets its instances: ``ahead`` (all of them before it has traffic, so that a shift is a change of weights
         alone), or ``when_needed`` (for each share right before it).
     """
@@ -149,6 +151,7 @@ class Plan:
     evidence: Evidence = field(default_factory=Evidence)
     capacity: str = AHEAD
     function: FunctionAlias | None = None
+    deployment: Deploying | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ def refuse_impossible(rollout: Rollout, record: str) -> None:
         raise ValueError("a weight, an instance count or a period is below what there can be")
     if rollout.traffic.has_function and not (rollout.plan.function and rollout.blue.function_version):
         raise ValueError("it names no function, or not the version that called blue")
+    if rollout.traffic.has_deployment and rollout.plan.deployment is None:
+        raise ValueError("it does not say by whose means CodeDeploy shifts")
     strategy = rollout.plan.strategy
     if strategy and not (strategy.steps and all(0 < step.share <= 100 for step in strategy.steps)):
         raise ValueError("plan.strategy has no steps, or a share that is none")

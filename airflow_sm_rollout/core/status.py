@@ -87,12 +87,16 @@ def _describe_step(rollout: Rollout, seen: Observation, share: float | None) -> 
     strategy = rollout.plan.strategy
     if share is None:
         stage = seen.endpoint.pending.stage if seen.endpoint and seen.endpoint.pending else ""
-        return f"SageMaker goes on by itself: {stage}".removesuffix(": ")
+        return f"{rollout.traffic.shifter} goes on by itself: {stage}".removesuffix(": ")
     if strategy is None:
         return "what the next task of its DAG run asks for"
     if rollout.traffic.is_shifted_by_aws:
         return (
-            "SageMaker is asked to shift the traffic, and then goes on by itself" if not share else "green is promoted"
+            f"{rollout.traffic.shifter} is asked to shift the traffic, and then goes on by itself"
+            if not share
+            else f"{rollout.traffic.shifter} goes on by itself"
+            if share < 100
+            else "green is promoted"
         )
     taken = [step for step in strategy.steps if step.share <= share + _NEARLY]
     coming = strategy.steps[len(taken)] if len(taken) < len(strategy.steps) else None

@@ -99,13 +99,14 @@ class Story:
         return f"NOT SETTLED: {unsettled.serving or 'the endpoint may not be as before'}. Run sm-rollout rollback {name}.{why}"
 
     @property
-    def _is_by_sagemaker(self) -> bool:
-        """Whether SageMaker shifts just now, and tells nobody how far it is."""
+    def _is_by_aws(self) -> bool:
+        """Whether AWS shifts just now, and tells nobody how far it is."""
         return self.rollout.traffic.is_shifted_by_aws and not self.shares
 
     def _state_so_far(self) -> str:
-        if self._is_by_sagemaker:
-            return f"In progress: SageMaker shifts the requests to {self.rollout.green_model_name} by its guardrails."
+        if self._is_by_aws:
+            way = self.rollout.traffic
+            return f"In progress: {way.shifter} shifts the requests to {self.rollout.green_model_name} by {way.means}."
         question = next((each for each in self.approvals if not each.answer), None)
         asked = (
             f" It waits for a person's answer in task {question.name}, until {describe_moment(question.until)}."
@@ -170,12 +171,12 @@ class Story:
         return f"{steps} (UTC)"
 
     def _traffic_without_share(self) -> str:
-        """Where no task has left a share: SageMaker shifted by itself, or the task that shifted did not come to its end."""
+        """Where no task has left a share: AWS shifted by itself, or the task that shifted did not come to its end."""
         served = total(self.figures.green)[0] if self.figures else 0
         if served:
             return f"{served:,} requests; which share of all that was, no task has noted"
-        if self._is_by_sagemaker:
-            return "not known: SageMaker shifts by itself"
+        if self._is_by_aws:
+            return f"not known: {self.rollout.traffic.shifter} shifts by itself"
         return "none" if self.outcome is not Outcome.RUNNING else "none yet"
 
     def _failures(self) -> str:
@@ -224,8 +225,8 @@ class Story:
             return f"green, {rollout.green_model_name}, alone"
         if self.outcome in (Outcome.ROLLED_BACK, Outcome.UNDONE):
             return f"blue, {rollout.blue.model_name} on config {rollout.blue.config_name}, as before"
-        if self._is_by_sagemaker:
-            return "blue and green, as SageMaker shifts the requests"
+        if self._is_by_aws:
+            return f"blue and green, as {self.rollout.traffic.shifter} shifts the requests"
         share = self.shares[-1][1] if self.shares else 0.0
         return f"blue {100 - share:g} %, green {share:g} %"
 

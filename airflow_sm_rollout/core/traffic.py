@@ -6,10 +6,14 @@ Nothing else asks which way a rollout takes: it asks the way's object.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from airflow_sm_rollout.core import deployment_config
+from airflow_sm_rollout.core import appspec, deployment_config
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.deployment import CODEDEPLOY
+from airflow_sm_rollout.core.plan.options import parse_text
 from airflow_sm_rollout.core.pointer import share_on_green
 from airflow_sm_rollout.core.scaling import why_not_carried
 
@@ -26,7 +30,7 @@ class Traffic:
     has_pointer: ClassVar[bool] = False
     """Whether clients follow a live pointer, and green is an endpoint of its own."""
     is_shifted_by_aws: ClassVar[bool] = False
-    """Whether AWS takes the plan's steps itself, inside the promotion. It launches green then, looks at alarms only and asks nobody."""
+    """Whether AWS takes the plan's steps itself, inside the promotion. It looks at alarms only then, and asks nobody."""
     gives_any_share: ClassVar[bool] = False
     """Whether green can have any share at any time."""
     has_shadow: ClassVar[bool] = False
@@ -39,8 +43,20 @@ class Traffic:
     """By what factor the odds of green's calls may differ from those of its share; ``None``: nobody knows its share of the calls."""
     turns_while_busy: ClassVar[bool] = False
     """Whether a way back has something to do while an endpoint is being changed."""
+    shifter: ClassVar[str] = "the rollout"
+    """Who takes the plan's steps."""
+    means: ClassVar[str] = "weights"
+    """By what."""
+    longest_shift: ClassVar[timedelta] = timedelta()
+    """How long AWS may take for all steps, where it takes them."""
+    launches_with_shift: ClassVar[bool] = False
+    """Whether green has no instance before the shift begins."""
+    shifted_by: ClassVar[Mapping[str, str]] = {}
+    """Which way it is where somebody else shifts: by the option ``shift_by``."""
     has_function: ClassVar[bool] = False
     """Whether clients call a Lambda function, whose alias is the live pointer."""
+    has_deployment: ClassVar[bool] = False
+    """Whether CodeDeploy shifts that alias."""
     shows_promotion: ClassVar[bool] = False
     """Whether the endpoint's config says that green was promoted; otherwise only the record does."""
 
@@ -130,6 +146,7 @@ class Lambda(Endpoints):
 
     name = "lambda"
     has_function = True
+    shifted_by = MappingProxyType({CODEDEPLOY: CODEDEPLOY})
 
     def alarm_instead(self, rollout: Rollout) -> str:
         return (
@@ -141,11 +158,28 @@ class Lambda(Endpoints):
         return f"Do its clients call {rollout.plan.function}? Those that call the function or an endpoint itself never come to green"
 
 
+class CodeDeploy(Lambda):
+    """As behind a Lambda function, but AWS CodeDeploy shifts the alias, by a deployment."""
+
+    name = CODEDEPLOY
+    shifter, means = "CodeDeploy", "a deployment"
+    is_shifted_by_aws = has_deployment = True
+    longest_shift = timedelta(hours=53)  # 48 h of waits (CodeDeploy's quotas), hooks, and a last bake
+    gives_any_share = False
+
+    def validate(self, plan: Plan) -> None:
+        appspec.validate_deployment(plan)
+
+
 class Guardrails(Traffic):
     """SageMaker itself shifts, by an UpdateEndpoint with a DeploymentConfig. It demands that green's variant has blue's name."""
 
     name = "guardrails"
-    is_shifted_by_aws = turns_while_busy = True
+    shifter, means = "SageMaker", "its guardrails"
+    longest_shift = timedelta(
+        hours=9
+    )  # up to 8 h (botocore: MaximumExecutionTimeoutInSeconds), and can't be interrupted
+    is_shifted_by_aws = turns_while_busy = launches_with_shift = True
 
     def dimensions(self, endpoint: str, variant: str, config: str) -> Mapping[str, str]:
         # One endpoint, one variant name: SageMaker publishes each fleet's metrics by its config too (docs/facts-aws.md#metrics).
@@ -170,7 +204,9 @@ class Guardrails(Traffic):
         )
 
 
-TRAFFIC: Mapping[str, Traffic] = {way.name: way for way in (Variants(), Endpoints(), Lambda(), Guardrails())}
+TRAFFIC: Mapping[str, Traffic] = {
+    way.name: way for way in (Variants(), Endpoints(), Lambda(), Guardrails(), CodeDeploy())
+}
 DEFAULT = "variants"
 
 
@@ -182,3 +218,19 @@ def parse_traffic(option: object) -> Traffic:
     if not isinstance(option, str) or option not in TRAFFIC:
         raise PlanError("traffic", option, f"one of {', '.join(TRAFFIC)}")
     return TRAFFIC[option]
+
+
+def parse_way(option: object, shift_by: object) -> str:
+    """The name of the way that the options ``traffic`` and ``shift_by`` name together.
+
+    :raises PlanError: if they name none.
+    """
+    way = parse_traffic(option)
+    said = parse_text("shift_by", shift_by, f"{CODEDEPLOY!r}, or left out")
+    if said is None or said == way.name:
+        return way.name
+    if said not in way.shifted_by:
+        able = ", ".join(repr(each.name) for each in TRAFFIC.values() if each.shifted_by)
+        words = " or ".join(map(repr, way.shifted_by)) or f"left out with traffic={way.name!r}: it goes with {able}"
+        raise PlanError("shift_by", said, f"{words}{', or left out' if way.shifted_by else ''}")
+    return way.shifted_by[said]

@@ -196,7 +196,8 @@ def _why_not_blue(rollout: Rollout, seen: Observation) -> str:
 
 def _pointer_drift(rollout: Rollout, seen: Observation) -> str:
     pointer, green = seen.pointer, seen.green_endpoint
-    known = pointer is not None and is_ours(rollout, pointer) and pointer.is_what_was_meant
+    is_ours_still = pointer is not None and is_ours(rollout, pointer) and pointer.is_what_was_meant
+    known = is_ours_still or rollout.traffic.has_deployment  # CodeDeploy leaves no name behind
     if not known or share_on_green(rollout, pointer) < 100:
         where = pointer.split if pointer else f"endpoint {rollout.endpoint_name}"
         return f"{rollout.pointer_described} names {where}, and the rollout left it at {rollout.green_endpoint_name}"

@@ -18,6 +18,7 @@ class Needs:
     """What an observation must hold beyond the endpoint, the record and what a person wishes.
 
     :param front: whether that is the Lambda function that clients call, too.
+    :param deployments: and what CodeDeploy tells.
     """
 
     configs: tuple[str, ...] = ()
@@ -25,6 +26,7 @@ class Needs:
     alarms: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     front: bool = False
+    deployments: bool = False
 
 
 def before(rule: Rule, more: Rule, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:

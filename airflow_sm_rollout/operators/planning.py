@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError, RolloutError
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults, parse_alarm_defaults
+from airflow_sm_rollout.core.plan.deployment import parse_deployment
 from airflow_sm_rollout.core.plan.function import parse_function
 from airflow_sm_rollout.core.plan.options import parse_environment, parse_flag, parse_names, parse_text
 from airflow_sm_rollout.core.plan.strategy import DurationOption, Strategy, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.core.traces import REFUSED
+from airflow_sm_rollout.core.traffic import parse_way
 from airflow_sm_rollout.core.watch.policy import validate_proof
 from airflow_sm_rollout.operators.base import RolloutTask, is_template
-from airflow_sm_rollout.operators.fronted import OF_FUNCTION, FrontedOperator
+from airflow_sm_rollout.operators.fronted import OF_DEPLOYMENT, OF_FUNCTION, FrontedOperator
 from airflow_sm_rollout.operators.handle import read_frozen
 from airflow_sm_rollout.operators.mistakes import saying_all, says_all
 from airflow_sm_rollout.operators.options import options_of
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 _DEFAULTS = Plan()
 _LEFT_OUT: Mapping[str, Any] = {"traffic": _DEFAULTS.traffic, "alarms": (), "drain": _DEFAULTS.drain}
 _TEXTS = ("model_name", "model_package_arn", "image", "model_data_url", "execution_role_arn", "instance_type")
-_PLANS = (*_TEXTS, "environment", "strategy", *OF_FUNCTION, *_LEFT_OUT)
+_PLANS = (*_TEXTS, "environment", "strategy", *OF_FUNCTION, *OF_DEPLOYMENT, *_LEFT_OUT)
 
 
 class PlanningOperator(FrontedOperator):
@@ -88,6 +91,7 @@ class PlanningOperator(FrontedOperator):
         "alarms",
         "drain",
         *OF_FUNCTION,
+        *OF_DEPLOYMENT,
     )
 
     looks_inside = False
@@ -132,14 +136,13 @@ class PlanningOperator(FrontedOperator):
             return  # the task that made the handle has the options
         self._green()
         self._validate_approval()
-        if not is_template(self.alarms):
-            parse_alarms(self.alarms)
-        if not is_template(self.drain):
-            parse_duration("drain", self.drain)
-        said = [getattr(self, name) for name in OF_FUNCTION]
-        if not any(map(is_template, said)):
-            parse_function(*said)
-        if not any(map(is_template, (self.strategy, self.traffic, self.alarms, self.drain, *said))):
+        for parse, names in _PARSED:
+            given = [getattr(self, name) for name in names]
+            if not any(map(is_template, given)):
+                parse(*given)
+        if not any(
+            is_template(getattr(self, name)) for name in ("strategy", *(name for _, names in _PARSED for name in names))
+        ):
             validate_plan(self._plan())
         if self.strategy is None or isinstance(self.strategy, Mapping):
             strategy = known_strategy(self.strategy) if self.strategy else None
@@ -239,13 +242,32 @@ class PlanningOperator(FrontedOperator):
             alarms=parse_alarms(self.alarms),
             default_alarms=self.default_alarms,
             delete_blue=self.delete_blue,
-            traffic=self.traffic,
+            traffic=parse_way(self.traffic, self.shift_by),
             drain=parse_duration("drain", self.drain),
             on_drift=self.on_drift,
             capacity=self.capacity,
             evidence=self.evidence,
             function=parse_function(self.function, self.alias, self.variable),
+            deployment=parse_deployment(self.deployment),
         )
+
+
+def parse_alarms(alarms: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Alarm names; from a string they are split at commas.
+
+    :raises PlanError: for something else.
+    """
+    return parse_names("alarms", alarms, "names of CloudWatch alarms")
+
+
+# What is read of one or of several options together, as soon as none of these is a template.
+_PARSED: tuple[tuple[Callable[..., object], tuple[str, ...]], ...] = (
+    (parse_alarms, ("alarms",)),
+    (partial(parse_duration, "drain"), ("drain",)),
+    (parse_function, OF_FUNCTION),
+    (parse_way, ("traffic", "shift_by")),
+    (parse_deployment, ("deployment",)),
+)
 
 
 def refuse_beside_a_handle(given: Mapping[str, Any]) -> None:
@@ -275,11 +297,3 @@ def _text(option: str, value: Any) -> str | None:
 def known_strategy(strategy: Mapping[str, Any]) -> Strategy:
     """The strategy as far as it is no template, which only a DAG run has the values of."""
     return expand_strategy({name: each for name, each in strategy.items() if not is_template(each)})
-
-
-def parse_alarms(alarms: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Alarm names; from a string they are split at commas.
-
-    :raises PlanError: for something else.
-    """
-    return parse_names("alarms", alarms, "names of CloudWatch alarms")

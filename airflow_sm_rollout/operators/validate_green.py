@@ -79,7 +79,7 @@ class ValidateGreenOperator(RolloutTask):
         rollout = self.recorded(context)
         if rollout is None:
             raise RolloutGaveUp("no rollout is in progress here, so there is no green to validate")
-        if rollout.traffic.is_shifted_by_aws:
+        if rollout.traffic.launches_with_shift:
             raise RolloutGaveUp(
                 f"traffic={rollout.plan.traffic!r}: SageMaker launches green with the shift, so it can't be validated before"
             )

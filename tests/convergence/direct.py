@@ -27,7 +27,8 @@ def direct_clients(sandbox: Sandbox, on_call: OnCall | None = None) -> Clients:
     note = on_call or (lambda service, operation, phase: None)
     services = ("sagemaker", "cloudwatch", "ssm", "application-autoscaling")
     made = (DirectClient(service, sandbox, note) for service in services)
-    return Clients(*made, functions=DirectClient("lambda", sandbox, note))
+    more = {"functions": "lambda", "codedeploy": "codedeploy"}
+    return Clients(*made, **{name: DirectClient(service, sandbox, note) for name, service in more.items()})
 
 
 @dataclass(frozen=True)

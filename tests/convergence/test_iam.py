@@ -19,6 +19,7 @@ from airflow_sm_rollout.core.goals import GreenDeployed, OnlyGreen
 from airflow_sm_rollout.core.guardian import Sign
 from airflow_sm_rollout.core.names import Names, pointer_name
 from airflow_sm_rollout.sandbox.app import CallRecord
+from convergence.deploy_lab import DeployLab
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Lab
 from convergence.lambda_lab import PLACE, LambdaLab
@@ -30,6 +31,8 @@ IMPLIED = {
     "sagemaker:CreateModel": {"sagemaker:AddTags", "iam:PassRole"},
     "sagemaker:CreateEndpointConfig": {"sagemaker:AddTags"},
     "cloudwatch:PutMetricAlarm": {"cloudwatch:TagResource"},
+    "codedeploy:CreateDeploymentGroup": {"iam:PassRole"},
+    "codedeploy:CreateDeployment": {"codedeploy:RegisterApplicationRevision", "codedeploy:GetApplicationRevision"},
     "sagemaker:DeleteEndpoint": {
         "application-autoscaling:DeregisterScalableTarget",
         "application-autoscaling:DeleteScalingPolicy",
@@ -100,8 +103,9 @@ LABS: dict[str, tuple[Callable[[], Lab], ...]] = {
     "guardrails": (GuardrailsLab,),
     "endpoints": (LiveLab, with_pointer),
     "lambda": (LambdaLab,),
+    "codedeploy": (DeployLab,),
 }
-FUNCTIONS = {"lambda": "fraud-scorer"}
+FUNCTIONS = {"lambda": "fraud-scorer", "codedeploy": "fraud-scorer"}
 
 
 def calls_of_rollouts(traffic: str) -> set[str]:

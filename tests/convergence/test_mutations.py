@@ -25,6 +25,7 @@ from airflow_sm_rollout.core.way import Rule
 from convergence import (
     test_blue_deleted_behind_green,
     test_canary,
+    test_deploy_rollout,
     test_drift,
     test_exits,
     test_guardrails,
@@ -66,10 +67,11 @@ SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
         test_undo,
     ),
     "lambda": (test_lambda_rollout,),
+    "codedeploy": (test_deploy_rollout,),
     "guardrails": (test_guardrails, test_judges_alarm, test_scaling, test_drift, test_way_back, test_undo),
 }
-SAME = {"lambda": "endpoints"}
-"""Ways that have all rules of another one. Those are taken out there."""
+SAME = {"lambda": ("endpoints",), "codedeploy": ("lambda", "endpoints")}
+"""Ways that have rules of others. Those are taken out there."""
 Mutant = tuple[str, type, int]  # a way to split traffic, a goal, the index of a rule
 Scenario = Callable[[], object]
 
@@ -131,7 +133,7 @@ MUTANTS: list[Mutant] = [
     for traffic in SCENARIO_MODULES
     for goal, rules in WAYS[traffic].rules.items()
     for index in range(len(rules))
-    if traffic not in SAME or rules[index] not in WAYS[SAME[traffic]].rules[goal]
+    if not any(rules[index] in WAYS[other].rules[goal] for other in SAME.get(traffic, ()))
 ]
 
 

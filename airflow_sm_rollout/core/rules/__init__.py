@@ -35,4 +35,6 @@ What to know before reading the rules:
   verdict is the config that the endpoint is on, and the alarm is read from CloudWatch.
 * SageMaker looks at alarms while it bakes and only then, and takes an alarm without data for a quiet one. So they are looked at once more
   before green counts as promoted.
+
+Traffic by CodeDeploy: behind a Lambda function, but a deployment shifts its alias; see :mod:`~airflow_sm_rollout.core.rules.deployed`.
 """

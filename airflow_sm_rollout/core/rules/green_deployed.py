@@ -14,6 +14,7 @@ from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.rules.autoscaling import suspend_blues_scaling, targets
 from airflow_sm_rollout.core.rules.aws_shift import wait_while_shifting
 from airflow_sm_rollout.core.rules.configs import create_final, create_mixed
+from airflow_sm_rollout.core.rules.deployed import group_is_ready, not_shifting_yet, shifter_exists
 from airflow_sm_rollout.core.rules.pair import (
     blue_is_unchanged,
     blue_stands,
@@ -60,6 +61,11 @@ def needs_of_endpoints(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint
 def needs_of_lambda(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """As with two endpoints, and the function."""
     return replace(needs_of_endpoints(goal, rollout, endpoint), front=True)
+
+
+def needs_of_codedeploy(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """As behind a function, and what CodeDeploy tells."""
+    return replace(needs_of_lambda(goal, rollout, endpoint), deployments=True)
 
 
 def needs_of_guardrails(goal: GreenDeployed, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -252,6 +258,13 @@ ENDPOINTS: tuple[Rule, ...] = (
 
 LAMBDA: tuple[Rule, ...] = before(
     own_alarms_exist, green_is_published, before(given_model_exists, function_is_ready, ENDPOINTS)
+)
+
+
+CODEDEPLOY: tuple[Rule, ...] = before(
+    own_alarms_exist,
+    shifter_exists,
+    before(given_model_exists, group_is_ready, before(pointer_is_known, not_shifting_yet, LAMBDA)),
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenShare, Wait
+from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, GreenShare
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.pointer import is_share, share_on_green, split_between
 from airflow_sm_rollout.core.rollout import Rollout, with_green_traffic, with_instances
@@ -14,6 +14,7 @@ from airflow_sm_rollout.core.rules.configs import instances_of
 from airflow_sm_rollout.core.rules.pair import (
     blue_is_unchanged,
     blue_stands,
+    capacity_of_pair,
     green_endpoint_of,
     green_is_in_service,
     green_is_unchanged,
@@ -25,7 +26,6 @@ from airflow_sm_rollout.core.rules.pair import (
 )
 from airflow_sm_rollout.core.rules.published import green_can_be_called
 from airflow_sm_rollout.core.rules.shared import (
-    UPDATE_TAKES,
     capacity_for,
     endpoint_exists,
     endpoint_of,
@@ -57,7 +57,7 @@ def needs_of_lambda(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | Non
     return replace(needs(goal, rollout, endpoint), front=True)
 
 
-def needs_of_guardrails(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+def needs_of_aws(goal: GreenShare, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """Nothing: it is no question of what is."""
     return Needs()
 
@@ -136,19 +136,7 @@ def _pointer_gives_share(goal: GreenShare, rollout: Rollout, seen: Observation) 
 
 
 def _green_endpoint_has_capacity(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
-    """Blue may have been scaled up since green was made; green needs as much for the same traffic. Serverless ones have no instances."""
-    blue, green = (
-        endpoint_of(seen).variant(rollout.blue.variant),
-        green_endpoint_of(seen).variant(rollout.green_variant),
-    )
-    if blue is None or not blue.desired_count or green is None:
-        return None
-    needed = instances_of(blue.desired_count, goal.share)
-    if green.current_count >= needed:
-        return None
-    if green.desired_count >= needed:
-        return Wait(f"green has {green.current_count} of {green.desired_count} instances", UPDATE_TAKES)
-    return Act(actions.SetCapacity(rollout.green_endpoint_name, green.name, needed))
+    return capacity_of_pair(goal.share, rollout, seen)
 
 
 def _note_traffic_of_pair(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -167,6 +155,13 @@ def _sagemaker_shifts(goal: GreenShare, rollout: Rollout, seen: Observation) -> 
     return GiveUp(
         f"share={goal.share:g} can't be set: with traffic='guardrails' SageMaker shifts by itself, from the promotion on. "
         "Nothing was changed; traffic='variants' can give any share at any time"
+    )
+
+
+def _codedeploy_shifts(goal: GreenShare, rollout: Rollout, seen: Observation) -> Decision | None:
+    return GiveUp(
+        f"share={goal.share:g} can't be set: with shift_by='codedeploy' CodeDeploy shifts by itself, from the promotion on. "
+        "Nothing was changed; without shift_by the alias can have any share at any time"
     )
 
 
@@ -226,3 +221,6 @@ LAMBDA: tuple[Rule, ...] = before(_note_traffic_of_pair, green_can_be_called, EN
 
 
 GUARDRAILS: tuple[Rule, ...] = (_sagemaker_shifts,)
+
+
+CODEDEPLOY: tuple[Rule, ...] = (_codedeploy_shifts,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 
 from airflow_sm_rollout.core import actions
@@ -22,8 +22,21 @@ from airflow_sm_rollout.core.rules.autoscaling import (
 )
 from airflow_sm_rollout.core.rules.aws_shift import is_put_back, wait_while_shifting
 from airflow_sm_rollout.core.rules.configs import create_final
+from airflow_sm_rollout.core.rules.deployed import (
+    alias_calls_these_two,
+    alias_is_on_green,
+    begin_deployment,
+    deployment_went_well,
+    heed_abort,
+    last_bake_is_over,
+    note_deployment,
+    shifter_is_gone,
+    wait_while_codedeploy_shifts,
+)
 from airflow_sm_rollout.core.rules.pair import (
     blue_is_unchanged,
+    blue_stands,
+    capacity_of_pair,
     green_is_in_service,
     green_is_unchanged,
     green_stands,
@@ -31,7 +44,7 @@ from airflow_sm_rollout.core.rules.pair import (
     wait_for_clients,
     wait_for_green,
 )
-from airflow_sm_rollout.core.rules.published import latest_names_green
+from airflow_sm_rollout.core.rules.published import green_can_be_called, latest_names_green
 from airflow_sm_rollout.core.rules.shared import (
     because,
     blue_config_exists,
@@ -75,6 +88,12 @@ def needs_of_endpoints(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) 
 def needs_of_lambda(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """As with two endpoints, and the function."""
     return replace(needs_of_endpoints(goal, rollout, endpoint), front=True)
+
+
+def needs_of_codedeploy(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """As behind a function, what CodeDeploy tells, and the alarm by which it obeys the judge."""
+    known = needs_of_lambda(goal, rollout, endpoint)
+    return replace(known, alarms=known.alarms + rollout.verdict_alarms, deployments=True)
 
 
 def needs_of_guardrails(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -237,15 +256,42 @@ def _ask_sagemaker_to_shift(goal: OnlyGreen, rollout: Rollout, seen: Observation
     return Act(actions.UpdateEndpoint(rollout.endpoint_name, final, keep_weights=True, deployment=deployment))
 
 
+def _before_shift(rule: Rule) -> Rule:
+    """Until CodeDeploy was asked."""
+
+    @wraps(rule)
+    def guarded(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+        is_asked = rollout.phase is not Phase.FORWARD or (
+            seen.deployments is not None and seen.deployments.own is not None
+        )
+        return None if is_asked else rule(goal, rollout, seen)
+
+    return guarded
+
+
+def _green_can_take_all(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    return capacity_of_pair(100.0, rollout, seen)
+
+
+def _was_watched_by_then(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """To CodeDeploy an alarm without data is quiet; but it has told nothing of green."""
+    own = seen.deployments.own if seen.deployments else None
+    return _has_watched(rollout, seen, (own and own.ended_at) or seen.at, "CodeDeploy")
+
+
 def _was_watched(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     """To SageMaker an alarm without data is quiet; but it has told nothing of green."""
+    return _has_watched(rollout, seen, endpoint_of(seen).last_modified, "SageMaker")
+
+
+def _has_watched(rollout: Rollout, seen: Observation, since: datetime, who: str) -> Decision | None:
     watched = (alarm for alarm in seen.alarms if alarm.name in rollout.watched_alarms)
     blind = [alarm for alarm in watched if alarm.state == "INSUFFICIENT_DATA"]
     if not blind:
         return None
     told = f"alarm {blind[0].name} has too little data to tell: {blind[0].reason}"
-    left = endpoint_of(seen).last_modified + _FIRST_STATE_TAKES - seen.at
-    return Wait(told, left) if left > timedelta() else GiveUp(f"SageMaker shifted all traffic to green, but {told}")
+    left = since + _FIRST_STATE_TAKES - seen.at
+    return Wait(told, left) if left > timedelta() else GiveUp(f"{who} shifted all traffic to green, but {told}")
 
 
 def _instances(rollout: Rollout, seen: Observation) -> int:
@@ -316,5 +362,35 @@ GUARDRAILS: tuple[Rule, ...] = (
     _before_promotion(_was_watched),
     _note_promotion,
     _tidy_blue,
+    record_goes,
+)
+
+
+CODEDEPLOY: tuple[Rule, ...] = (
+    goes_forward,
+    wait_for_green,
+    alias_calls_these_two,
+    _before_promotion(deployment_went_well),
+    _before_promotion(_no_harm_but_by_verdict),
+    _before_promotion(heed_abort),
+    _before_promotion(wait_while_codedeploy_shifts),
+    green_stands,
+    green_is_unchanged,
+    green_is_in_service,
+    _before_shift(heed_wish),
+    _before_shift(blue_stands),
+    _before_shift(blue_is_unchanged),
+    _before_shift(green_can_be_called),
+    _before_shift(_green_can_take_all),
+    _before_shift(_verdict_alarm_watches),
+    _before_shift(note_deployment),
+    _before_shift(begin_deployment),
+    alias_is_on_green,
+    _before_promotion(last_bake_is_over),
+    _before_promotion(_was_watched_by_then),
+    *ENDPOINTS[ENDPOINTS.index(_note_promotion) : ENDPOINTS.index(green_scales_as_blue_did)],
+    latest_names_green,
+    *ENDPOINTS[ENDPOINTS.index(green_scales_as_blue_did) : -1],
+    shifter_is_gone,
     record_goes,
 )

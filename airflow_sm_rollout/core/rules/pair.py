@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from airflow_sm_rollout.core.actions import DeletePointer, PutAlias, PutPointer
+from airflow_sm_rollout.core.actions import DeletePointer, PutAlias, PutPointer, SetCapacity
 from airflow_sm_rollout.core.front.alias import alias_for, noted_of
-from airflow_sm_rollout.core.goals import Decision, GiveUp, Goal, Wait
+from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.plan.function import FunctionAlias
-from airflow_sm_rollout.core.pointer import Split, is_as_recorded, is_ours, render_pointer
+from airflow_sm_rollout.core.pointer import Pointer, Split, is_as_recorded, is_ours, render_pointer
 from airflow_sm_rollout.core.rollout import Phase, Rollout
-from airflow_sm_rollout.core.rules.shared import because
+from airflow_sm_rollout.core.rules.configs import instances_of
+from airflow_sm_rollout.core.rules.shared import UPDATE_TAKES, because
 
 CREATE_TAKES = timedelta(seconds=134)  # recorded: CreateEndpoint, three instances
 DELETE_TAKES = timedelta(seconds=30)
@@ -80,6 +81,20 @@ def green_is_in_service(goal: Goal, rollout: Rollout, seen: Observation) -> Deci
     return None if endpoint.is_in_service else GiveUp(f"{endpoint.describe()}{because(endpoint)}")
 
 
+def capacity_of_pair(share: float, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Blue may have been scaled up since green was made; green needs as much for the same traffic. Serverless ones have no instances."""
+    blue = seen.endpoint.variant(rollout.blue.variant) if seen.endpoint else None
+    green = green_endpoint_of(seen).variant(rollout.green_variant)
+    if blue is None or not blue.desired_count or green is None:
+        return None
+    needed = instances_of(blue.desired_count, share)
+    if green.current_count >= needed:
+        return None
+    if green.desired_count >= needed:
+        return Wait(f"green has {green.current_count} of {green.desired_count} instances", UPDATE_TAKES)
+    return Act(SetCapacity(rollout.green_endpoint_name, green.name, needed))
+
+
 def live(rollout: Rollout, seen: Observation) -> Split | None:
     """Where clients go; ``None``: the pointer can't be read."""
     if seen.pointer is None and rollout.plan.function is None:
@@ -131,12 +146,21 @@ def wait_for_clients(left: str, rollout: Rollout, seen: Observation) -> Decision
     pointer = seen.pointer
     if rollout.green_traffic_since is None or pointer is None or is_as_recorded(rollout, pointer):
         return None
-    if seen.at >= pointer.written_at + rollout.drain:
+    since = _left_at(rollout, pointer, seen)
+    if seen.at >= since + rollout.drain:
         return None
     return Wait(
         f"{rollout.pointer_described} has left endpoint {left}; clients may hold its name for {rollout.drain.total_seconds():g} s",
-        pointer.written_at + rollout.drain - seen.at,
+        since + rollout.drain - seen.at,
     )
+
+
+def _left_at(rollout: Rollout, pointer: Pointer, seen: Observation) -> datetime:
+    """When clients were sent elsewhere. CodeDeploy does not write that into an alias, but tells when it has ended."""
+    own = seen.deployments.own if seen.deployments else None
+    if own is None or own.ended_at is None or is_ours(rollout, pointer):
+        return pointer.written_at
+    return own.ended_at
 
 
 def describe_drift(rollout: Rollout, seen: Observation) -> str:

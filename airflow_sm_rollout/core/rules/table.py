@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_sm_rollout.core.goals import AsBefore, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
-from airflow_sm_rollout.core.rules import as_before, green_deployed, green_shadowed, green_share, only_green
+from airflow_sm_rollout.core.rules import (
+    as_before,
+    deployment_back,
+    green_deployed,
+    green_shadowed,
+    green_share,
+    only_green,
+)
 from airflow_sm_rollout.core.way import Way
 
 WAYS: Mapping[str, Way] = {
@@ -62,9 +69,23 @@ WAYS: Mapping[str, Way] = {
         },
         needs={
             GreenDeployed: green_deployed.needs_of_guardrails,
-            GreenShare: green_share.needs_of_guardrails,
+            GreenShare: green_share.needs_of_aws,
             OnlyGreen: only_green.needs_of_guardrails,
             AsBefore: as_before.needs_of_guardrails,
+        },
+    ),
+    "codedeploy": Way(
+        rules={
+            GreenDeployed: green_deployed.CODEDEPLOY,
+            GreenShare: green_share.CODEDEPLOY,
+            OnlyGreen: only_green.CODEDEPLOY,
+            AsBefore: deployment_back.CODEDEPLOY,
+        },
+        needs={
+            GreenDeployed: green_deployed.needs_of_codedeploy,
+            GreenShare: green_share.needs_of_aws,
+            OnlyGreen: only_green.needs_of_codedeploy,
+            AsBefore: deployment_back.needs_of_codedeploy,
         },
     ),
 }
