@@ -6,18 +6,25 @@ import contextlib
 import fnmatch
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from airflow_sm_rollout.aws.after import AfterWatcher
 from airflow_sm_rollout.aws.guardian import leave_sign, read_taken_back
 from airflow_sm_rollout.aws.iam import client_policy, policy
+from airflow_sm_rollout.aws.previous import read_previous
 from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.undo import Wanted, begin_undo, end_undo
 from airflow_sm_rollout.core.control import Wish
 from airflow_sm_rollout.core.converge import WAYS
-from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp
-from airflow_sm_rollout.core.goals import GreenDeployed, OnlyGreen
+from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp, RolloutRefused
+from airflow_sm_rollout.core.goals import AsBefore, GreenDeployed, OnlyGreen
 from airflow_sm_rollout.core.guardian import Sign
 from airflow_sm_rollout.core.names import Names, pointer_name
+from airflow_sm_rollout.core.undo import Kept, Undone
+from airflow_sm_rollout.core.watch.after import plan_after
+from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.sandbox.app import CallRecord
 from convergence.deploy_lab import DeployLab
 from convergence.guardrails_lab import GuardrailsLab
@@ -225,6 +232,26 @@ def restore_what_somebody_deleted(lab: Lab) -> None:
     lab.roll_back()
 
 
+def watch_what_was_promoted_and_undo_it(lab: Lab) -> None:
+    """As ``watch_after`` does, with an alarm that rings, is quiet again, and rings."""
+    lab.run()
+    previous = read_previous(lab.clients.ssm, ENDPOINT)
+    assert isinstance(previous, Kept)
+    watcher = AfterWatcher(plan_after(previous, timedelta(hours=1)), lab.now)
+    assert watcher.look(lab.clients).verdict is Verdict.WATCHING
+    ring(lab, USER_ALARM)
+    lab.pass_time(180)
+    assert watcher.look(lab.clients).verdict is Verdict.HARMFUL
+    if previous.rollout.plan.delete_blue:  # then there is nothing to go back to
+        with pytest.raises(RolloutRefused):
+            begin_undo(lab.clients, Wanted(ENDPOINT, "ada"), lab.now)
+    else:
+        begun = begin_undo(lab.clients, Wanted(ENDPOINT, "ada"), lab.now)
+        assert not isinstance(begun, Undone)
+        end_undo(lab.clients, begun, lab.reach(AsBefore(begun)))
+    lab.sandbox.calls[:] = [call for call in lab.sandbox.calls if call.operation != "SetAlarmState"]
+
+
 def with_another_endpoint_in_the_pointer() -> LiveLab:
     lab = LiveLab()
     lab.clients.sagemaker.create_endpoint(EndpointName="legacy", EndpointConfigName=BLUE_CONFIG)
@@ -234,7 +261,7 @@ def with_another_endpoint_in_the_pointer() -> LiveLab:
     return lab
 
 
-@pytest.mark.parametrize("walk", [promote, restore_what_somebody_deleted])
+@pytest.mark.parametrize("walk", [promote, restore_what_somebody_deleted, watch_what_was_promoted_and_undo_it])
 @pytest.mark.parametrize(
     "make", [Lab, GuardrailsLab, LiveLab, second_rollout, with_another_endpoint_in_the_pointer, LambdaLab]
 )
