@@ -27,6 +27,7 @@ from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Phase, with_green_traffic, with_phase
 from airflow_sm_rollout.guardian.guardian import Guardian
 from airflow_sm_rollout.guardian.run import look_on, look_once
+from convergence.deploy_lab import DeployLab
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, Lab
 from convergence.lambda_lab import PLACE, LambdaLab
@@ -321,7 +322,7 @@ def test_the_policy_names_exactly_the_actions_that_guardians_need_on_what_they_n
     functions = [PLACE.function]
     statements = guardian_policy("fraud", region="us-east-1", account="1", functions=functions)["Statement"]
     meanwhile: list[Callable[[Lab], None]] = [lambda lab: None, deleted_blue, ended_blues_scaling]
-    for make, begun in [*BEGUN, (LambdaLab, 2)]:
+    for make, begun in [*BEGUN, (LambdaLab, 2), (DeployLab, 2)]:
         for happens in meanwhile:
             lab = with_green_at(begun, make)
             happens(lab)
@@ -342,6 +343,8 @@ def test_the_policy_names_exactly_the_actions_that_guardians_need_on_what_they_n
         "application-autoscaling:DeregisterScalableTarget",
         # $LATEST names green for a few seconds only.
         "lambda:UpdateFunctionConfiguration",
+        # CodeDeploy obeys the alarm itself here, before the guardian has to stop it.
+        "codedeploy:StopDeployment",
         # AWS makes and deletes a scaling policy's alarms in the caller's name.
         "cloudwatch:PutMetricAlarm",
     }
