@@ -15,7 +15,7 @@ from operators.conftest import dag, run  # noqa: F401 - fixtures
 from operators.dag_runs import Ended
 from operators.test_group_run import build
 from plugin.test_pages import Headers, path_of
-from production import Production, alarm_of, wait_until
+from production import Production, alarm_of, meanwhile, wait_until
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -112,11 +112,12 @@ def test_a_watch_after_the_promotion_that_undoes_is_told_as_such(
     production: Production,
     pages: Callable[[str], str],
 ) -> None:
-    def ring(context: Any) -> None:
-        production.set_alarm(alarm_of("fraud"), "ALARM", "7 of 9")
+    def is_promoted() -> bool:
+        return "/sm-rollout-previous/fraud" in str(production.writes("fraud"))
 
-    build(dag, watch_after="1h", notifiers={"promoted": ring}, default_alarms=None)
-    assert run(dag).state == "failed"
+    build(dag, watch_after="1h", default_alarms=None)
+    with meanwhile(is_promoted, lambda: production.set_alarm(alarm_of("fraud"), "ALARM", "7 of 9")):
+        assert run(dag).state == "failed"
     [told] = wait_until(lambda: json.loads(pages(f"{path_of(dag)}/report.json")))
     assert told["outcome"] == "undone"
     assert "7 of 9" in told["sentence"]
