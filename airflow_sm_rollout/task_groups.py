@@ -349,6 +349,10 @@ def _step_labels(option: str, value: object, strategy: dict[str, Any], max_steps
     :param option: the option that the shares follow from, with its ``value``.
     """
     if not is_template(value):
+        if max_steps is not None:
+            raise PlanError(
+                "max_steps", max_steps, f"left out: {option} is no template, and says how many steps there are"
+            )
         return [step.label for step in known_strategy(strategy).steps]
     allowed = f"how many steps a run may ask for at most, from 1 to {_MOST_STEPS}, since {option} is a template"
     count = parse_count("max_steps", max_steps, allowed, least=1)

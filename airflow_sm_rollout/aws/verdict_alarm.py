@@ -1,6 +1,7 @@
-"""The alarm by which SageMaker obeys the rollout's judge while it shifts the traffic itself.
+"""The alarm by which AWS obeys the rollout's judge while it shifts the traffic itself.
 
-SageMaker looks at alarms only. So the judge publishes at each look whether harm is proven, and an alarm on that goes with the deployment.
+SageMaker and CodeDeploy look at alarms only. So the judge publishes at each look whether harm is proven, and an alarm on that goes with the
+deployment.
 It rings as soon as the judge says so, and as well where nobody has judged for :data:`SILENCE`: no word is not a good one.
 
 Both are one rule of CloudWatch's: the alarm rings when each of the last periods is bad or has no point. One good word in all that time
@@ -29,7 +30,7 @@ def put(cloudwatch: Any, rollout: Rollout, now: datetime) -> None:
     tell(cloudwatch, rollout, now, is_harmful=False)
     cloudwatch.put_metric_alarm(
         AlarmName=rollout.names.verdict_alarm,
-        AlarmDescription=f"Proven harm, or nobody who judges: SageMaker is to go back. For {rollout.describe_owner()}",
+        AlarmDescription=f"Proven harm, or nobody who judges: {rollout.traffic.shifter} is to go back. For {rollout.describe_owner()}",
         Namespace=NAMESPACE,
         MetricName=METRIC,
         Dimensions=_dimensions(rollout),

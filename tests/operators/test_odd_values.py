@@ -135,3 +135,39 @@ def test_an_odd_member_is_taken_or_refused_by_its_name(option: str, member: str)
         named, said = why_not(lambda given=given: canary_rollout(**GREEN, **{option: given}))  # type: ignore[misc]
         names = {member, option, *RELATED.get(member, ())}
         assert not said or {*named.replace(".", " ").split()} & names, f"{name}: {said}"
+
+
+NUMBERS: list[tuple[Callable[..., Any], tuple[str, ...]]] = [
+    (canary_rollout, ("steps",)),
+    (canary_rollout, ("bake",)),
+    (canary_rollout, ("max_steps",)),
+    (canary_rollout, ("drain",)),
+    (canary_rollout, ("timeout",)),
+    (canary_rollout, ("poke_interval",)),
+    (linear_rollout, ("step",)),
+    (linear_rollout, ("interval",)),
+    (linear_rollout, ("max_steps",)),
+    (blue_green_rollout, ("bake",)),
+    *(
+        (canary_rollout, (option, member))
+        for option, members in {
+            "approval": ("timeout",),
+            "default_alarms": ("max_error_percent", "min_requests", "latency_factor"),
+            "shadow": ("bake", "percent"),
+            "validate": ("min_agreement", "tolerance", "max_latency_ms"),
+            "limits": ("max_error_rate", "max_p99_ms", "min_requests"),
+            "tolerances": ("false_rollback", "false_pass", "warm_up_minutes", "min_bake_minutes"),
+        }.items()
+        for member in members
+    ),
+]
+
+
+@pytest.mark.parametrize("truth", [True, False])
+@pytest.mark.parametrize(("factory", "path"), NUMBERS, ids=lambda each: each.__name__ if callable(each) else ".".join(each))
+def test_yes_and_no_are_no_numbers(factory: Callable[..., Any], path: tuple[str, ...], *, truth: bool) -> None:
+    given: Any = truth
+    for member in reversed(path[1:]):
+        given = {**_NEEDED.get(path[0], {}), member: given}
+    named, _ = why_not(lambda: factory(**{**GREEN, path[0]: given}))
+    assert {path[0], path[-1]} & {*named.replace(".", " ").split()}

@@ -24,7 +24,7 @@ def test_a_comparison_that_nothing_heeds_is_said_to_be_for_people(traffic: str, 
     rollout = replace(ROLLOUT, plan=replace(ROLLOUT.plan, traffic=traffic))
     told = page(SHIFTED, rollout=rollout, comparison=COMPARED)
     assert COMPARED["sentence"] in told
-    assert ("SageMaker heeds the alarms alone" in told) == is_for_people_alone
+    assert ("AWS shifts by itself and heeds alarms alone" in told) == is_for_people_alone
 
 
 def test_a_verdict_is_not_told_twice() -> None:
