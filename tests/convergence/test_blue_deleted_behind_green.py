@@ -107,3 +107,19 @@ def test_a_blue_that_aws_can_not_start_again_leaves_clients_where_they_are_answe
     lab.roll_back()
     assert lab.live() == ENDPOINT
     assert lab.describe()["records"] == []
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_blue_that_aws_can_not_start_again_is_told_where_clients_never_left_it(make: Callable[[], LiveLab]) -> None:
+    lab = make()
+    lab.run(until=1)
+    assert lab.shares_now() == {ENDPOINT: 100.0}
+    delete_endpoint(lab, ENDPOINT)
+    lab.sandbox.faults.add(Fault("no_capacity", "CreateEndpoint"))
+    with pytest.raises(RolloutGaveUp, match=r"is Failed.*a person has to look"):
+        lab.roll_back()
+    assert lab.describe()["records"] != []
+    delete_endpoint(lab, ENDPOINT)
+    lab.roll_back()
+    assert lab.describe_endpoint(ENDPOINT)["EndpointStatus"] == "InService"
+    assert lab.describe()["records"] == []
