@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.plan.deployment import Deploying
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.plan.mistakes import Options, with_others
 from airflow_sm_rollout.core.plan.strategy import Strategy, expand_strategy
@@ -36,8 +37,10 @@ def _read(given: Options) -> tuple[Plan, Strategy]:
     of_plan: dict[str, Any] = {name: given[name] for name in _OF_PLAN if name in given}
     steps = {name: value for name, value in given.items() if name not in ("strategy", *_OF_PLAN)}
     strategy = expand_strategy({"name": given["strategy"], **steps})
-    # Which function it is makes no difference to the steps.
-    function = FunctionAlias("any") if parse_traffic(of_plan.get("traffic", DEFAULT)).has_function else None
-    plan = Plan(strategy, function=function, **of_plan)
+    # Which function and whose role it is makes no difference to the steps.
+    way = parse_traffic(of_plan.get("traffic", DEFAULT))
+    function = FunctionAlias("any") if way.has_function else None
+    deployment = Deploying(application="any", group="any") if way.has_deployment else None
+    plan = Plan(strategy, function=function, deployment=deployment, **of_plan)
     validate_plan(plan)
     return plan, strategy

@@ -75,12 +75,19 @@ PARAMS: dict[str, Any] = {
         description="With lambda: the function that clients call by its alias live, and whose variable ENDPOINT_NAME names the endpoint.",
         type=MAY_BE_EMPTY,
     ),
+    "codedeploy_role": Param(
+        "",
+        title="CodeDeploy's role",
+        description="With codedeploy: the ARN of the role by which AWS CodeDeploy may write the function's alias.",
+        type=MAY_BE_EMPTY,
+    ),
 }
 
 _SPLITS = {
     "variants": "two production variants of the endpoint",
     "endpoints": "two endpoints: clients ask live_endpoint() for each request",
     "lambda": "two endpoints: clients call a Lambda function",
+    "codedeploy": "the same, and AWS CodeDeploy shifts the function's alias: no pause, no person",
     "guardrails": "SageMaker shifts by itself: no pause, no person",
 }
 
@@ -109,6 +116,7 @@ ROLLOUT: dict[str, Any] = {
     "traffic": "{{ params.traffic }}",
     "drain": "{{ params.drain }}",
     "function": "{{ params.function or '' }}",
+    "deployment": "{{ {'role_arn': params.codedeploy_role} | tojson if params.codedeploy_role else '' }}",
     "poke_interval": POKE_INTERVAL,
     "tolerances": TOLERANCES,
 }

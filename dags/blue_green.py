@@ -15,7 +15,7 @@ BLUE_GREEN = {
         type="string",
         pattern=r"^\s*[\d.]+\s*$",
     ),
-    "traffic": traffic("variants", "endpoints", "lambda", "guardrails"),
+    "traffic": traffic("variants", "endpoints", "lambda", "codedeploy", "guardrails"),
 }
 
 with DAG(

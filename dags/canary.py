@@ -22,7 +22,7 @@ CANARY = {
         type="string",
         pattern=r"^\s*[\d.]+(\s*,\s*[\d.]+)*\s*$",
     ),
-    "traffic": traffic("variants", "endpoints", "lambda", "guardrails"),
+    "traffic": traffic("variants", "endpoints", "lambda", "codedeploy", "guardrails"),
 }
 
 with DAG("canary", schedule=None, params={**PARAMS, **CANARY}, max_active_runs=1, tags=["sagemaker"], doc_md=__doc__):

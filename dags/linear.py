@@ -22,7 +22,7 @@ LINEAR = {
         type="string",
         pattern=r"^\s*[\d.]+\s*$",
     ),
-    "traffic": traffic("variants", "endpoints", "lambda", "guardrails"),
+    "traffic": traffic("variants", "endpoints", "lambda", "codedeploy", "guardrails"),
 }
 
 with DAG("linear", schedule=None, params={**PARAMS, **LINEAR}, max_active_runs=1, tags=["sagemaker"], doc_md=__doc__):

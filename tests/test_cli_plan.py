@@ -54,3 +54,8 @@ def test_what_a_way_to_split_traffic_refuses_is_said_beside_the_rest(capsys: pyt
     )
     assert said.startswith("sm-rollout plan: 3 options are wrong: (1) ")
     assert all(f"{name}=" in said for name in ("bake", "steps", "capacity"))
+
+
+def test_a_plan_by_codedeploy_needs_no_role_to_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--traffic", "codedeploy", "--strategy", "canary", "--steps", "10,100", "--bake", "300"]) == 0
+    assert "10 %" in capsys.readouterr().out

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airflow_sm_rollout.demo import DemoFailed
 from airflow_sm_rollout.demo.front import FRONT
-from airflow_sm_rollout.demo.production import INSTANCES
+from airflow_sm_rollout.demo.production import INSTANCES, ROLE
 
 DRAIN_SECONDS = 5
 """The demo's clients hold an endpoint's name for a second, and a request takes milliseconds."""
@@ -43,7 +43,8 @@ class Script:
 
 
 _IN_FRONT = {"drain": str(DRAIN_SECONDS), "function": FRONT.function}
-_BY_SAGEMAKER = {"promote": 100.0}
+_BY_CODEDEPLOY = {**_IN_FRONT, "codedeploy_role": ROLE}
+_BY_AWS = {"promote": 100.0}
 
 _SCRIPTS = (
     # The first step has the least traffic, so its alarm needs the most time.
@@ -89,10 +90,14 @@ _SCRIPTS = (
         {"step": "25", "interval": "40", **_IN_FRONT},
         {"shift_1": 25.0, "shift_2": 50.0, "shift_3": 75.0, "shift_4": 100.0},
     ),
+    # CodeDeploy waits whole minutes, and its canary has two steps.
+    Script("canary", "codedeploy", {"steps": "10,100", "bake": "60,15", **_BY_CODEDEPLOY}, _BY_AWS),
+    Script("linear", "codedeploy", {"step": "50", "interval": "60", **_BY_CODEDEPLOY}, _BY_AWS),
+    Script("blue_green", "codedeploy", {"bake": "60", **_BY_CODEDEPLOY}, _BY_AWS),
     # SageMaker shifts whole instances, and its own canary has two steps.
-    Script("canary", "guardrails", {"steps": "50,100", "bake": "60,15"}, _BY_SAGEMAKER),
-    Script("linear", "guardrails", {"step": "34", "interval": "60"}, _BY_SAGEMAKER, instances=3),
-    Script("blue_green", "guardrails", {"bake": "60"}, _BY_SAGEMAKER),
+    Script("canary", "guardrails", {"steps": "50,100", "bake": "60,15"}, _BY_AWS),
+    Script("linear", "guardrails", {"step": "34", "interval": "60"}, _BY_AWS, instances=3),
+    Script("blue_green", "guardrails", {"bake": "60"}, _BY_AWS),
 )
 
 

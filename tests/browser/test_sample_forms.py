@@ -26,6 +26,7 @@ FILLED: dict[str, Any] = {
     "alarms": "wine-orders, wine-payments",
     "bake": "300",
     "C": 0.5,
+    "codedeploy_role": "arn:aws:iam::210987654321:role/codedeploy",
     "drain": "70",
     "drop_column": "proline",
     "endpoint_name": "wine-red",

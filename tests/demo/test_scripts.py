@@ -10,6 +10,7 @@ import pytest
 
 from airflow_sm_rollout.core.converge import WAYS, validate_plan
 from airflow_sm_rollout.core.deployment_config import why_too_few
+from airflow_sm_rollout.core.plan.deployment import Deploying
 from airflow_sm_rollout.core.plan.function import parse_function
 from airflow_sm_rollout.core.plan.strategy import STRATEGIES, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Plan
@@ -22,9 +23,15 @@ SHOWN = [find_script(*pair) for pair in PAIRS]
 
 
 def plan_of(script: Script) -> Plan:
-    options = {name: value for name, value in script.plan.items() if name not in ("drain", "function")}
-    function = parse_function(script.plan.get("function"), None, None)
-    return Plan(expand_strategy({"name": script.dag_id, **options}), traffic=script.traffic, function=function)
+    no_steps = ("drain", "function", "codedeploy_role")
+    strategy = {name: value for name, value in script.plan.items() if name not in no_steps}
+    role = script.plan.get("codedeploy_role")
+    return Plan(
+        expand_strategy({"name": script.dag_id, **strategy}),
+        traffic=script.traffic,
+        function=parse_function(script.plan.get("function"), None, None),
+        deployment=Deploying(role_arn=role) if role else None,
+    )
 
 
 @pytest.mark.parametrize("traffic", WAYS)
@@ -41,6 +48,8 @@ def test_each_plan_is_one_that_its_way_to_split_traffic_can_do(script: Script) -
     assert plan.strategy is not None
     if script.traffic == "guardrails":
         assert why_too_few(plan.strategy, script.instances) == ""
+    elif script.traffic == "codedeploy":
+        assert script.shares == {"promote": 100.0}
     else:
         assert list(script.shares.values()) == [step.share for step in plan.strategy.steps]
 

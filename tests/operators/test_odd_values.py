@@ -164,7 +164,9 @@ NUMBERS: list[tuple[Callable[..., Any], tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize("truth", [True, False])
-@pytest.mark.parametrize(("factory", "path"), NUMBERS, ids=lambda each: each.__name__ if callable(each) else ".".join(each))
+@pytest.mark.parametrize(
+    ("factory", "path"), NUMBERS, ids=lambda each: each.__name__ if callable(each) else ".".join(each)
+)
 def test_yes_and_no_are_no_numbers(factory: Callable[..., Any], path: tuple[str, ...], *, truth: bool) -> None:
     given: Any = truth
     for member in reversed(path[1:]):
