@@ -11,6 +11,7 @@ from botocore.model import OperationModel
 
 from airflow_sm_rollout.aws.figures import read_figures
 from airflow_sm_rollout.aws.history import list_fleets
+from airflow_sm_rollout.aws.listed import read_names
 from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.aws.record import read_record, read_records
 from airflow_sm_rollout.aws.scaling import read_scaling, read_whole_scaling
@@ -19,12 +20,14 @@ from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.sandbox.app import Sandbox
 from airflow_sm_rollout.sandbox.wire import Call
 from aws.answers import calls_of_rollouts
-from convergence.lab import BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Lab
+from convergence.deploy_lab import DeployLab
+from convergence.lab import BLUES_TARGET, ENDPOINT, ROLE, SCALES, USER_ALARM, Lab
 from convergence.lambda_lab import LambdaLab
 
 SYSTEM_TAGS = [
     {"Key": f"aws:cloudformation:{each}", "Value": each} for each in ("logical-id", "stack-id", "stack-name")
 ]
+ID = "0a1b2c3d"
 USERS_TAGS = [{"Key": f"k{number:02}", "Value": f"v{number}"} for number in range(49)]  # 50 with the lab's own
 
 
@@ -180,12 +183,33 @@ def fleets(lab: Lab) -> object:
     return list_fleets(lab.clients.cloudwatch, ENDPOINT)
 
 
+def made(described_by: str) -> Callable[[Lab], object]:
+    """What has a rollout's id in its name, of which there is more than one of each kind."""
+
+    def read(lab: Lab) -> object:
+        sagemaker = lab.clients.sagemaker
+        blue = sagemaker.describe_endpoint_config(EndpointConfigName="fraud-2024")
+        for name in (f"{each}-{ID}" for each in "abc"):
+            sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "g:2"})
+            sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=blue["ProductionVariants"])
+            sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+        found = read_names(sagemaker, described_by, ID)
+        assert found is not None
+        assert len(found) == 3
+        return found
+
+    return read
+
+
 READS: dict[str, Callable[[Lab], object]] = {
     "DescribeScalableTargets": targets,
     "DescribeScheduledActions": scheduled,
     "GetParametersByPath": records,
     "DescribeAlarmHistory": figures,
     "ListMetrics": fleets,
+    "ListEndpoints": made("DescribeEndpoint"),
+    "ListEndpointConfigs": made("DescribeEndpointConfig"),
+    "ListModels": made("DescribeModel"),
 }
 
 
@@ -210,6 +234,19 @@ def test_greens_version_is_found_behind_many_others() -> None:
 OF_A_FUNCTION = {"ListVersionsByFunction"}
 
 
+def test_a_deployment_is_found_behind_the_one_by_which_codedeploy_goes_back() -> None:
+    lab = DeployLab()
+    of_one = PagesOfOne(lab.sandbox)
+    lab.run(until=2)
+    lab.roll_back()
+    assert of_one.paged >= OF_A_DEPLOYMENT
+    lab.sandbox.carry_out = of_one.carry_out  # type: ignore[method-assign]
+    assert lab.describe() == lab.before
+
+
+OF_A_DEPLOYMENT = {"ListDeployments"}
+
+
 def test_every_list_that_is_read_was_read_in_pages() -> None:
     of_monitoring = {"ListMonitoringExecutions"}  # the sandbox plays none: see tests/evidence/test_monitor.py
-    assert PAGED.keys() - IN_A_ROLLOUT - OF_A_FUNCTION - READS.keys() == of_monitoring
+    assert PAGED.keys() - IN_A_ROLLOUT - OF_A_FUNCTION - OF_A_DEPLOYMENT - READS.keys() == of_monitoring
