@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_sm_rollout.aws.clock import follow
-from airflow_sm_rollout.aws.cloudwatch import FlapsSeen
 from airflow_sm_rollout.aws.counting import count_calls_of
 from airflow_sm_rollout.core.plan.measures import Measure
 from airflow_sm_rollout.core.watch.rows import Answer, Question
+
+if TYPE_CHECKING:
+    from airflow_sm_rollout.aws.cloudwatch import FlapsSeen  # which imports botocore, and DAG files import this module
 
 _ATTEMPTS = 2  # at a call, by clients that give up soon
 

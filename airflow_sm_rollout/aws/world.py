@@ -47,7 +47,15 @@ from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.converge import is_decided_by_pointer, needs
 from airflow_sm_rollout.core.errors import NotThere, RefusedByAws, RolloutGaveUp
 from airflow_sm_rollout.core.found import is_used, why_other_config, why_other_model
-from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenShadowed, GreenShare, heeds_wishes
+from airflow_sm_rollout.core.goals import (
+    AsBefore,
+    Goal,
+    GreenDeployed,
+    GreenShadowed,
+    GreenShare,
+    OnlyGreen,
+    heeds_wishes,
+)
 from airflow_sm_rollout.core.names import Names, pointer_name
 from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
 from airflow_sm_rollout.core.pointer import Pointer
@@ -128,8 +136,9 @@ class AwsWorld:
         """See :class:`~airflow_sm_rollout.core.advance.World`."""
         if isinstance(goal, AsBefore):
             self._kept.forget()  # at its end all has to be as before, whatever was deleted a moment ago
-        if not self._has_acted:
-            self._kept.forget(_may_change)  # who looks again without having done anything waits for something new
+        if not self._has_acted or isinstance(goal, OnlyGreen):
+            # Who looks again without having done anything waits for something new. And that green is promoted is said of what stands now.
+            self._kept.forget(_may_change)
         self._has_acted = False
         with translated_errors("could not look"), listening(self._clock):
             record, control, found = self._read_noted(goal)
