@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from airflow_sm_rollout.demo import DemoFailed
 from airflow_sm_rollout.demo.front import FRONT
 from airflow_sm_rollout.demo.production import INSTANCES, ROLE
+from airflow_sm_rollout.demo.report import PROMOTE
 
 DRAIN_SECONDS = 5
 """The demo's clients hold an endpoint's name for a second, and a request takes milliseconds."""
@@ -44,7 +45,7 @@ class Script:
 
 _IN_FRONT = {"drain": str(DRAIN_SECONDS), "function": FRONT.function}
 _BY_CODEDEPLOY = {**_IN_FRONT, "codedeploy_role": ROLE}
-_BY_AWS = {"promote": 100.0}
+_BY_AWS = {PROMOTE: 100.0}
 
 _SCRIPTS = (
     # The first step has the least traffic, so its alarm needs the most time.

@@ -16,7 +16,7 @@ from airflow_sm_rollout.demo.airflow_processes import AirflowProcesses
 from airflow_sm_rollout.demo.inventory import Inventory, take_inventory, version_name
 from airflow_sm_rollout.demo.metrics import count_invocations, find_first_alarm
 from airflow_sm_rollout.demo.progress import Moment, Progress
-from airflow_sm_rollout.demo.report import BAKE, RunSeen, VariantCounts, green_share
+from airflow_sm_rollout.demo.report import BAKE, PROMOTE, RunSeen, VariantCounts, green_share
 from airflow_sm_rollout.demo.scripts import Script
 from airflow_sm_rollout.demo.shares import ShareWatch
 from airflow_sm_rollout.sandbox.traffic import Record, TrafficProcess
@@ -142,7 +142,7 @@ class WatchedRun:
             records=self._records(ended_at),
             green_counts=self._count(dimensions["green"]) if dimensions else VariantCounts(),
             alarm_at=alarm_at,
-            harm_at=min(self._bakes_failed_at() | ({alarm_at} if alarm_at else set()), default=None),
+            harm_at=min(self._watches_failed_at() | ({alarm_at} if alarm_at else set()), default=None),
             before=self._before,
             after=self._take_inventory(),
         )
@@ -150,9 +150,11 @@ class WatchedRun:
     def _take_inventory(self) -> Inventory:
         return take_inventory(self._stage.session, self._stage.endpoint_name, self._stage.front)
 
-    def _bakes_failed_at(self) -> set[float]:
+    def _watches_failed_at(self) -> set[float]:
+        """When tasks failed that judge green: bakes, and the one that follows AWS while it shifts."""
         failures = self._stage.airflow.failures(self._script.dag_id, self._run_id)
-        return {at for task_id, at in failures.items() if BAKE in task_id}
+        follows = self._in_group(PROMOTE) if PROMOTE in self._script.shares else None
+        return {at for task_id, at in failures.items() if BAKE in task_id or task_id == follows}
 
     def _planned_share(self) -> float:
         """The largest share of the steps that the run came to."""

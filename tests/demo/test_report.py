@@ -112,7 +112,7 @@ def test_where_airflow_and_the_rollout_disagree_nothing_is_settled(run_state: st
         ({"planned_share": 5.0}, "green had 10 %, planned were 5 %"),
         ({"after": Inventory({"config": "other"}, BEFORE.names)}, "not as before"),
         ({"alarm_at": None, "harm_at": None}, "nobody was seen to notice harm"),
-        ({"reason": "somebody stopped it"}, "names no alarm and no bake"),
+        ({"reason": "somebody stopped it"}, "names no alarm and no task that judges"),
         ({"run_state": "success"}, "outcome is unsettled"),
     ],
 )
@@ -150,10 +150,10 @@ def test_blue_has_everything_back_at_the_first_look_after_the_alarm_that_shows_i
     assert report_on(replace(BAD, alarm_at=44.0, harm_at=39.5)).seconds_alarm_to_blue is None, "it rang afterwards"
 
 
-def test_harm_that_a_bake_has_proven_without_an_alarm_is_as_good_as_one() -> None:
-    proven = replace(
-        BAD, alarm_at=None, harm_at=20.0, reason="in canary.bake_10: green fails 40 % of its calls, blue 0 %"
-    )
+@pytest.mark.parametrize("task", ["bake_10", "promote"])
+def test_harm_that_a_task_has_proven_without_an_alarm_is_as_good_as_one(task: str) -> None:
+    reason = f"in canary.{task}: green fails 40 % of its calls, blue 0 %"
+    proven = replace(BAD, alarm_at=None, harm_at=20.0, reason=reason)
     report = report_on(proven)
     assert (report.seconds_alarm_to_blue, report.seconds_harm_to_blue) == (None, 20.0)
     assert complaints(proven, report, ROLLED_BACK) == []
