@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.clock import MACHINE
-from airflow_sm_rollout.aws.cloudwatch import FlapsSeen, read_alarms
+from airflow_sm_rollout.aws.cloudwatch import read_alarms
 from airflow_sm_rollout.aws.parameters import read_parameters
 from airflow_sm_rollout.aws.previous import previous_of
 from airflow_sm_rollout.aws.record import record_of
@@ -62,7 +62,6 @@ class AfterWatcher:
     _unknown: list[str] = field(default_factory=list)
     _ended: int = 0
     _overruled: Judgement | None = None
-    _flaps_seen: FlapsSeen = field(default_factory=dict)
     _round: Watch | None = None
     _memory: Memory = field(default_factory=Memory)
 
@@ -74,7 +73,7 @@ class AfterWatcher:
         try:
             with translated_errors("could not look at what was promoted"):
                 over = why_over(self.after, *read_last(clients.ssm, self.after.rollout.endpoint_name))
-                alarms = read_alarms(clients.cloudwatch, self.after.alarms, self.after.since, self._flaps_seen)
+                alarms = read_alarms(clients.cloudwatch, self.after.alarms, self.after.since, clients.flaps_seen)
         except (Passing, RolloutError) as error:
             return self._look_at_round(clients, (), str(error))
         return over or self._look_at_round(clients, *split_mute(self.after, alarms))
