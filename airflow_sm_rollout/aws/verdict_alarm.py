@@ -1,8 +1,7 @@
 """The alarm by which AWS obeys the rollout's judge while it shifts the traffic itself.
 
 SageMaker and CodeDeploy look at alarms only. So the judge publishes at each look whether harm is proven, and an alarm on that goes with the
-deployment.
-It rings as soon as the judge says so, and as well where nobody has judged for :data:`SILENCE`: no word is not a good one.
+deployment. It rings as soon as the judge says so, and as well where nobody has judged for :data:`SILENCE`: no word is not a good one.
 
 Both are one rule of CloudWatch's: the alarm rings when each of the last periods is bad or has no point. One good word in all that time
 keeps it quiet. Harm is said of all of them at once, since points may be published with times of the past (CloudWatch, PutMetricData).

@@ -13,7 +13,7 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.core.watch.after import after_from_dict
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.triggers.bake import log_judgement
-from airflow_sm_rollout.triggers.base import RolloutTrigger, in_thread, outlast_shortest_deferral
+from airflow_sm_rollout.triggers.base import RolloutTrigger, outlast_shortest_deferral
 
 
 class AfterTrigger(RolloutTrigger):
@@ -29,14 +29,14 @@ class AfterTrigger(RolloutTrigger):
     async def events(self) -> AsyncIterator[TriggerEvent]:
         begun, watcher = asyncio.get_running_loop().time(), AfterWatcher(after_from_dict(self.after))
         while True:
-            judged = await in_thread(self._look, watcher, await self.clients())
+            judged = await self.look(self._look, watcher, await self.clients())
             if judged.verdict is not Verdict.WATCHING:
                 break
             await asyncio.sleep(self.poke_interval)
         await outlast_shortest_deferral(begun)
         told = {"verdict": judged.verdict.value, "reason": judged.reason}
         if judged.passes:
-            yield TaskSuccessEvent(xcoms={"return_value": told})
+            yield TaskSuccessEvent(xcoms={"return_value": told, **self.counted})
         else:
             yield TriggerEvent(told)  # type: ignore[no-untyped-call]
 
