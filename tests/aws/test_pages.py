@@ -86,17 +86,7 @@ def lab_of_many() -> Lab:
     arn = lab.clients.sagemaker.describe_endpoint_config(EndpointConfigName="fraud-2024")["EndpointConfigArn"]
     lab.clients.sagemaker.add_tags(ResourceArn=arn, Tags=USERS_TAGS)
     for number in range(3):
-        lab.clients.cloudwatch.put_metric_alarm(
-            AlarmName=f"alarm-{number}",
-            Namespace="Shop",
-            MetricName="Refused",
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=5,
-            ComparisonOperator="GreaterThanThreshold",
-            TreatMissingData="notBreaching",
-        )
+        lab.put_alarm(f"alarm-{number}")
     lab.pass_time(120)
     lab.before = lab.describe()
     return lab

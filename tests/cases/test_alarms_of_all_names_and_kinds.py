@@ -30,17 +30,7 @@ def planned(lab: Lab, *alarms: str) -> Rollout:
 
 def put(lab: Lab, *names: str) -> None:
     for name in names:
-        lab.clients.cloudwatch.put_metric_alarm(
-            AlarmName=name,
-            Namespace="Shop",
-            MetricName="Refused",
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=5,
-            ComparisonOperator="GreaterThanThreshold",
-            TreatMissingData="notBreaching",
-        )
+        lab.put_alarm(name)
     lab.pass_time(120)
 
 

@@ -7,21 +7,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from airflow_sm_rollout.aws import verdict_alarm
 from airflow_sm_rollout.aws.planning import plan_rollout
-from airflow_sm_rollout.aws.world import AwsWorld
-from airflow_sm_rollout.core.advance import Passing, advance
-from airflow_sm_rollout.core.errors import RolloutError
-from airflow_sm_rollout.core.goals import Goal, GreenDeployed, OnlyGreen
+from airflow_sm_rollout.core.advance import Passing
+from airflow_sm_rollout.core.goals import GreenDeployed, OnlyGreen
 from airflow_sm_rollout.core.plan.deployment import Deploying
 from airflow_sm_rollout.core.plan.strategy import Strategy, canary, linear
-from airflow_sm_rollout.core.record import from_json
-from airflow_sm_rollout.core.rollout import Green, Phase, Plan, Rollout
+from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.sandbox.codedeploy.deployment import Deployment
 from airflow_sm_rollout.sandbox.functions.function import Function
 from airflow_sm_rollout.sandbox.functions.runtime import Reply
-from convergence.guardrails_lab import Judging
-from convergence.lab import ENDPOINT, ROLE, USER_ALARM
+from convergence.guardrails_lab import JudgedLab
+from convergence.lab import ROLE, USER_ALARM
 from convergence.lambda_lab import PLACE, LambdaLab
 
 HOOK = "CodeDeployHook_check"
@@ -30,16 +26,12 @@ GROUPS_ALARM = "scorer-errors"
 
 
 @dataclass
-class DeployLab(LambdaLab):
-    """CodeDeploy shifts the alias by a config of its own that the rollout makes.
-
-    :param is_judged: whether somebody judges green meanwhile and finds no harm, as the task does that follows CodeDeploy.
-    """
+class DeployLab(JudgedLab, LambdaLab):
+    """CodeDeploy shifts the alias by a config of its own that the rollout makes."""
 
     traffic: ClassVar[str] = "codedeploy"
     strategy: ClassVar[Strategy] = canary([20, 100], bake=timedelta(minutes=2))
     deployment: ClassVar[Deploying] = Deploying(role_arn=ROLE)
-    is_judged: bool = True
 
     def deployments(self) -> list[Deployment]:
         """All that CodeDeploy has had to do, read past the API."""
@@ -91,24 +83,6 @@ class DeployLab(LambdaLab):
     def look_away(self) -> None:
         super().look_away()
         self.judge()
-
-    def judge(self) -> None:
-        """One look of whoever judges, past the API, so that it meets none of a test's faults and is no call of the rollout's."""
-        [parameters] = self.sandbox.services["ssm"]
-        newest = parameters.newest(self.names.record) if hasattr(self, "names") else None  # type: ignore[attr-defined]
-        if not self.is_judged or newest is None:
-            return
-        try:
-            record = from_json(newest.value)
-        except RolloutError:
-            return
-        if record.green_traffic_since is not None:
-            verdict_alarm.tell(Judging(self.sandbox), record, self.now(), is_harmful=record.phase is Phase.ROLLING_BACK)
-
-    def look(self, goal: Goal) -> Any:
-        """One advance toward a goal; what there is to wait for."""
-        world = AwsWorld(self.clients, ENDPOINT, self.names.rollout_id, self.now)
-        return advance(goal, self.names.rollout_id, world, self.now() + timedelta(hours=1), lambda line: None)
 
     def let_pass(self, seconds: float) -> None:
         """Let time pass, with somebody who judges."""

@@ -15,7 +15,7 @@ from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.goals import Goal, GreenDeployed, OnlyGreen
 from airflow_sm_rollout.core.plan.strategy import Strategy, canary
 from airflow_sm_rollout.core.record import from_json
-from airflow_sm_rollout.core.rollout import AHEAD, Phase
+from airflow_sm_rollout.core.rollout import AHEAD, Phase, Rollout
 from airflow_sm_rollout.sandbox.app import Sandbox
 from airflow_sm_rollout.sandbox.errors import AwsError
 from convergence.lab import ENDPOINT, LOOK_SECONDS, Lab
@@ -37,29 +37,13 @@ class Judging:
 
 
 @dataclass
-class GuardrailsLab(Lab):
-    """Blue in production, and users who call it.
+class JudgedLab(Lab):
+    """A lab where AWS shifts, and obeys an alarm on what the rollout's judge publishes.
 
-    :param requests_per_look: how many requests they send between two looks.
-    :param is_judged: whether somebody judges green meanwhile, and finds no harm, as the task does that waits for SageMaker.
+    :param is_judged: whether somebody judges green meanwhile, and finds no harm, as the task does that waits for AWS.
     """
 
-    traffic: ClassVar[str] = "guardrails"
-    capacity: ClassVar[str] = AHEAD
-    strategy: ClassVar[Strategy] = canary([25, 100], bake=timedelta(minutes=3))
-    requests_per_look: int = 8
     is_judged: bool = True
-
-    def look_away(self) -> None:
-        super().look_away()
-        self.judge()
-        self.call()
-
-    def call(self) -> None:
-        """Users call."""
-        for _ in range(self.requests_per_look):
-            with contextlib.suppress(AwsError):
-                self.sandbox.invoke(ENDPOINT)
 
     def judge(self) -> None:
         """One look of whoever judges, past the API, so that it meets none of a test's faults and is no call of the rollout's."""
@@ -71,13 +55,44 @@ class GuardrailsLab(Lab):
             record = from_json(newest.value)
         except RolloutError:
             return
-        if record.endpoint_modified is not None:
+        if self.has_begun_to_shift(record):
             verdict_alarm.tell(Judging(self.sandbox), record, self.now(), is_harmful=record.phase is Phase.ROLLING_BACK)
+
+    def has_begun_to_shift(self, record: Rollout) -> bool:
+        """Whether there is anything to judge, by the record."""
+        return record.green_traffic_since is not None
 
     def look(self, goal: Goal) -> Any:
         """One advance toward a goal; what there is to wait for."""
         world = AwsWorld(self.clients, ENDPOINT, self.names.rollout_id, self.now)
         return advance(goal, self.names.rollout_id, world, self.now() + timedelta(hours=1), lambda line: None)
+
+
+@dataclass
+class GuardrailsLab(JudgedLab):
+    """Blue in production, and users who call it.
+
+    :param requests_per_look: how many requests they send between two looks.
+    """
+
+    traffic: ClassVar[str] = "guardrails"
+    capacity: ClassVar[str] = AHEAD
+    strategy: ClassVar[Strategy] = canary([25, 100], bake=timedelta(minutes=3))
+    requests_per_look: int = 8
+
+    def has_begun_to_shift(self, record: Rollout) -> bool:
+        return record.endpoint_modified is not None
+
+    def look_away(self) -> None:
+        super().look_away()
+        self.judge()
+        self.call()
+
+    def call(self) -> None:
+        """Users call."""
+        for _ in range(self.requests_per_look):
+            with contextlib.suppress(AwsError):
+                self.sandbox.invoke(ENDPOINT)
 
     @property
     def green_place(self) -> tuple[str, str]:

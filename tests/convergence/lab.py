@@ -162,8 +162,13 @@ class Lab:
         )
         self.pass_time(200)
         self._let_blue_scale()
+        self.put_alarm(USER_ALARM)
+        self.pass_time(120)
+
+    def put_alarm(self, name: str) -> None:
+        """An alarm of the user's, which is quiet as long as nobody publishes anything."""
         self.clients.cloudwatch.put_metric_alarm(
-            AlarmName=USER_ALARM,
+            AlarmName=name,
             Namespace="Shop",
             MetricName="Refused",
             Statistic="Sum",
@@ -173,7 +178,6 @@ class Lab:
             ComparisonOperator="GreaterThanThreshold",
             TreatMissingData="notBreaching",
         )
-        self.pass_time(120)
 
     def _let_blue_scale(self) -> None:
         """Between 2 and 8 instances, and by a schedule not any more."""
