@@ -15,6 +15,7 @@ import pytest
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_sm_rollout.aws.control import make_wish
+from airflow_sm_rollout.aws.previous import keep_previous
 from airflow_sm_rollout.aws.record import write_record
 from airflow_sm_rollout.core.comparison.comparison import Comparison, Finding
 from airflow_sm_rollout.core.control import Control, Wish
@@ -22,10 +23,13 @@ from airflow_sm_rollout.core.goals import AsBefore, Goal, GreenDeployed, GreenSh
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.limits import Kpi, Limits, Metric
 from airflow_sm_rollout.core.rollout import Blue, Green, Phase, Plan, Rollout
+from airflow_sm_rollout.core.undo import Kept
+from airflow_sm_rollout.core.watch.after import after_to_dict, plan_after
 from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.core.watch.watch import Watch, watch_from_dict, watch_to_dict
 from airflow_sm_rollout.hooks.aws import AwsConnection
 from airflow_sm_rollout.sandbox.faults import Fault
+from airflow_sm_rollout.triggers.after import AfterTrigger
 from airflow_sm_rollout.triggers.bake import BakeTrigger, log_judgement
 from airflow_sm_rollout.triggers.converge import ConvergeTrigger, goal_from_dict, goal_to_dict
 from production import BLUE, Production, alarm_of, meanwhile
@@ -36,6 +40,7 @@ NOW = datetime(2026, 11, 24, 10, 0, 0, 123456, tzinfo=timezone.utc)
 
 BLUES = Blue("config", {"ProductionVariants": [{"VariantName": BLUE}]}, BLUE, 1.0, 1)
 ROLLOUT = Rollout("fraud", "0badcafe", {}, NOW, BLUES, Green(model_name="fraud-v2"), Plan())
+PROMOTED = replace(ROLLOUT, plan=Plan(default_alarms=None), phase=Phase.PROMOTED)
 
 
 def watch(
@@ -83,7 +88,14 @@ def test_what_ends_a_rollout_stands_in_the_log_at_error(verdict: Verdict, is_tol
     assert (line.levelname, line.getMessage()) == ("ERROR" if ends else "INFO", f"{verdict.value}: 119 ms, over 75 ms")
 
 
-@pytest.mark.parametrize("trigger", [watch(), wait_for_endpoint()], ids=lambda trigger: type(trigger).__name__)
+def watch_promoted(since: datetime = NOW) -> AfterTrigger:
+    after = plan_after(Kept(PROMOTED, since), timedelta(seconds=1), [alarm_of("fraud")])
+    return AfterTrigger(after=after_to_dict(after), poke_interval=0.1, connection=CONNECTION)
+
+
+@pytest.mark.parametrize(
+    "trigger", [watch(), wait_for_endpoint(), watch_promoted()], ids=lambda trigger: type(trigger).__name__
+)
 def test_a_trigger_is_the_same_after_its_way_through_the_database(trigger: BaseTrigger) -> None:
     path, kwargs = trigger.serialize()
     module, _, name = path.rpartition(".")
@@ -228,6 +240,32 @@ def test_a_wait_for_an_endpoint_ends_when_it_has_changed(production: Production)
 
 
 GOING = replace(ROLLOUT, green_traffic_since=NOW, plan=Plan(alarms=(alarm_of("fraud"),), default_alarms=None))
+
+
+def test_a_promotion_that_nobody_could_undo_any_more_wakes_its_task_and_is_not_called_healthy(
+    production: Production,
+) -> None:
+    event = first_event(watch_promoted())
+    assert event.payload["verdict"] == "inconclusive"
+    assert "is gone (deleted?)" in event.payload["reason"]
+
+
+def test_a_promotion_that_does_no_harm_ends_its_task_with_its_calls_counted(production: Production) -> None:
+    keep_previous(production.ssm, PROMOTED)
+    event = first_event(watch_promoted(datetime.now(timezone.utc)))
+    assert isinstance(event, TaskSuccessEvent)
+    assert event.xcoms is not None
+    assert event.xcoms["return_value"]["verdict"] == "healthy"
+    assert event.xcoms["calls_awaited"]["DescribeAlarms"] >= 1
+
+
+def test_a_promotion_that_does_harm_wakes_its_task_which_undoes_it(production: Production) -> None:
+    keep_previous(production.ssm, PROMOTED)
+    trigger = watch_promoted(datetime.now(timezone.utc))
+    production.set_alarm(alarm_of("fraud"), "ALARM", "7 of 9")
+    told = first_event(trigger).payload
+    assert told["verdict"] == "harmful"
+    assert "7 of 9" in told["reason"]
 
 
 def wait_while_busy(production: Production, recorded: Rollout, goal: Goal) -> ConvergeTrigger:
