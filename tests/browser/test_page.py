@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
 from airflow_sm_rollout.core.traces import APPROVAL, NOTE
 from airflow_sm_rollout.plugin.page import render_rollouts
@@ -43,11 +44,14 @@ def pages() -> Iterator[Pages]:
     shadowed = trace("shadow", 1, **{NOTE: {"kind": "shadow", "percent": 50.0}})
     odd = trace("an_unusually_long_name_of_a_task_that_asks", 1, **{APPROVAL: {**QUESTION, "before": "?"}})
     shown = report(shadowed, SHIFTED, odd, comparison=COMPARED)
-    page = render_rollouts([replace(shown, rollout_id="0123abcd")], "", "dag", "run", may_edit=True, now=minute(3))
+    page, later = (
+        render_rollouts([replace(shown, rollout_id="0123abcd")], "", "dag", "run", may_edit=may_edit, now=minute(3))
+        for may_edit in (True, False)  # after a wish there may be nothing left to wish
+    )
 
     def answer(asked: Asked) -> Answer:
         if asked.method == "GET":
-            return static_file(asked.path) or Answer(page)
+            return static_file(asked.path) or Answer(later if served.wishes else page)
         served.wishes.append(asked.text)
         status, text = served.answer
         return Answer(text, "application/json", status)
@@ -84,6 +88,8 @@ def test_a_wish_is_answered_in_words(status: int, answer: str, told: str, pages:
     pause(browser)
     assert browser.wait_for(".how output", told) == told
     assert '"wish":"pause"' in pages.wishes[0]
+    WebDriverWait(browser.driver, 10).until(lambda driver: not driver.find_elements(By.CSS_SELECTOR, "form.controls"))
+    assert browser.text(".how output") == told
 
 
 def test_nothing_sticks_out_of_a_narrow_window_and_the_dark_is_dark(pages: Pages, browser: Browser) -> None:
