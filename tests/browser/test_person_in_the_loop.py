@@ -138,6 +138,38 @@ def test_a_question_is_answered_from_a_terminal_by_whoever_airflow_lets(
     run.assert_promoted()
 
 
+def test_a_promoted_rollout_is_undone_by_a_button_with_a_note_that_is_kept(
+    site: Site, runs: Runs, browser: Browser, command: Command
+) -> None:
+    run, airflow = runs.commanded, airflow_of(site)
+    if run.task("promote") != "success":
+        wait_for_question(run)
+        assert command("alice", "approve", run.endpoint) == 0
+    run.wait_for_end()
+    rollout_id = site.airflow.xcom(run.dag_id, run.run_id, "canary.snapshot")["rollout_id"]
+    wish = {"rollout_id": rollout_id, "wish": "undo"}
+    assert airflow.ask("POST", f"{page_of(run)}/wishes", "vic", wish)[0] == 403
+    assert airflow.ask("POST", f"{page_of(run)}/wishes", None, wish)[0] == 401
+    run.assert_promoted()
+    browser.login("vic")
+    browser.open_tab(run)
+    browser.wait_for(".chip", "Promoted")
+    assert browser.driver.find_elements(By.CSS_SELECTOR, "form.controls, dialog") == []
+
+    browser.login("alice")
+    browser.open_tab(run)
+    browser.wait_for("form.controls", "Undo")
+    browser.button("Undo").click()
+    assert "All requests return to commanded-v1" in browser.find("dialog[open] #follows").text
+    browser.find("dialog[open] input").send_keys("complaints since Monday")
+    browser.button("Yes").click()
+    assert "undo begun by alice" in browser.wait_for(".how output", "undo begun")
+    browser.wait_for(".chip", "Undone")
+    assert "was undone by alice" in browser.wait_for(".outcome", "complaints since Monday")
+    run.assert_undone()
+    assert browser.driver.find_elements(By.CSS_SELECTOR, "form.controls") == []
+
+
 def test_silence_rolls_back_when_the_time_is_over(runs: Runs) -> None:
     run = runs.unanswered
     run.wait_for_end()

@@ -204,6 +204,11 @@ class Run:
         assert len(after["models"]) == len(before["models"]) + 1
         assert (after["alarms"], after["records"]) == (before["alarms"], [])
 
+    def assert_undone(self) -> None:
+        """Its promotion was undone when the run was over: that stays as it ended."""
+        assert self.site.production.describe(self.endpoint) == self.before
+        assert self.state == "success"
+
     def assert_rolled_back(self) -> None:
         assert self.site.production.describe(self.endpoint) == self.before
         assert self.state == "failed"
