@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 from benchmarks.verdict.bound import find_bounds
 from benchmarks.verdict.cells import HELD_BACK, TUNING, Half
+from benchmarks.verdict.families import hard
 from benchmarks.verdict.goals import judge_goals
 from benchmarks.verdict.outcome import Outcome
+from benchmarks.verdict.reach import beside_optimum, judge_reach
 from benchmarks.verdict.rows import JUDGES, OURS, Row, measure
 from benchmarks.verdict.timings import measure_timings
 from benchmarks.verdict.worlds import Cell
@@ -50,24 +52,27 @@ def main(arguments: list[str]) -> None:
     chosen = (cell for cell in _choose(half, quick=options.quick) if options.only in cell.name)
     cells = [cell for cell in chosen if options.share in (None, cell.share)]
     for row in measure(cells, seed=half.seed, runs=runs, harmless_runs=2 * runs, seconds=options.seconds):
-        rows.append(row)
-        print(_render(row), flush=True)
+        rows.append(beside_optimum(row, half.seed))
+        print(_render(rows[-1]), flush=True)
     print()
-    for line in [*judge_goals(rows), *find_bounds(half), *measure_timings()]:
+    for line in [*judge_goals(rows), *judge_reach(rows), *find_bounds(half), *measure_timings()]:
         print(line.render())
     print(f"\n{len(rows)} cells in {time.perf_counter() - begun:.0f} s")
 
 
 def _choose(half: Half, *, quick: bool) -> Iterator[Cell]:
-    for cell in half.cells():
+    for cell in (*half.cells(), *hard(half)):
         if not quick or (cell.name in QUICK and cell.share == 0.1 and cell.requests in {600, 6_000}):
             yield cell
 
 
 def _head(half: Half) -> str:
     return (
-        f"Half: {half.name}. Rolled back % / median minute of each judge; passed % / by minute 10 % of ours.\n"
-        f"{'cell':36}{'/min':>7} {'green':>5} " + "".join(f"{judge:>18}" for judge in JUDGES) + f"{'ours passes':>14}"
+        f"Half: {half.name}. Rolled back % / median minute of each judge and of the optimum; ours as a part of that; "
+        "passed % / by minute 10 % of ours.\n"
+        f"{'cell':36}{'/min':>7} {'green':>5} "
+        + "".join(f"{judge:>18}" for judge in JUDGES)
+        + f"{'optimum':>14}{'part':>6}{'ours passes':>14}"
     )
 
 
@@ -76,7 +81,15 @@ def _render(row: Row) -> str:
     ours = row.outcomes[OURS]
     passed = f"{100 * ours.passed:.1f} / {100 * ours.passed_by(10):.0f}"
     kind = "harm" if row.cell.harmful else ""
-    return f"{row.cell.name:36}{row.cell.requests:>7} {row.cell.share:>5.2f} {judged}{passed:>14} {kind}"
+    return f"{row.cell.name:36}{row.cell.requests:>7} {row.cell.share:>5.2f} {judged}{_render_optimum(row)}{passed:>14} {kind}"
+
+
+def _render_optimum(row: Row) -> str:
+    if row.optimum is None:
+        return " " * 20
+    found = row.optimum.found
+    part = f"{row.ours.rolled_back / found:.2f}" if found else ""
+    return f"{100 * found:.1f} / {row.optimum.minutes:.3g}".rjust(14) + part.rjust(6)
 
 
 def _render_outcome(outcome: Outcome) -> str:

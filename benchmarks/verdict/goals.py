@@ -37,7 +37,11 @@ def judge_goals(rows: Sequence[Row]) -> list[Goal]:
     harmful = [row for row in rows if row.cell.harmful]
     harmless = [row for row in rows if not row.cell.harmful]
     silent = [row for row in harmless if row.cell.world.silent]
-    failing = [row for row in harmful if row.cell.name == "every call fails" and row.cell.share >= 0.1]
+    failing = [
+        row
+        for row in harmful
+        if row.cell.name == "every call fails" and row.cell.share >= 0.1 and row.cell.requests >= 60
+    ]
     goals = [
         _limit("false rollback <= 1 % in every harmless cell", harmless, lambda row: row.ours.rolled_back, 0.01),
         _limit("pass of a harmful model <= 5 % in every harmful cell", harmful, lambda row: row.ours.passed, 0.05),

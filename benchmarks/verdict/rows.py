@@ -10,6 +10,7 @@ import numpy as np
 
 from airflow_sm_rollout.core.comparison.comparison import Tolerances
 from benchmarks.verdict import alarms, kayenta, ours
+from benchmarks.verdict.optimum import Optimum
 from benchmarks.verdict.outcome import Outcome
 from benchmarks.verdict.traffic import generate
 from benchmarks.verdict.worlds import Cell
@@ -33,11 +34,13 @@ class Row:
     """A cell and what each judge said of its runs.
 
     :param seconds: how often ours had figures.
+    :param optimum: what can be found of its harm; ``None``: nobody has asked.
     """
 
     cell: Cell
     outcomes: dict[str, Outcome]
     seconds: int = 60
+    optimum: Optimum | None = None
 
     @property
     def ours(self) -> Outcome:

@@ -168,7 +168,7 @@ def _draw_side(
     slowness = (
         shared.slowness + rng.normal(0, world.own_slowness, requests.shape) + np.log1p(2 * cold) + happened.slowness
     )
-    over, latency, over_far = _draw_latency(requests, slowness, happened.paused, _distribution(effect), rng)
+    over, latency, over_far = _draw_latency(requests, slowness, happened.paused, distribution(effect), rng)
     return Side(
         requests=requests,
         errors_5xx=_draw_errors(requests, world.rate_5xx * factor * noise, added, world.bunches, rng),
@@ -204,7 +204,7 @@ def _draw_errors(
     return errors + rng.binomial(requests - errors, np.broadcast_to(np.clip(added, 0, 1), requests.shape))
 
 
-def _distribution(effect: Effect) -> tuple[Floats, Floats]:
+def distribution(effect: Effect) -> tuple[Floats, Floats]:
     """Logarithms of latency, and how probable it is to be below: the median stays, the tail grows with the fourth power."""
     z = np.linspace(-8, 8, 4001)
     log_latency = SIGMA * z + np.log(effect.latency) + np.log(effect.tail) * (np.clip(z, 0, None) / 2.3263479) ** 4

@@ -13,7 +13,9 @@ from benchmarks.verdict.bound import find_bounds
 from benchmarks.verdict.cells import HELD_BACK, TUNING
 from benchmarks.verdict.families import breaking, harmless
 from benchmarks.verdict.goals import judge_goals
+from benchmarks.verdict.optimum import Optimum, find_optimum
 from benchmarks.verdict.outcome import Outcome, first_minute, whichever
+from benchmarks.verdict.reach import judge_reach
 from benchmarks.verdict.rows import JUDGES, KAYENTA, KAYENTA_WARM, OURS, Row, measure
 from benchmarks.verdict.traffic import BASELINE_MINUTES, generate, split_bake
 from benchmarks.verdict.worlds import Cell, Effect, World
@@ -179,3 +181,29 @@ def test_two_judges_together_say_harm_at_the_first_unless_one_had_passed_green_b
     both = whichever(compared, alarmed)
     assert np.array_equal(both.harm, [4.0, 9.0, nan, nan], equal_nan=True)
     assert np.array_equal(both.healthy, [nan, nan, 10.0, nan], equal_nan=True)
+
+
+def test_the_optimum_keeps_its_level_and_finds_more_than_anybody() -> None:
+    world = HELD_BACK.real
+    good = Cell("errors x1", 6_000, 0.1, harmful=False, world=world)
+    assert find_optimum(good, np.random.default_rng(1), 300).found <= 0.03
+    errors, tail = (
+        find_optimum(Cell("", requests, 0.1, harmful=True, world=world, effect=effect), np.random.default_rng(1), 300)
+        for requests, effect in ((6_000, Effect(errors=2)), (600, Effect(tail=1.5)))
+    )
+    assert errors.found > 0.95 > row("errors x2", 6000).ours.rolled_back
+    assert tail.found > 0.98 > row("latency p99 +50 %", 600).ours.rolled_back
+    assert errors.minutes < row("errors x2", 6000).ours.median_harm
+
+
+def test_what_is_reached_is_told_beside_the_optimum() -> None:
+    cell = Cell("errors x2", 6_000, 0.1, harmful=True, world=HELD_BACK.real, effect=Effect(errors=2))
+    few = Cell("every call fails", 5, 0.1, harmful=True, world=HELD_BACK.real, effect=Effect(points=1.0))
+    nine_of_ten = Outcome(np.array([5.0] * 9 + [np.nan]), np.array([np.nan] * 9 + [10.0]))
+    rows = [Row(each, {OURS: nine_of_ten}, optimum=Optimum(1.0, 4.0)) for each in (cell, few)]
+    goals = {goal.promise: goal for goal in judge_reach(rows)}
+    assert goals["errors x2, 6,000/min, green 10 %: 0.92 of the optimum"].broken == ("0.900, not 0.92",)
+    assert goals["mean detection 0.94 of the optimum"].figures == "0.900 (0.900 of 1.000)"
+    assert goals["a harmful green is proven healthy in 1 % at most"].broken[0].endswith("10.0 %")
+    (late,) = (goal.broken for promise, goal in goals.items() if promise.startswith("few calls"))
+    assert late == ("every call fails, 5/min, green 10 %: 5 minutes, the optimum 4",)
