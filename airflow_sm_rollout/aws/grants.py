@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+
+import botocore.session
+from botocore.exceptions import UnknownRegionError
 
 from airflow_sm_rollout.core.names import Names
 
 ANY = "*"
+
+
+@cache
+def partition_of(region: str) -> str:
+    """AWS's partition of a Region, such as ``aws-cn``; ``*`` of one that is not known, or not said.
+
+    A grant on ``arn:aws:...`` allows nothing in China or in GovCloud.
+    """
+    if region.startswith("${"):  # CloudFormation's own
+        return "${AWS::Partition}"
+    try:
+        return str(botocore.session.get_session().get_partition_for_region(region))
+    except UnknownRegionError:
+        return ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +51,7 @@ class Grant:
     def statement(self, endpoint: str, region: str, account: str, function: str = "") -> dict[str, Any]:
         """The grant as a statement of a policy."""
         service = self.service or self.actions[0].partition(":")[0]
-        prefix = f"arn:aws:{service}:{region}:{account}:"
+        prefix = f"arn:{partition_of(region)}:{service}:{region}:{account}:"
         if service == "sagemaker":
             endpoint = endpoint.lower()  # as SageMaker's ARNs have it
         # Where the endpoint's name is long, it is cut to make room for the rollout's id.

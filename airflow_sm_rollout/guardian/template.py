@@ -109,7 +109,7 @@ def _role(prefix: str, functions: Iterable[str]) -> dict[str, Any]:
         "Sid": "WriteItsLog",
         "Effect": "Allow",
         "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-        "Resource": _resource("arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/*"),
+        "Resource": _resource("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/*"),
     }
     document = {**policy, "Statement": [*statements, log]}
     return {
@@ -123,7 +123,7 @@ def _role(prefix: str, functions: Iterable[str]) -> dict[str, Any]:
 
 def _resource(arn: str) -> str | dict[str, str]:
     """An ARN in the stack's own partition, account and Region."""
-    return {"Fn::Sub": arn.replace("arn:aws:", "arn:${AWS::Partition}:", 1)} if "${" in arn else arn
+    return {"Fn::Sub": arn} if "${" in arn else arn
 
 
 def _called_by(name: str, what: str, when: Mapping[str, Any]) -> dict[str, Any]:

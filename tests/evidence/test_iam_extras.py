@@ -35,7 +35,7 @@ def test_what_only_some_plans_and_commands_need_is_allowed_only_where_it_is_aske
 
 def test_green_is_asked_on_this_endpoint_and_on_what_a_rollout_makes_of_it_only() -> None:
     [statement] = [s for s in policy("endpoints", "fraud", extras=EXTRAS)["Statement"] if s["Sid"] == "AskGreenAndBlue"]
-    assert statement["Resource"] == ["arn:aws:sagemaker:*:*:endpoint/fraud", "arn:aws:sagemaker:*:*:endpoint/fraud*"]
+    assert statement["Resource"] == ["arn:*:sagemaker:*:*:endpoint/fraud", "arn:*:sagemaker:*:*:endpoint/fraud*"]
 
 
 def test_the_command_prints_them_on_request(capsys: pytest.CaptureFixture[str]) -> None:
