@@ -12,7 +12,7 @@ import numpy as np
 from airflow_sm_rollout.core.plan.tolerances import Tolerances
 from benchmarks.verdict import alarms, ours
 from benchmarks.verdict.cells import HELD_BACK, TUNING, Half
-from benchmarks.verdict.families import DAY, breaking, hard, harmless
+from benchmarks.verdict.families import breaking, hard, harmless
 from benchmarks.verdict.outcome import whichever
 from benchmarks.verdict.traffic import generate
 from benchmarks.verdict.worlds import Cell
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     """Judge every family, and print what came out."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.verdict.defaults", description=__doc__)
     parser.add_argument("--half", choices=["held-back", "tuning"], default="held-back")
-    parser.add_argument("--runs", type=int, default=1000, help="of each family; a day counts for some of them")
+    parser.add_argument("--runs", type=int, default=1000, help="of each family")
     parser.add_argument("--only", default="", help="families with this in their name")
     parser.add_argument(
         "--alarms-only", action="store_true", help="without the comparison, which takes nearly all of the time"
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
 def _judge(cell: Cell, half: Half, options: argparse.Namespace) -> float:
     seeds = [half.seed, zlib.crc32(cell.name.encode()), cell.requests, round(1000 * cell.share)]
     rng = np.random.default_rng(seeds)
-    traffic = generate(cell, max(20, options.runs // 20) if cell.minutes == DAY else options.runs, rng)
+    traffic = generate(cell, options.runs, rng)
     by_alarm = together = alarms.of_the_rollout(traffic)
     said = [_tell(by_alarm.rolled_back, by_alarm.median_harm)]
     if not options.alarms_only:

@@ -1,4 +1,7 @@
-"""The product's comparison on made-up traffic."""
+"""The product's comparison on made-up traffic.
+
+Many runs are judged on arrays (:mod:`~benchmarks.verdict.many`), and some of them by the product itself, which must say the same.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,18 @@ import numpy as np
 
 from airflow_sm_rollout.core.comparison.comparison import Finding, Tolerances, compare
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
+from benchmarks.verdict import many
 from benchmarks.verdict.outcome import Outcome
-from benchmarks.verdict.traffic import BASELINE_MINUTES, Side, Traffic, split_bake
+from benchmarks.verdict.traffic import BASELINE_MINUTES, Side, Traffic, some_runs, split_bake
 
 BEGIN = datetime(2026, 1, 5, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
+CHECKED = 4
+"""Runs of each cell that the product judges too; of a bake that takes days, one."""
+
+
+class Differs(AssertionError):
+    """The product says something else than the arrays do."""
 
 
 def judge(
@@ -26,9 +36,23 @@ def judge(
     :param rng: for the time in its minute at which each call was.
     :param steps: minutes between two steps at which green gets new instances, which a rollout knows of itself; ``None``: it gets none.
     """
+    bake = split_bake(traffic, 60 // seconds, rng)
+    judged = many.judge(traffic, bake, tolerances, seconds, steps=steps)
+    checked = CHECKED if bake.known.shape[1] <= 600 else 1
+    exactly = judge_exactly(some_runs(traffic, checked), some_runs(bake, checked), tolerances, seconds, steps=steps)
+    for ours, theirs in ((judged.harm, exactly.harm), (judged.healthy, exactly.healthy)):
+        if not np.allclose(ours[:checked], theirs, equal_nan=True):
+            raise Differs(f"the arrays say {ours[:checked]}, the product {theirs}")
+    return judged
+
+
+def judge_exactly(
+    traffic: Traffic, bake: Traffic, tolerances: Tolerances, seconds: int, *, steps: int | None = None
+) -> Outcome:
+    """What the product itself says of each run; the arguments are those of :func:`benchmarks.verdict.many.judge`."""
     baselines = (periods[:BASELINE_MINUTES] for periods in as_periods(traffic))
-    bakes = as_periods(split_bake(traffic, 60 // seconds, rng), seconds, BEGIN + BASELINE_MINUTES * MINUTE)
-    decided = [_decide(baseline, bake, tolerances, steps) for baseline, bake in zip(baselines, bakes, strict=True)]
+    bakes = as_periods(bake, seconds, BEGIN + BASELINE_MINUTES * MINUTE)
+    decided = [_decide(baseline, each, tolerances, steps) for baseline, each in zip(baselines, bakes, strict=True)]
     return Outcome(*np.array(decided).T)
 
 

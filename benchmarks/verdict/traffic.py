@@ -6,7 +6,7 @@ drawn once for a minute; what happens to one of them (noise of its own, retries 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import NormalDist
 
 import numpy as np
@@ -91,6 +91,15 @@ def split_bake(traffic: Traffic, parts: int, rng: np.random.Generator) -> Traffi
     """
     known = np.repeat(traffic.known[:, BASELINE_MINUTES:], parts, axis=1)
     return Traffic(_split_side(traffic.blue, parts, rng), _split_side(traffic.green, parts, rng), known)
+
+
+def some_runs(traffic: Traffic, runs: int) -> Traffic:
+    """The first so many runs alone."""
+    blue, green = (
+        Side(**{each.name: getattr(side, each.name)[:runs] for each in fields(Side)})
+        for side in (traffic.blue, traffic.green)
+    )
+    return Traffic(blue, green, traffic.known[:runs])
 
 
 def _split_side(side: Side, parts: int, rng: np.random.Generator) -> Side:

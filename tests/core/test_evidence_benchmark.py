@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 
 from airflow_sm_rollout.core.plan.alarms import IN_A_ROW
-from benchmarks.verdict import alarms, kayenta
+from airflow_sm_rollout.core.plan.tolerances import Tolerances
+from benchmarks.verdict import alarms, kayenta, many, ours
 from benchmarks.verdict.bound import find_bounds
 from benchmarks.verdict.cells import HELD_BACK, TUNING
-from benchmarks.verdict.families import breaking, harmless
+from benchmarks.verdict.families import breaking, hard, harmless
 from benchmarks.verdict.goals import judge_goals
 from benchmarks.verdict.optimum import Optimum, find_optimum
 from benchmarks.verdict.outcome import Outcome, first_minute, whichever
 from benchmarks.verdict.reach import judge_reach
 from benchmarks.verdict.rows import JUDGES, KAYENTA, KAYENTA_WARM, OURS, Row, measure
-from benchmarks.verdict.traffic import BASELINE_MINUTES, generate, split_bake
+from benchmarks.verdict.traffic import BASELINE_MINUTES, Traffic, generate, split_bake
 from benchmarks.verdict.worlds import Cell, Effect, World
 
 HARMLESS = ("real noise", "cv 0.6, bunches of 10, cold start", "shared bursts")
@@ -207,3 +209,25 @@ def test_what_is_reached_is_told_beside_the_optimum() -> None:
     assert goals["a harmful green is proven healthy in 1 % at most"].broken[0].endswith("10.0 %")
     (late,) = (goal.broken for promise, goal in goals.items() if promise.startswith("few calls"))
     assert late == ("every call fails, 5/min, green 10 %: 5 minutes, the optimum 4",)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [*list(harmless(TUNING))[:20:3], *breaking(TUNING), *hard(TUNING)],
+    ids=lambda cell: f"{cell.name}, {cell.requests}",
+)
+def test_arrays_judge_many_runs_as_the_product_does(cell: Cell) -> None:
+    traffic = generate(cell, ours.CHECKED, np.random.default_rng(8))
+    ours.judge(traffic, Tolerances(), 60, np.random.default_rng(9), steps=cell.world.steps)
+
+
+def test_where_the_arrays_say_something_else_than_the_product_nothing_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(traffic: Traffic, *_: Any, **__: Any) -> Outcome:
+        nothing = np.full(len(traffic.known), np.nan)
+        return Outcome(nothing, nothing)
+
+    monkeypatch.setattr(many, "judge", never)
+    with pytest.raises(ours.Differs):
+        row.__wrapped__("every call fails", 6_000)
