@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.core.comparison.results import Comparison
     from airflow_sm_rollout.core.observation import Observation
     from airflow_sm_rollout.core.rollout import Rollout
+    from airflow_sm_rollout.core.undo import Kept, Undone
 
 PROMOTED, ROLLED_BACK, NOT_SETTLED, TIMED_OUT = range(4)
 """Exit codes of ``status --watch``."""
@@ -64,9 +65,33 @@ def show_status(options: argparse.Namespace) -> int:
         return 0
     seen = _observe(clients, name, _now())
     print(
-        "\n".join([*describe_status(seen), *_describe_guard(clients, name, seen), *_describe_lost(clients, name, seen)])
+        "\n".join(
+            [
+                *describe_status(seen),
+                *_describe_last(clients, name, seen),
+                *_describe_guard(clients, name, seen),
+                *_describe_lost(clients, name, seen),
+            ]
+        )
     )
     return 0
+
+
+def _describe_last(clients: Clients, name: str, seen: Observation) -> list[str]:
+    """What was promoted last, or that it was undone."""
+    last = _read_last(clients, name, seen)
+    return [last.describe()] if last else []
+
+
+def _read_last(clients: Clients, name: str, seen: Observation) -> Kept | Undone | None:
+    """What there is of the rollout that was promoted last, where none is in progress. A person who may not read that sees the rest."""
+    from airflow_sm_rollout.aws.errors import AWS_ERRORS
+    from airflow_sm_rollout.aws.previous import read_previous
+
+    try:
+        return read_previous(clients.ssm, name) if seen.record is None else None
+    except (*AWS_ERRORS, RolloutError):
+        return None
 
 
 def _describe_guard(clients: Clients, name: str, seen: Observation) -> list[str]:
@@ -127,7 +152,7 @@ def _look(clients: Clients, name: str, now: datetime, evidence: _Evidence) -> Su
 
     seen = _observe(clients, name, now)
     if seen.record is None:
-        return summarize(name, seen)
+        return summarize(name, seen, last=_read_last(clients, name, seen))
     return summarize(name, seen, evidence.by(clients, seen.record, now), read_note(clients.ssm, name))
 
 
@@ -225,7 +250,12 @@ class _Watching:
 
 def _code_of(summary: Summary) -> int | None:
     """The exit code of a rollout that is over, or that nobody drives any more; ``None``: it goes on."""
-    codes = {State.PROMOTED: PROMOTED, State.ROLLED_BACK: ROLLED_BACK, State.NOT_SETTLED: NOT_SETTLED}
+    codes = {
+        State.PROMOTED: PROMOTED,
+        State.ROLLED_BACK: ROLLED_BACK,
+        State.UNDONE: ROLLED_BACK,
+        State.NOT_SETTLED: NOT_SETTLED,
+    }
     if summary.state in codes:
         return codes[summary.state]
     return NOT_SETTLED if summary.stale else None

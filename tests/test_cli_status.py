@@ -259,10 +259,16 @@ def test_every_state_has_a_word_lines_for_people_and_json_as_documented(state: s
 
 @pytest.mark.parametrize(
     ("aftermath", "state"),
-    [(Aftermath.PROMOTED, "promoted"), (Aftermath.AS_BEFORE, "rolled_back"), (Aftermath.CHANGED, "not_settled")],
+    [
+        (Aftermath.PROMOTED, "promoted"),
+        (Aftermath.AS_BEFORE, "rolled_back"),
+        (Aftermath.AS_BEFORE, "undone"),
+        (Aftermath.CHANGED, "not_settled"),
+    ],
 )
 def test_what_became_of_it_is_json_too(aftermath: Aftermath, state: str) -> None:
-    before = summarize("fraud", Observation(NOW, endpoint(10), rollout(strategy=canary())))
+    record = replace(rollout(strategy=canary()), undoes=state == "undone")
+    before = summarize("fraud", Observation(NOW, endpoint(10), record))
     over = ended(before, Observation(NOW, endpoint(0), None), aftermath)
     jsonschema.validate(summary_to_dict(over), SCHEMA)
     assert summary_to_dict(over)["rollout"]["state"] == state

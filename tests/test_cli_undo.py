@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -50,6 +51,7 @@ def test_the_commands_of_the_page_say_what_they_would_do_and_do_it(production: P
     before = production.describe(ENDPOINT)
     promote()
     assert production.describe(ENDPOINT) != before
+    assert "was promoted at" in tell("status", ENDPOINT)[1]
     dry, real = commands()
     serving = production.describe(ENDPOINT)
     code, told, _ = tell(*dry)
@@ -63,6 +65,9 @@ def test_the_commands_of_the_page_say_what_they_would_do_and_do_it(production: P
     assert production.describe(ENDPOINT) == before
     code, told, _ = tell(*real)
     assert (code, "complaints since Monday" in told) == (0, True)
+    assert ": complaints since Monday" in tell("status", ENDPOINT)[1]
+    last = json.loads(tell("status", ENDPOINT, "-o", "json")[1])["last_promoted"]
+    assert (last["id"], last["state"], last["note"]) == ("0badcafe", "undone", "complaints since Monday")
     assert "nothing to do: rollout 0badcafe was undone by " in told
 
 

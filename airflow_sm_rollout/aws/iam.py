@@ -78,7 +78,12 @@ _MAKE = (
         ("ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameters"),
         (f"parameter{record_name('{endpoint}')}", f"parameter{control_name('{endpoint}')}"),
     ),
-    Grant("KeepForUndo", ("ssm:GetParameters", "ssm:PutParameter"), (f"parameter{previous_name('{endpoint}')}",)),
+    # The history is for the list of rollouts: which of the promoted ones were undone.
+    Grant(
+        "KeepForUndo",
+        ("ssm:GetParameters", "ssm:PutParameter", "ssm:GetParameterHistory"),
+        (f"parameter{previous_name('{endpoint}')}",),
+    ),
     # Whether AWS asks for a version by the parameter's name alone is not documented.
     Grant("ReadOverwrittenRecord", ("ssm:GetParameter",), (f"parameter{record_name('{endpoint}')}:*",)),
     Grant("SignOfLife", ("ssm:AddTagsToResource",), (f"parameter{record_name('{endpoint}')}",)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -12,6 +12,7 @@ from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.errors import describe, meaning_of
 from airflow_sm_rollout.aws.parameters import read_parameters, text_of
+from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.names import previous_name
 from airflow_sm_rollout.core.record import to_json
 from airflow_sm_rollout.core.rollout import Rollout
@@ -52,6 +53,30 @@ def read_previous(ssm: Any, endpoint_name: str) -> Kept | Undone | None:
     if not found:
         return None
     return previous_of(found[name], name)
+
+
+def read_promoted(ssm: Any, endpoint_name: str) -> dict[str, Kept | Undone]:
+    """What became of the rollouts that were promoted, by their ids: SSM keeps what a promotion or an undo has overwritten, for the last
+    hundred of them.
+    """
+    name = previous_name(endpoint_name)
+    pages = ssm.get_paginator("get_parameter_history").paginate(Name=name)
+    try:
+        versions = [version for page in pages for version in page.get("Parameters", ())]
+    except ClientError as error:
+        if meaning_of(error) is Meaning.GONE:
+            return {}
+        raise
+    return {each.rollout_id: each for each in _readable(versions, name)}
+
+
+def _readable(versions: Iterable[Mapping[str, Any]], name: str) -> Iterator[Kept | Undone]:
+    """Those that are no other version's of this package, the newest last."""
+    for version in sorted(versions, key=lambda each: int(each["Version"])):
+        try:
+            yield previous_of(version, name)
+        except RolloutError as error:
+            _log.debug("%s can't be read: %s", name, error)
 
 
 def previous_of(parameter: Mapping[str, Any], name: str) -> Kept | Undone:

@@ -126,7 +126,7 @@ def end_undo(clients: Clients, rollout: Rollout, done: Done) -> str:
 
 
 def _refuse_another(wanted: Wanted, previous: Kept | Undone) -> None:
-    last = previous.rollout_id if isinstance(previous, Undone) else previous.rollout.rollout_id
+    last = previous.rollout_id
     if wanted.rollout_id not in (None, last):
         raise RolloutRefused(
             f"the rollout of endpoint {wanted.endpoint_name} that was promoted last is {last}, so {wanted.rollout_id} can't be undone (any "

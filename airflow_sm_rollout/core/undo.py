@@ -35,6 +35,16 @@ class Kept:
     rollout: Rollout
     at: datetime
 
+    @property
+    def rollout_id(self) -> str:
+        """Which one it was."""
+        return self.rollout.rollout_id
+
+    def describe(self) -> str:
+        """Which one it was, and the way back."""
+        back = f"sm-rollout undo {self.rollout.endpoint_name} takes it back"
+        return f"{self.rollout.describe_owner()}, was promoted at {self.at:%Y-%m-%d %H:%M:%S UTC}; {back}"
+
 
 @dataclass(frozen=True, slots=True)
 class Undone:
@@ -68,18 +78,17 @@ class Left:
     undone: str = ""
 
 
-def left_of(rollout: Rollout, record: Rollout | None, previous: Kept | Undone | None, now: datetime) -> Left:
+def left_of(rollout: Rollout, record: Rollout | None, last: Kept | Undone | None, now: datetime) -> Left:
     """What is left to undo of a rollout.
 
     :param record: the one that holds the endpoint now.
-    :param previous: what there is of the one that was promoted last.
+    :param last: what there is of this rollout, if it was promoted.
     """
-    if record is not None:
-        return Left(is_undoing=record.undoes and record.rollout_id == rollout.rollout_id)
-    if isinstance(previous, Undone):
-        return Left(undone=previous.describe() if previous.rollout_id == rollout.rollout_id else "")
-    is_last = previous is not None and previous.rollout.rollout_id == rollout.rollout_id
-    return Left(is_kept=is_last and previous is not None and now - previous.at <= UNDO_WITHIN)
+    if record is not None and record.rollout_id == rollout.rollout_id:
+        return Left(is_undoing=record.undoes)
+    if isinstance(last, Undone):
+        return Left(undone=last.describe())
+    return Left(is_kept=record is None and last is not None and now - last.at <= UNDO_WITHIN)
 
 
 def undone_to_json(rollout: Rollout) -> str:

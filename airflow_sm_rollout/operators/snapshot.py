@@ -78,6 +78,7 @@ class SnapshotOperator(PlanningOperator):
     def _identity(self, rollout: Rollout) -> dict[str, Any]:
         return {
             "endpoint": rollout.endpoint_name,
+            "rollout_id": rollout.rollout_id,
             "model": rollout.green_model_name,
             "strategy": rollout.plan.strategy.name if rollout.plan.strategy else "single steps",
             "traffic": rollout.plan.traffic,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,16 +26,18 @@ from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.outcome import Outcome, find_outcome
 from airflow_sm_rollout.core.report import Report, build_report
 from airflow_sm_rollout.core.traces import settled_at
-from airflow_sm_rollout.core.undo import UNDO_WITHIN
+from airflow_sm_rollout.core.undo import Undone
 from airflow_sm_rollout.plugin.address import run_path
 from airflow_sm_rollout.plugin.live import (
     BACKDROP_SECONDS,
     COMPARED_SECONDS,
+    UNDONE_SECONDS,
     WAIT_SECONDS,
     LiveReads,
     read_backdrop,
     read_compared,
     read_live,
+    read_undone,
     wish,
 )
 from airflow_sm_rollout.plugin.page import POLICY, STATIC, render_chart, render_file, render_list, render_rollouts
@@ -59,6 +62,7 @@ _AUDITED = Depends(action_logging(WISH_EVENT))  # behind the permission, as Airf
 _live = LiveReads(read_live)
 _backdrop = LiveReads(read_backdrop, BACKDROP_SECONDS)
 _compared = LiveReads(read_compared, COMPARED_SECONDS)
+_undone = LiveReads(read_undone, UNDONE_SECONDS, key=lambda row: json.dumps((row.connection, row.endpoint)))
 _earlier: dict[str, tuple[float, list[Row]]] = {}
 
 
@@ -104,7 +108,7 @@ def _list(
     request: Request, session: SessionDep, user: GetUserDep, endpoint: str = "", outcome: str = ""
 ) -> HTMLResponse:
     may_be_told = [row for row in _rows_for(session, user) if endpoint in row.endpoint]
-    shown = [row for row in _as_aws_shows(session, may_be_told) if outcome in ("", row.outcome)]
+    shown = [row for row in _without_undone(_as_aws_shows(session, may_be_told)) if outcome in ("", row.outcome)]
     return HTMLResponse(render_list(shown, _base(request), endpoint, outcome, _now()))
 
 
@@ -141,6 +145,18 @@ def _as_aws_shows(session: Any, rows: list[Row]) -> list[Row]:
     reports = _build_reports([each for _, each in found])
     told = {(*run, each.rollout.started_at): report for (run, each), report in zip(found, reports, strict=True)}
     return [_row_of(row, told.get((row.dag_id, row.run_id, row.started_at))) for row in rows]
+
+
+def _without_undone(rows: list[Row]) -> list[Row]:
+    """What was promoted, somebody may have undone since, by a button or a command. The endpoints of the newest rows are looked at."""
+    promoted = [row for row in rows if row.outcome is Outcome.PROMOTED and row.rollout_id]
+    asked = list({(row.connection, row.endpoint): row for row in promoted}.values())[:CHECKED]
+    undone = {each: last for told in _undone.latest(asked) if told for each, last in told.items()}
+    return [_undone_row(row, undone[row.rollout_id]) if row.rollout_id in undone else row for row in rows]
+
+
+def _undone_row(row: Row, undone: Undone) -> Row:
+    return replace(row, outcome=Outcome.UNDONE, share=0.0, sentence=undone.describe())
 
 
 def _row_of(row: Row, report: Report | None) -> Row:
@@ -249,13 +265,11 @@ def _build_reports(found: Sequence[Found]) -> list[Report]:
 
 
 def _may_be_undone(found: Found) -> bool:
-    """So long a promotion is looked at for what became of it."""
-    ended = settled_at(found.tasks)
-    is_promoted = find_outcome((task.note for task in found.tasks), is_over=False) is Outcome.PROMOTED
-    return is_promoted and ended is not None and _now() - ended <= UNDO_WITHIN
+    """Then it is looked at for what became of it, whenever that was."""
+    return find_outcome((task.note for task in found.tasks), is_over=False) is Outcome.PROMOTED
 
 
-def _latest(looks: LiveReads[Any], found: Sequence[Found], until: float) -> dict[str, Any]:
+def _latest(looks: LiveReads[Found, Any], found: Sequence[Found], until: float) -> dict[str, Any]:
     return dict(zip([each.rollout.rollout_id for each in found], looks.latest(found, until), strict=True))
 
 

@@ -15,9 +15,10 @@ from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.report import Backdrop, Live
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.traces import WATCH, settled_at
+from airflow_sm_rollout.core.undo import Undone
 from airflow_sm_rollout.core.watch.watch import last_watch
 from airflow_sm_rollout.hooks.aws import AwsConnection
-from airflow_sm_rollout.plugin.reads import Connection, Found
+from airflow_sm_rollout.plugin.reads import Connection, Found, Row
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.aws.watch import Memory
@@ -27,6 +28,8 @@ FRESH_SECONDS = 1.0
 """How long a look at where a rollout stands is fresh: the page asks every two seconds, so a fact is on the screen within three."""
 BACKDROP_SECONDS = 10.0
 """How long the figures are: CloudWatch has news every ten seconds at most, and allows three looks at alarms' histories a second."""
+UNDONE_SECONDS = 5.0
+"""How long it is known which of an endpoint's promotions were undone."""
 COMPARED_SECONDS = 30.0
 """How long a comparison of green with blue is fresh: it reads hours of figures, and has news once a minute at most."""
 WAIT_SECONDS = 0.4
@@ -34,31 +37,44 @@ _KEPT = 50  # looks, about a tenth of a megabyte each
 _PUBLISHED_WITHIN = timedelta(minutes=3)
 _CLIENTS_SECONDS = 300.0  # then a changed connection is noticed
 _IMPATIENT = {"connect_timeout": 3, "read_timeout": 10, "retries": {"total_max_attempts": 2}}
+_Of = TypeVar("_Of")
 _T = TypeVar("_T")
 
 
-class LiveReads(Generic[_T]):
-    """The last look at each rollout, refreshed in the background while somebody asks.
+def _rollout_id(found: Any) -> str:
+    return str(found.rollout.rollout_id)
+
+
+class LiveReads(Generic[_Of, _T]):
+    """The last look at each thing, such as a rollout, refreshed in the background while somebody asks.
 
     :param read: the look.
     :param fresh_seconds: how old one may be before the next one; by default :data:`FRESH_SECONDS`.
+    :param key: what tells one thing from another.
     """
 
-    def __init__(self, read: Callable[[Found], _T], fresh_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        read: Callable[[_Of], _T],
+        fresh_seconds: float | None = None,
+        *,
+        key: Callable[[_Of], str] = _rollout_id,
+    ) -> None:
         self._read = read
+        self._key = key
         self._fresh_seconds = fresh_seconds
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="sm-rollout")
         self._looks: dict[str, tuple[float, Future[_T]]] = {}
         self._last: dict[str, _T] = {}
         self._lock = Lock()
 
-    def begin(self, found: Sequence[Found]) -> None:
+    def begin(self, found: Sequence[_Of]) -> None:
         """Look, where the last look is no longer fresh, and don't wait for it."""
         with self._lock:
             for each in found:
                 self._begun(each)
 
-    def latest(self, found: Sequence[Found], until: float | None = None) -> list[_T | None]:
+    def latest(self, found: Sequence[_Of], until: float | None = None) -> list[_T | None]:
         """For each the last look that succeeded; ``None``: none has yet. All of them together are waited for as long as one would be.
 
         :param until: till when (by :func:`time.monotonic`); by default :data:`WAIT_SECONDS` from now.
@@ -69,21 +85,21 @@ class LiveReads(Generic[_T]):
         with self._lock:
             return [self._seen(each, look) for each, look in zip(found, looks, strict=True)]
 
-    def failure(self, found: Found) -> str:
+    def failure(self, found: _Of) -> str:
         """Why the last look failed; empty: it has not, or is under way."""
         with self._lock:
-            _, look = self._looks.get(found.rollout.rollout_id, (0.0, None))
+            _, look = self._looks.get(self._key(found), (0.0, None))
         error = look.exception() if look is not None and look.done() else None
         return f"{type(error).__name__}: {error}" if error else ""
 
-    def forget(self, found: Found) -> None:
+    def forget(self, found: _Of) -> None:
         """Look anew at the next question."""
         with self._lock:
-            self._looks.pop(found.rollout.rollout_id, None)
+            self._looks.pop(self._key(found), None)
 
-    def _begun(self, found: Found) -> Future[_T]:
+    def _begun(self, found: _Of) -> Future[_T]:
         """The look that is under way or still fresh, or a new one."""
-        key = found.rollout.rollout_id
+        key = self._key(found)
         began, look = self._looks.get(key, (0.0, None))
         fresh_seconds = FRESH_SECONDS if self._fresh_seconds is None else self._fresh_seconds
         if look is None or (look.done() and time.monotonic() - began > fresh_seconds):
@@ -91,8 +107,8 @@ class LiveReads(Generic[_T]):
         _keep(self._looks, key, (began, look))
         return look
 
-    def _seen(self, found: Found, look: Future[_T]) -> _T | None:
-        key = found.rollout.rollout_id
+    def _seen(self, found: _Of, look: Future[_T]) -> _T | None:
+        key = self._key(found)
         last = look.result() if look.done() and look.exception() is None else self._last.get(key)
         if last is not None:
             _keep(self._last, key, last)
@@ -136,9 +152,23 @@ def read_live(found: Found) -> Live:
 
 def _read_left(clients: Clients, found: Found, now: datetime) -> Left:
     from airflow_sm_rollout.aws.after import read_last
+    from airflow_sm_rollout.aws.previous import read_promoted
     from airflow_sm_rollout.core.undo import left_of
 
-    return left_of(found.rollout, *read_last(clients.ssm, found.rollout.endpoint_name), now)
+    rollout, ssm = found.rollout, clients.ssm
+    record, last = read_last(ssm, rollout.endpoint_name)
+    if last is not None and last.rollout_id != rollout.rollout_id:  # another was promoted since
+        last = read_promoted(ssm, rollout.endpoint_name).get(rollout.rollout_id)
+        last = last if isinstance(last, Undone) else None
+    return left_of(rollout, record, last, now)
+
+
+def read_undone(row: Row) -> Mapping[str, Undone]:
+    """The rollouts of a row's endpoint that were promoted and are undone, by their ids."""
+    from airflow_sm_rollout.aws.previous import read_promoted
+
+    promoted = read_promoted(clients_of(row.connection).ssm, row.endpoint)
+    return {rollout_id: last for rollout_id, last in promoted.items() if isinstance(last, Undone)}
 
 
 def read_backdrop(found: Found) -> Backdrop:

@@ -79,6 +79,7 @@ class Row:
     """A rollout in the list.
 
     :param share: green's last share in percent.
+    :param rollout_id: empty: it did not begin, or an earlier version has left it.
     """
 
     dag_id: str
@@ -90,6 +91,8 @@ class Row:
     outcome: Outcome
     share: float
     sentence: str
+    rollout_id: str = ""
+    connection: Connection = Connection(None, None)  # noqa: RUF009 - frozen
 
 
 def read_rollouts(session: Session, dag_id: str, run_id: str) -> Planned:
@@ -140,7 +143,7 @@ def _refusals(left: Sequence[Any]) -> Iterator[str]:
 
 
 def _found(row: Any, tasks: tuple[TaskTrace, ...], is_over: bool) -> Found:
-    connection, name = _value(row)["connection"], row.task_id.rpartition(".")[2]
+    name = row.task_id.rpartition(".")[2]
     frozen = next((task.returned.get("frozen") for task in tasks if task.name == name), None)
     if not isinstance(frozen, str):
         raise RolloutError("it has left no plan")
@@ -148,9 +151,13 @@ def _found(row: Any, tasks: tuple[TaskTrace, ...], is_over: bool) -> Found:
         group_name(row.task_id, row.map_index),
         from_json(frozen),
         tasks,
-        Connection(_name(connection["aws_conn_id"]), _name(connection["region_name"])),
+        _connection(_value(row)),
         is_over,
     )
+
+
+def _connection(identity: Mapping[str, Any]) -> Connection:
+    return Connection(*(_name(identity["connection"][name]) for name in Connection._fields))
 
 
 def _name(value: object) -> str | None:
@@ -245,6 +252,7 @@ def _row(planned: Any, identity: Mapping[str, Any], latest: Mapping[Any, Mapping
         outcome,
         {Outcome.PROMOTED: 100.0, Outcome.ROLLED_BACK: 0.0, Outcome.UNDONE: 0.0}.get(outcome, last_share),
         str(identity.get("reason") or latest.get("undone", latest.get("verdict", {})).get("sentence", "")),
+        *((str(identity["rollout_id"]), _connection(identity)) if "rollout_id" in identity else ()),
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from airflow_sm_rollout.aws.after import AfterWatcher
 from airflow_sm_rollout.aws.guardian import leave_sign, read_taken_back
 from airflow_sm_rollout.aws.iam import client_policy, policy
-from airflow_sm_rollout.aws.previous import read_previous
+from airflow_sm_rollout.aws.previous import read_previous, read_promoted
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.aws.undo import Wanted, begin_undo, end_undo
 from airflow_sm_rollout.core.control import Wish
@@ -122,11 +122,12 @@ def calls_of_rollouts(traffic: str) -> set[str]:
 
 
 def what_tasks_say_and_read_beside(lab: Lab) -> list[str]:
-    """Signs of life, and at the end whether a guardian has taken the rollout back."""
+    """Signs of life, at the end whether a guardian has taken the rollout back, and for the list of rollouts which were undone."""
     lab.run(until=1)
     lab.calls.clear()
     leave_sign(lab.clients.ssm, ENDPOINT, Sign(lab.now()))
     read_taken_back(lab.clients.ssm, ENDPOINT, lab.names.rollout_id)
+    read_promoted(lab.clients.ssm, ENDPOINT)
     return lab.calls
 
 

@@ -11,6 +11,7 @@ from airflow.sdk import DAG
 
 from airflow_sm_rollout.core.names import previous_name
 from airflow_sm_rollout.plugin import live
+from airflow_sm_rollout.plugin.live import LiveReads, read_undone
 from operators.conftest import dag, run  # noqa: F401 - fixtures
 from operators.dag_runs import Ended
 from operators.test_group_run import build
@@ -24,7 +25,7 @@ Ask = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(autouse=True)
-def no_clients_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_clients_of_another_test(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_clients", {})
 
 
@@ -68,8 +69,18 @@ def labels(told: dict[str, Any]) -> list[str]:
 
 
 def test_a_user_undoes_a_promotion_and_the_page_says_who_and_why(
-    promoted: tuple[str, dict[str, Any]], production: Production, report: Callable[[], dict[str, Any]], ask: Ask
+    promoted: tuple[str, dict[str, Any]],
+    production: Production,
+    report: Callable[[], dict[str, Any]],
+    ask: Ask,
+    pages: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from airflow_sm_rollout.plugin import app
+
+    monkeypatch.setattr(live, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(app, "_undone", LiveReads(read_undone, key=lambda row: row.endpoint))
+    wait_until(lambda: promoted[0] in pages("/?endpoint=fraud&outcome=promoted"))
     wait_until(lambda: labels(report()) == ["Undo"])
     assert ask("")[0] == 401
     assert ask("viewer")[0] == 403
@@ -85,6 +96,20 @@ def test_a_user_undoes_a_promotion_and_the_page_says_who_and_why(
     assert production.describe("fraud") == promoted[1]
     status, again = ask("user")
     assert (status, "was undone by a user" in again) == (200, True)
+    assert ": complaints" in wait_until(lambda: promoted[0] in (page := pages("/?outcome=undone")) and page)
+    assert promoted[0] not in pages("/?endpoint=fraud&outcome=promoted")
+
+    promote_another(production)
+    wait_until(lambda: report()["state"] == "undone")
+    wait_until(lambda: promoted[0] in pages("/?outcome=undone"))
+
+
+def promote_another(production: Production) -> None:
+    """What is kept is another rollout's then."""
+    name = previous_name("fraud")
+    [kept, _] = production.ssm.get_parameter_history(Name=name)["Parameters"]
+    another = json.dumps({**json.loads(kept["Value"]), "rollout_id": "0badcafe"})
+    production.ssm.put_parameter(Name=name, Value=another, Type="String", Overwrite=True)
 
 
 def test_what_can_t_be_undone_is_refused_with_the_reason(production: Production, ask: Ask) -> None:

@@ -17,6 +17,7 @@ from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.screen.proof import proofs_of
 from airflow_sm_rollout.core.screen.state import State, describe_state
 from airflow_sm_rollout.core.screen.stepper import DONE, MISSED, NOW, STOPPED, Way, way_by_share
+from airflow_sm_rollout.core.undo import Kept, Undone
 from airflow_sm_rollout.core.watch.ringing import harm_by_alarms
 
 SCHEMA_VERSION = 1
@@ -29,6 +30,7 @@ _ENDS = {
     Aftermath.CHANGED: State.NOT_SETTLED,
     Aftermath.HELD: State.NOT_SETTLED,
 }
+_ENDS_OF_UNDO = {**_ENDS, Aftermath.AS_BEFORE: State.UNDONE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Summary:
     :param share: green's share in percent; ``None``: SageMaker does not tell it now.
     :param stale: why it looks as if nobody drove it; empty: it does not.
     :param comparison: green against blue by now; ``None``: not asked, or there is nothing to compare.
+    :param last: what there is of the rollout that was promoted last; ``None``: nothing, or it was not read.
     :param is_estimate: whether the way's times are: the bake under way has left no note of its end.
     """
 
@@ -53,6 +56,7 @@ class Summary:
     stale: str = ""
     comparison: Comparison | None = None
     is_estimate: bool = True
+    last: Kept | Undone | None = None
 
     @property
     def chip(self) -> str:
@@ -61,16 +65,22 @@ class Summary:
 
 
 def summarize(
-    name: str, seen: Observation, comparison: Comparison | None = None, noted: BakeNote | None = None
+    name: str,
+    seen: Observation,
+    comparison: Comparison | None = None,
+    noted: BakeNote | None = None,
+    *,
+    last: Kept | Undone | None = None,
 ) -> Summary:
     """Sum up a look at AWS.
 
     :param seen: as for :func:`~airflow_sm_rollout.core.status.describe_status`.
     :param noted: the bake that was noted last; it counts where it is of the share that green has.
+    :param last: what there is of the rollout that was promoted last.
     """
     rollout = seen.record
     if rollout is None:
-        return Summary(name, seen, None)
+        return Summary(name, seen, None, last=last)
     share = rollout.traffic.share(rollout, seen)
     paused = seen.control.paused(seen.at) if seen.control else timedelta()
     state = _state(rollout, seen, share)
@@ -93,8 +103,9 @@ def ended(before: Summary, seen: Observation, aftermath: Aftermath) -> Summary:
 
     :param seen: what serves now.
     """
-    state = _ENDS[aftermath]
-    share = {State.PROMOTED: 100.0, State.ROLLED_BACK: 0.0}.get(state)
+    is_undo = before.rollout is not None and before.rollout.undoes
+    state = (_ENDS_OF_UNDO if is_undo else _ENDS)[aftermath]
+    share = {State.PROMOTED: 100.0, State.ROLLED_BACK: 0.0, State.UNDONE: 0.0}.get(state)
     return Summary(before.name, seen, before.rollout, state, share, None, "", before.comparison)
 
 
@@ -140,6 +151,8 @@ def describe_summary(summary: Summary, now: datetime) -> Iterator[str]:
     rollout = summary.rollout
     if rollout is None or summary.state is None:
         yield f"{summary.name}: {summary.chip}; {summary.seen.describe()}"
+        if summary.last is not None:
+            yield summary.last.describe()
         return
     yield f"{summary.name}: {summary.chip}   {rollout.blue.model_name} → {rollout.green_model_name}"
     if summary.way is not None:
@@ -189,7 +202,14 @@ def summary_to_dict(summary: Summary) -> dict[str, Any]:
         "name": summary.name,
         "endpoint": None if endpoint is None else {"status": endpoint.status, "config": endpoint.config_name},
         "rollout": None if summary.rollout is None else _rollout_to_dict(summary, summary.rollout),
+        "last_promoted": _last_to_dict(summary.last) if summary.last else None,
     }
+
+
+def _last_to_dict(last: Kept | Undone) -> dict[str, Any]:
+    undone = {"by": last.by, "note": last.note} if isinstance(last, Undone) else {"by": None, "note": None}
+    state = State.UNDONE if isinstance(last, Undone) else State.PROMOTED
+    return {"id": last.rollout_id, "state": state.value, "at": last.at.isoformat(), **undone}
 
 
 def _rollout_to_dict(summary: Summary, rollout: Rollout) -> dict[str, Any]:
