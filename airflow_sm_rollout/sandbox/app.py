@@ -18,6 +18,7 @@ from airflow_sm_rollout.sandbox.constraints import validate
 from airflow_sm_rollout.sandbox.containers import ContainerHost, FunctionHost
 from airflow_sm_rollout.sandbox.elsewhere import Elsewhere
 from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.permissions import simulate
 from airflow_sm_rollout.sandbox.process_host import ProcessHost
 from airflow_sm_rollout.sandbox.regional import Account, Regional
 from airflow_sm_rollout.sandbox.surface import PassOn, leave_to_others, not_played
@@ -202,7 +203,7 @@ class Sandbox:
 
     def _ask_elsewhere(self, request: wire.HttpRequest, call: wire.Call | None) -> wire.HttpResponse:
         try:
-            response = self.elsewhere.handle(request)
+            response = simulate(request) or self.elsewhere.handle(request)
         except NotImplementedError:
             return wire.encode_refusal(request, not_played(wire.named_operation(request) or request.path))
         except Exception as error:

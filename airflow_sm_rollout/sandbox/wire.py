@@ -122,6 +122,14 @@ def recognise(request: HttpRequest) -> Call | None:
     operation, protocol = _operation_and_protocol(request)
     if operation not in service_model(service).operation_names:
         return None
+    return read_call(service, operation, protocol, request)
+
+
+def read_call(service: str, operation: str, protocol: str, request: HttpRequest) -> Call:
+    """The call of an operation, with its parameters.
+
+    :raises AwsError: if they can't be read.
+    """
     try:
         params = _parse(operation_model(service, operation), protocol, request)
     except (
