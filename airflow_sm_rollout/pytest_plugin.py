@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_sm_rollout.airflow_versions import store_dag
+from airflow_sm_rollout.airflow_versions import run_in_process, store_dag
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -172,7 +172,7 @@ class SageMakerSandbox:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
             _prepare_database(dag)
-            ended = dag.test(run_conf=conf or None)
+            ended = run_in_process(dag, conf)
         tasks = {instance.task_id: str(instance.state) for instance in ended.get_task_instances()}
         return RolloutRun(str(ended.state), tasks, _read_xcoms(dag.dag_id, ended.run_id))
 

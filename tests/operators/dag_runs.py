@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from airflow_sm_rollout.airflow_versions import store_dag
+from airflow_sm_rollout.airflow_versions import run_in_process, store_dag
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def run_dag(dag: DAG, **conf: Any) -> Ended:
     :param conf: what a person has filled in in its form.
     """
     store_dag(dag, "dags-folder")
-    ended = dag.test(run_conf=conf or None)
+    ended = run_in_process(dag, conf)
     instances = ended.get_task_instances()
     return Ended(
         state=str(ended.state),
