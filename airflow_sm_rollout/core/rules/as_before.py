@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import wraps
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, Goal, OnlyGreen, Wait
+from airflow_sm_rollout.core.goals import Act, AsBefore, Decision, GiveUp, Goal, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
 from airflow_sm_rollout.core.pointer import Split, is_ours, share_on_green
 from airflow_sm_rollout.core.rollout import Phase, Rollout, with_phase
@@ -22,6 +22,7 @@ from airflow_sm_rollout.core.rules.autoscaling import (
 )
 from airflow_sm_rollout.core.rules.aws_shift import tell_sagemaker_to_turn, wait_while_shifting
 from airflow_sm_rollout.core.rules.configs import create_blue_alone
+from airflow_sm_rollout.core.rules.deployed import alias_goes_back, codedeploy_rests, shifter_is_gone, stop_deployment
 from airflow_sm_rollout.core.rules.pair import (
     CREATE_TAKES,
     DELETE_TAKES,
@@ -33,6 +34,7 @@ from airflow_sm_rollout.core.rules.pair import (
     point_at,
     wait_for_clients,
 )
+from airflow_sm_rollout.core.rules.promoted import is_finishing, once_promoted
 from airflow_sm_rollout.core.rules.published import alias_says_since_when, green_is_unpublished
 from airflow_sm_rollout.core.rules.shared import (
     because,
@@ -55,7 +57,7 @@ STUCK_TAKES = timedelta(minutes=24)
 
 def needs_of_variants(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """A rollback that still has to take traffic from green needs nothing more: no throttled or denied read may come before that."""
-    if _is_finishing(rollout, endpoint):
+    if is_finishing(rollout, endpoint):
         return only_green.needs_of_variants(goal, rollout, endpoint)
     if endpoint is not None and _has_green_traffic(rollout, endpoint) and not goal.refused:
         return Needs()
@@ -66,7 +68,7 @@ def needs_of_variants(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | Non
 
 def needs_of_endpoints(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """Blue's config, which somebody may have deleted; once green's endpoint is gone, what was made for it."""
-    if _is_finishing(rollout, endpoint):
+    if is_finishing(rollout, endpoint):
         return only_green.needs_of_endpoints(goal, rollout, endpoint)
     if endpoint is not None:
         return Needs((rollout.blue.config_name,), alarms=rollout.own_alarms, targets=targets(rollout))
@@ -79,39 +81,22 @@ def needs_of_lambda(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None)
     return replace(needs_of_endpoints(goal, rollout, endpoint), front=True)
 
 
+def needs_of_codedeploy(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
+    """As behind a function, and what CodeDeploy tells: it may shift just now."""
+    if is_finishing(rollout, endpoint):
+        return only_green.needs_of_codedeploy(goal, rollout, endpoint)
+    known = needs_of_lambda(goal, rollout, endpoint)
+    return replace(known, alarms=rollout.made_alarms, deployments=True)
+
+
 def needs_of_guardrails(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """Blue's config, which somebody may have deleted, and what was made on the way."""
-    if _is_finishing(rollout, endpoint):
+    if is_finishing(rollout, endpoint):
         return only_green.needs_of_guardrails(goal, rollout, endpoint)
     if endpoint is not None and endpoint.is_busy:
         return Needs(alarms=rollout.verdict_alarms)
     configs = (rollout.names.final_config, rollout.names.spare_config, rollout.blue.config_name)
     return Needs(configs, _made_models(rollout), rollout.made_alarms, targets=targets(rollout))
-
-
-def _once_promoted(rules: tuple[Rule, ...]) -> Rule:
-    """There is no way back then, so what is left is to finish the promotion: its record was lost behind it and made again, or blue is half
-    deleted.
-    """
-
-    def finish_promotion(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
-        green = seen.green_endpoint if rollout.traffic.has_pointer else seen.endpoint
-        answers = (rule(OnlyGreen(), rollout, seen) for rule in rules) if _is_finishing(rollout, green) else ()
-        return next((decision for decision in answers if decision is not None), None)
-
-    return finish_promotion
-
-
-def _is_finishing(rollout: Rollout, endpoint: Endpoint | None) -> bool:
-    """Whether the record says that there is no way back, and AWS that green serves. Where it does not (somebody has deleted its endpoint,
-    or put it on another config), blue is the only one who can.
-
-    :param endpoint: where green is: its own, or blue's.
-    """
-    is_promoted = rollout.phase is Phase.PROMOTED and rollout.traffic.shows_promotion
-    if endpoint is None or not endpoint.answers or not (is_promoted or rollout.is_promoted_for_good):
-        return False
-    return rollout.traffic.has_pointer or endpoint.config_name == rollout.names.final_config
 
 
 def _has_green_traffic(rollout: Rollout, endpoint: Endpoint) -> bool:
@@ -310,7 +295,7 @@ def _pointer_as_before(goal: AsBefore, rollout: Rollout, seen: Observation) -> D
 
 
 VARIANTS: tuple[Rule, ...] = (
-    _once_promoted(only_green.VARIANTS),
+    once_promoted(only_green.VARIANTS),
     _traffic_back_first,
     turn_around,
     if_endpoint(wait_while_busy),
@@ -331,7 +316,7 @@ VARIANTS: tuple[Rule, ...] = (
 
 
 ENDPOINTS: tuple[Rule, ...] = (
-    _once_promoted(only_green.ENDPOINTS),
+    once_promoted(only_green.ENDPOINTS),
     once_blue_is_ready(
         (
             blue_config_exists,
@@ -366,13 +351,24 @@ ENDPOINTS: tuple[Rule, ...] = (
 
 
 LAMBDA: tuple[Rule, ...] = (
-    _once_promoted(only_green.LAMBDA),
+    once_promoted(only_green.LAMBDA),
     *before(_clients_left_green, alias_says_since_when, before(_delete_green, green_is_unpublished, ENDPOINTS[1:])),
 )
 
 
+CODEDEPLOY: tuple[Rule, ...] = (
+    once_promoted(only_green.CODEDEPLOY),
+    LAMBDA[1],
+    stop_deployment,
+    alias_goes_back,
+    turn_around,
+    codedeploy_rests,
+    *before(record_goes, shifter_is_gone, LAMBDA[LAMBDA.index(_pointer_names_blue) :]),
+)
+
+
 GUARDRAILS: tuple[Rule, ...] = (
-    _once_promoted(only_green.GUARDRAILS),
+    once_promoted(only_green.GUARDRAILS),
     turn_around,
     tell_sagemaker_to_turn,
     if_endpoint(wait_while_shifting),

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from airflow_sm_rollout.core.goals import AsBefore, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.rules import (
     as_before,
-    deployment_back,
     green_deployed,
     green_shadowed,
     green_share,
@@ -79,13 +78,13 @@ WAYS: Mapping[str, Way] = {
             GreenDeployed: green_deployed.CODEDEPLOY,
             GreenShare: green_share.CODEDEPLOY,
             OnlyGreen: only_green.CODEDEPLOY,
-            AsBefore: deployment_back.CODEDEPLOY,
+            AsBefore: as_before.CODEDEPLOY,
         },
         needs={
             GreenDeployed: green_deployed.needs_of_codedeploy,
             GreenShare: green_share.needs_of_aws,
             OnlyGreen: only_green.needs_of_codedeploy,
-            AsBefore: deployment_back.needs_of_codedeploy,
+            AsBefore: as_before.needs_of_codedeploy,
         },
     ),
 }
