@@ -26,7 +26,6 @@ LATER_MEMBERS = frozenset(
         "MetricsConfig.EnableDetailedObservability",
         "ProductionVariants[].AcceleratorPartitionLayouts",
         "ProductionVariants[].InstancePools",
-        "ProductionVariants[].ManagedInstanceScaling.ScaleInPolicy",
         "ProductionVariants[].RoutingConfig.PrefixAwareRoutingConfig",
         "ProductionVariants[].VariantInstanceProvisionTimeoutInSeconds",
         "PrimaryContainer.ContainerMetricsConfig",

@@ -57,6 +57,19 @@ class ContainerHost(Protocol):
         ...
 
 
+class Bare:
+    """An instance without a model: inference components bring theirs."""
+
+    def ping(self) -> bool:
+        return True
+
+    def invoke(self, body: bytes, content_type: str, accept: str) -> Reply:
+        return Reply(status=0, body=b"")
+
+    def stop(self) -> None:
+        pass
+
+
 class FunctionHost:
     """Containers that answer from a function, in this process.
 

@@ -148,6 +148,7 @@ def refusal(fault: Fault, call: Call, region: Region) -> AwsError:
 
 def _resource(call: Call, region: Region) -> str:
     kinds = {"EndpointName": "endpoint", "EndpointConfigName": "endpoint-config", "ModelName": "model"}
+    kinds = {"InferenceComponentName": "inference-component", **kinds}
     for member, kind in kinds.items():
         if member in call.params:
             return region.arn(kind, str(call.params[member]))

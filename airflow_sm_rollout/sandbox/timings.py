@@ -29,6 +29,9 @@ class Timings:
     :param act_on_alarm: a rollback alarm's ALARM to SageMaker acting on it (recorded 22-25 s).
     :param traffic_back: that to blue having all of its traffic again, and the endpoint being InService (recorded 28 s).
     :param capture_written: a captured call to its file in S3 (documented: "a couple of minutes").
+    :param launch_copies: an inference component's wish for copies, or each batch of its update, to these taking requests (not recorded;
+        an endpoint of components took over 35 min to create).
+    :param delete_component: DeleteInferenceComponent to gone (not recorded).
     :param update_function: UpdateFunctionConfiguration to LastUpdateStatus Successful (documented: seconds; not recorded).
     :param start_deployment: CodeDeploy's CreateDeployment to its first deed (not recorded).
     :param poll_alarms: how often CodeDeploy looks at a deployment's alarms (not recorded).
@@ -53,6 +56,8 @@ class Timings:
     act_on_alarm: float = 22.0
     traffic_back: float = 28.0
     capture_written: float = 60.0
+    launch_copies: float = 60.0
+    delete_component: float = 30.0
     update_function: float = 2.0
     start_deployment: float = 2.0
     poll_alarms: float = 10.0

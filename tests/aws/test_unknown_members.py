@@ -182,7 +182,6 @@ def with_member(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 OF_MODELS = sorted(each for each in LATER_MEMBERS if "Container" in each)
 OF_CONFIGS = sorted(LATER_MEMBERS - {*OF_MODELS})
 BESIDE = {
-    "ProductionVariants[].ManagedInstanceScaling.ScaleInPolicy": {"ManagedInstanceScaling": {"Status": "ENABLED"}},
     "ProductionVariants[].RoutingConfig.PrefixAwareRoutingConfig": {
         "RoutingConfig": {"RoutingStrategy": "PREFIX_AWARE"}
     },

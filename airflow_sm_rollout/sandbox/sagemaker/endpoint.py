@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_sm_rollout.sandbox.sagemaker.components.component import Component
 from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfig
 from airflow_sm_rollout.sandbox.sagemaker.fleet import Fleet, Variant, portion_of
 from airflow_sm_rollout.sandbox.sagemaker.region import timestamp
@@ -58,6 +59,7 @@ class Endpoint:
         goes with the end of the next one that succeeds.
     :param incoming: the new fleet, while a deployment shifts traffic to it.
     :param last_deployment: the DeploymentConfig of the last UpdateEndpoint that had one, also if that was rolled back.
+    :param components: the inference components that it hosts, by their names.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Endpoint:
     failure_reason: str | None = None
     incoming: Incoming | None = None
     last_deployment: Mapping[str, Any] | None = None
+    components: dict[str, Component] = field(default_factory=dict)
 
     @property
     def fleets(self) -> list[Fleet]:

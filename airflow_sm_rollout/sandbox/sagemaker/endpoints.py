@@ -185,6 +185,7 @@ class Endpoints:
     def delete_endpoint(self, params: Mapping[str, Any]) -> dict[str, Any]:
         endpoint = self._endpoints.named(params["EndpointName"])
         _refuse_in_progress(endpoint)
+        _refuse_to_leave_components(endpoint)
         endpoint.enter("Deleting", self._region.now())
         self._targets.forget(endpoint.name)
         for variant in endpoint.variants + endpoint.shadows:
@@ -215,6 +216,13 @@ class Endpoints:
 def _refuse_in_progress(endpoint: Endpoint) -> None:
     if endpoint.status in IN_PROGRESS:
         raise AwsError("ValidationException", f'Cannot update in-progress endpoint "{endpoint.arn}".')
+
+
+def _refuse_to_leave_components(endpoint: Endpoint) -> None:
+    """AWS's words for this are not recorded."""
+    if endpoint.components:
+        names = ", ".join(sorted(endpoint.components))
+        raise AwsError("ValidationException", f'Endpoint "{endpoint.arn}" hosts inference components: {names}.')
 
 
 def _refuse_to_take_from_scaling(endpoint: Endpoint, config: EndpointConfig, registered: set[str]) -> None:

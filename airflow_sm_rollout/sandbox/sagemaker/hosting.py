@@ -10,6 +10,7 @@ from airflow_sm_rollout.sandbox.containers import ContainerHost
 from airflow_sm_rollout.sandbox.faults import Faults
 from airflow_sm_rollout.sandbox.sagemaker.async_runtime import AsyncRuntime
 from airflow_sm_rollout.sandbox.sagemaker.capture import Capture
+from airflow_sm_rollout.sandbox.sagemaker.components.service import Components
 from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfigs
 from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
 from airflow_sm_rollout.sandbox.sagemaker.metrics import InvocationMetrics, Recorder
@@ -55,12 +56,13 @@ class Hosting:
         provisioner = Provisioner(region, host, faults, models)
         self.targets = Targets()
         self.endpoints = Endpoints(region, configs, provisioner, monitoring, metrics.begin, self.targets)
+        self.components = Components(region, self.endpoints, models, provisioner, monitoring)
         self.records: dict[str, Records] = {
             "Endpoint": self.endpoints.records,
             "ModelPackage": packages.records,
             "ModelPackageGroup": packages.group_records,
         }
-        self.control: list[object] = [self.endpoints, configs, models, packages, region.tags]
+        self.control: list[object] = [self.endpoints, self.components, configs, models, packages, region.tags]
         capture = Capture(region, put_object, random.Random(seed))
         self.runtime = Runtime(region, self.endpoints, metrics, capture, random.Random(seed))
         self.async_runtime = AsyncRuntime(region, self.runtime, get_object, put_object)

@@ -13,6 +13,7 @@ from airflow_sm_rollout.sandbox.sagemaker.region import Region
 
 NAMESPACE = "AWS/SageMaker"
 ZERO_FILLED = ("Invocations", "InvocationsPerInstance")
+_OF_COMPONENTS = {"InvocationsPerInstance": "InvocationsPerCopy"}
 _NOT_OF_ASYNCHRONOUS = (*ZERO_FILLED, "OverheadLatency")
 # Steps of the golden ratio spread any number of points evenly over an interval.
 _GOLDEN = 0.6180339887498949
@@ -37,6 +38,8 @@ class Recorder(Protocol):
 class Route:
     """Where one request goes: the configuration and size of the fleet at that moment, and the container, if there is
     one.
+
+    :param component: the inference component that is asked; the ``instances`` are its copies then.
     """
 
     endpoint_name: str
@@ -44,6 +47,7 @@ class Route:
     variant: Variant
     container: Container | None
     instances: int
+    component: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,10 @@ class InvocationMetrics:
     period fills up after it first appears); periods shorter than a minute shorten that in proportion. Zeros come for
     Invocations and InvocationsPerInstance only, and only without EndpointConfigName (recorded). Asynchronous endpoints publish neither of
     those two, nor OverheadLatency (documented).
+
+    An inference component's are published by its name alone, too (documented). Old copies and new ones can't be told apart in
+    them. Not played: zeros of a component's idle periods, NoCapacityInvocationFailures, ConcurrentRequestsPerCopy, and
+    ``/aws/sagemaker/InferenceComponents``.
     """
 
     def __init__(self, region: Region, recorder: Recorder) -> None:
@@ -87,11 +95,20 @@ class InvocationMetrics:
             route.variant.active_periods.add(at // period * period)
             visible_at = self._visible_at(at, period)
         plain = {"EndpointName": route.endpoint_name, "VariantName": route.variant.name}
+        points = _points(outcome, max(route.instances, 1))
+        if route.config.is_asynchronous:
+            points = [point for point in points if point[0] not in _NOT_OF_ASYNCHRONOUS]
         for dimensions in (plain, {**plain, "EndpointConfigName": route.config.name}):
-            for metric, value, unit in _points(outcome, max(route.instances, 1)):
-                if route.config.is_asynchronous and metric in _NOT_OF_ASYNCHRONOUS:
-                    continue
-                self._recorder.record(NAMESPACE, metric, dimensions, value, unit, at, visible_at)
+            self._record(points, dimensions, at, visible_at)
+        if route.component is not None:
+            per_copy = [(_OF_COMPONENTS.get(metric, metric), value, unit) for metric, value, unit in points]
+            self._record(per_copy, {"InferenceComponentName": route.component}, at, visible_at)
+
+    def _record(
+        self, points: list[tuple[str, float, str]], dimensions: dict[str, str], at: float, visible_at: float
+    ) -> None:
+        for metric, value, unit in points:
+            self._recorder.record(NAMESPACE, metric, dimensions, value, unit, at, visible_at)
 
     def _end_period(self, endpoint: Endpoint, end: float, period: float) -> None:
         if not endpoint.is_serving:

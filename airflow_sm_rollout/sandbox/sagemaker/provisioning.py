@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from airflow_sm_rollout.sandbox.containers import Container, ContainerHost, ModelSpec
+from airflow_sm_rollout.sandbox.containers import Bare, Container, ContainerHost, ModelSpec
 from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.faults import Faults
 from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant
@@ -27,6 +28,9 @@ OVER_QUOTA = (
 )
 INSTANCE_QUOTA = 100
 """Of each instance type, in an account. AWS's own differ by type and account, and are raised on request."""
+
+_BARE = ModelSpec("", "")
+"""Of an instance that inference components share."""
 
 PINGS_PER_PROVISIONING = 10
 SHORTEST_PING_INTERVAL = 0.05
@@ -125,12 +129,15 @@ class Provisioner:
         return None
 
     def _spec(self, variant: Variant) -> ModelSpec:
-        return self._models.named(variant.model_name).spec if variant.model_name else ModelSpec("", "")
+        spec = self._models.named(variant.model_name).spec if variant.model_name else _BARE
+        own: Mapping[str, Any] | None = variant.entry.get("Container")
+        return spec if own is None else _overridden(spec, own)
 
     def _launch(self, variant: Variant, count: int) -> _Launched:
         spec = self._spec(variant)
         never_healthy = self._faults.take_bad_ping(spec.name) is not None
-        return _Launched(variant, spec, [self._host.start(spec) for _ in range(count)], never_healthy)
+        start = self._host.start if spec is not _BARE else lambda spec: Bare()
+        return _Launched(variant, spec, [start(spec) for _ in range(count)], never_healthy)
 
     def _check(self, order: Order, launched: Sequence[_Launched], when: float, gives_up: float) -> None:
         unhealthy = next((one for one in launched if not _is_healthy(one)), None)
@@ -144,6 +151,16 @@ class Provisioner:
         else:
             again = min(when + max(order.seconds / PINGS_PER_PROVISIONING, SHORTEST_PING_INTERVAL), gives_up)
             self._region.schedule.at(again, lambda later: self._check(order, launched, later, gives_up))
+
+
+def _overridden(spec: ModelSpec, container: Mapping[str, Any]) -> ModelSpec:
+    """The container of an inference component, which may name a model too."""
+    return replace(
+        spec,
+        image=container.get("Image", spec.image),
+        model_data_url=container.get("ArtifactUrl", spec.model_data_url),
+        environment={**spec.environment, **container.get("Environment", {})},
+    )
 
 
 def _over_quota(instance: str, quota: int, used: int, delta: int) -> AwsError:

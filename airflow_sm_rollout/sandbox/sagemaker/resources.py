@@ -106,15 +106,19 @@ def start_of(token: str | None) -> int:
 def _sort_key(resource: Resource, entry: Mapping[str, Any], by: str) -> Any:
     if by == "CreationTime":
         return (resource.created, resource.name)
-    return resource.name if by == "Name" else (str(entry.get("EndpointStatus")), resource.name)
+    return resource.name if by == "Name" else (str(_status(entry)), resource.name)
 
 
 def _matches(name: str, entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
     if params.get("NameContains", "").lower() not in name.lower():
         return False
-    if params.get("StatusEquals", entry.get("EndpointStatus")) != entry.get("EndpointStatus"):
+    if params.get("StatusEquals", _status(entry)) != _status(entry):
         return False
     return all(_within(entry, params, member) for member in ("CreationTime", "LastModifiedTime"))
+
+
+def _status(entry: Mapping[str, Any]) -> Any:
+    return entry.get("EndpointStatus", entry.get("InferenceComponentStatus"))
 
 
 def _within(entry: Mapping[str, Any], params: Mapping[str, Any], member: str) -> bool:

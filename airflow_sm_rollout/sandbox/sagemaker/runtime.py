@@ -21,6 +21,18 @@ from airflow_sm_rollout.sandbox.workers import Workers
 MAX_BODY_BYTES = 6_291_456
 MAX_ORIGINAL_MESSAGE = 2048
 _COPIES_AT_ONCE = 8
+COMPONENT_REQUIRED = (
+    "Inference Component Name header is required for endpoints to which you plan to deploy inference components. Please include "
+    "Inference Component Name header or consider using SageMaker models."
+)
+COMPONENT_NOT_ALLOWED = (
+    "Inference Component Name header is not allowed for endpoints to which you dont plan to deploy inference components. Please "
+    "remove the Inference Component Name header and try again."
+)
+NO_COPIES = (
+    "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if configured) or "
+    "try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API."
+)
 TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -58,12 +70,22 @@ class Runtime:
             raise AwsError("413", f"Payload of {len(body)} bytes exceeds the limit of {MAX_BODY_BYTES} bytes.", 413)
         started = time.perf_counter()
         with self._region.schedule.lock:
-            route = self.route(params["EndpointName"], params.get("TargetVariant"))
+            route = self._chosen(params)
             copy = self._shadowed(route) if route.container is not None else None
         if copy is not None:
             self._copies.start(self._answer_copy, copy, params)
         reply = self.ask(route, params, since=started)
         return {"Body": reply.body, "ContentType": reply.content_type, "InvokedProductionVariant": route.variant.name}
+
+    def _chosen(self, params: Mapping[str, Any]) -> Route:
+        """Where a request goes: to a variant, or to a copy of the inference component that it names."""
+        name, component = params["EndpointName"], params.get("InferenceComponentName")
+        endpoint = self.endpoint(name, asynchronous=False)
+        if endpoint.config.hosts_components:
+            return _route_to_component(endpoint, component)
+        if component is not None:
+            raise AwsError("ValidationError", COMPONENT_NOT_ALLOWED)
+        return self.route(name, params.get("TargetVariant"))
 
     def endpoint(self, name: str, *, asynchronous: bool) -> Endpoint:
         """The endpoint that serves under a name.
@@ -162,6 +184,23 @@ class Runtime:
 def _ask(container: Container, params: Mapping[str, Any]) -> Reply:
     content_type = params.get("ContentType") or "application/octet-stream"
     return container.invoke(params.get("Body", b""), content_type, params.get("Accept") or "*/*")
+
+
+def _route_to_component(endpoint: Endpoint, name: str | None) -> Route:
+    """A copy of a component, old ones and new ones in turn.
+
+    :raises AwsError: ``ValidationError`` for none, one that is not there, and one without copies (AWS's words but for the second).
+    """
+    if name is None:
+        raise AwsError("ValidationError", COMPONENT_REQUIRED)
+    component = endpoint.components.get(name)
+    if component is None:
+        raise AwsError("ValidationError", f"Inference Component {name} of endpoint {endpoint.name} not found.")
+    container = component.next_container()
+    if container is None:
+        raise AwsError("ValidationError", NO_COPIES)
+    variant = next(each for each in endpoint.variants if each.name == component.variant)
+    return Route(endpoint.name, endpoint.config, variant, container, len(component.containers), name)
 
 
 def _route_to(endpoint_name: str, config: EndpointConfig, variant: Variant) -> Route:
