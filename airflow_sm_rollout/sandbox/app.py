@@ -21,6 +21,7 @@ from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.permissions import simulate
 from airflow_sm_rollout.sandbox.process_host import ProcessHost
 from airflow_sm_rollout.sandbox.regional import Account, Regional
+from airflow_sm_rollout.sandbox.sessions import Sessions
 from airflow_sm_rollout.sandbox.surface import PassOn, leave_to_others, not_played
 from airflow_sm_rollout.sandbox.timings import Timings
 
@@ -93,6 +94,7 @@ class Sandbox:
         self.faults = faults.Faults()
         self.calls: list[CallRecord] = []
         self.elsewhere = Elsewhere()
+        self._sessions = Sessions(self.clock)
         self._account = Account(
             account, self.schedule, timings, host or FunctionHost(), self.faults, self.elsewhere, seed, policies_act
         )
@@ -112,10 +114,12 @@ class Sandbox:
             call = wire.recognise(request)
             if call is None:
                 _refuse_unknown(request)
+                self._refuse_ended(request, None)
                 return self._pass_on(request, call)
         except AwsError as error:
             return wire.encode_refusal(request, error)
         try:
+            self._refuse_ended(request, call)
             return wire.encode_answer(call, self.carry_out(call))
         except PassOn:
             return self._pass_on(request, call)
@@ -171,6 +175,14 @@ class Sandbox:
                 self._regions.setdefault(region, Regional(self._account, region))
         return self._regions[region]
 
+    def _refuse_ended(self, request: wire.HttpRequest, call: wire.Call | None) -> None:
+        """Refuse what is signed with credentials whose time is over."""
+        if self._sessions.has_ended(request):
+            error = faults.ended(call)
+            if call is not None:
+                self._record(call, error.code)
+            raise error
+
     def _perform(self, call: wire.Call) -> dict[str, Any]:
         operation = self._in(call.region).operation(call.service, call.operation)
         if operation is None:
@@ -198,6 +210,8 @@ class Sandbox:
         operation = call.operation if call else wire.named_operation(request) or f"{request.method} {request.path}"
         error_code = str(response.status) if response.status >= 400 else None
         service = call.service if call else wire.signing_name(request) or ""
+        if service == "sts":
+            response = self._sessions.noted(request, response)
         self._keep(CallRecord(service, operation, {}, self.clock.now(), error_code))
         return response
 

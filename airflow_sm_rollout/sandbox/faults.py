@@ -134,16 +134,25 @@ _ACTION_PREFIX = {"sagemaker-runtime": "sagemaker"}
 
 def refusal(fault: Fault, call: Call, region: Region) -> AwsError:
     """The error that AWS answers for a ``throttle``, ``denied`` or ``expired_credentials`` fault."""
+    if fault.kind == "expired_credentials":
+        return ended(call)
     code, status = _REFUSALS.get(call.service, _REFUSALS[""])[fault.kind]
     if fault.kind == "throttle":
         # A throttled invocation carries no text (recorded), a throttled control call does.
         return AwsError(code, "" if call.operation == "InvokeEndpoint" else "Rate exceeded", status)
-    if fault.kind == "expired_credentials":
-        return AwsError(code, "The security token included in the request is expired", status)
     action = f"{_ACTION_PREFIX.get(call.service, call.service)}:{call.operation}"
     who = f"User: arn:{partition_of(region.name)}:sts::{region.account}:{PRINCIPAL} is not authorized to perform: {action}"
     why = f"because no identity-based policy allows the {action} action"
     return AwsError(code, f"{who} on resource: {_resource(call, region)} {why}", status)
+
+
+def ended(call: Call | None) -> AwsError:
+    """What AWS answers to credentials whose time is over.
+
+    :param call: ``None``: of a service that the sandbox does not play itself.
+    """
+    code, status = _REFUSALS.get(call.service if call else "cloudwatch", _REFUSALS[""])["expired_credentials"]
+    return AwsError(code, "The security token included in the request is expired", status)
 
 
 def _resource(call: Call, region: Region) -> str:
