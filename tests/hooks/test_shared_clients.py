@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.sdk import Connection
 
 from airflow_sm_rollout.core.watch.watch import Watch, watch_to_dict
 from airflow_sm_rollout.hooks.aws import KEPT_FOR, LOOK_UP_AGAIN, AwsConnection, SharedClients
 from airflow_sm_rollout.triggers.bake import BakeTrigger
+from hooks.stored import Airflow
 from production import Production, alarm_of
 
 STORED = AwsConnection("stored", "eu-west-1")
 JUST_BEFORE = 0.1
-
-
-class Airflow:
-    """What Airflow answers when it is asked for a connection, and who has asked."""
-
-    def __init__(self) -> None:
-        self.extra: dict[str, Any] = {"endpoint_url": "http://first"}
-        self.fails = False
-        self.asked_by: list[str] = []
-
-    def answer(self, conn_id: str) -> Connection:
-        self.asked_by.append(threading.current_thread().name)
-        if self.fails:
-            raise RuntimeError("the API server does not answer")
-        return Connection(conn_id=conn_id, conn_type="aws", login="key", password="secret", extra=self._extra())
-
-    def _extra(self) -> str:
-        return json.dumps({**self.extra, "config_kwargs": {"read_timeout": 7}})
 
 
 class Held:
@@ -48,13 +28,6 @@ class Held:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
-    airflow = Airflow()
-    monkeypatch.setattr(AwsBaseHook, "get_connection", classmethod(lambda cls, conn_id: airflow.answer(conn_id)))
-    return airflow
 
 
 @pytest.fixture
