@@ -13,6 +13,7 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.scaling import read_whole_scaling, unknown_of_policies
 from airflow_sm_rollout.aws.whole import read, unknown_members
 from airflow_sm_rollout.core.errors import RolloutRefused
+from airflow_sm_rollout.core.kinds import kinds_of
 from airflow_sm_rollout.core.observation import Endpoint, Variant
 from airflow_sm_rollout.core.rollout import Blue, Green
 from airflow_sm_rollout.core.scaling import Scaling, resource_id
@@ -56,6 +57,7 @@ def read_blue(clients: Clients, endpoint: Endpoint, traffic: Traffic, green: Gre
         variant=variant.name,
         weight=variant.desired_weight,
         instance_count=variant.desired_count,
+        max_concurrency=variant.max_concurrency,
         config_tags=read_tags(clients.sagemaker, config_arn),
         scaling=_read_blues_scaling(clients.autoscaling, resource_id(endpoint.name, variant.name)),
     )
@@ -66,9 +68,14 @@ def _served(endpoint: Endpoint, config: Mapping[str, Any]) -> Variant:
     [planned] = config["ProductionVariants"]
     name = told(planned, "VariantName", f"a variant of endpoint config {endpoint.config_name}")
     variant = endpoint.variant(name)
-    if variant is None or ("InitialInstanceCount" in planned and not variant.desired_count):
+    is_serverless = "ServerlessConfig" in planned
+    is_told = variant is not None and (
+        variant.max_concurrency if is_serverless else variant.desired_count or "InitialInstanceCount" not in planned
+    )
+    if variant is None or not is_told:
+        what = "concurrency" if is_serverless else "instances"
         raise ResponseParserError(
-            f"DescribeEndpoint does not tell the instances of variant {name} of endpoint {endpoint.name}"
+            f"DescribeEndpoint does not tell the {what} of variant {name} of endpoint {endpoint.name}"
         )
     return variant
 
@@ -88,7 +95,7 @@ def _read_blues_scaling(autoscaling: Any, resource: str) -> Scaling | None:
             "rollout, and register green's after it. Nothing was changed"
         )
     if scaling is not None:
-        refuse_unknown(f"the scaling of {resource}", unknown_of_policies(autoscaling, resource))
+        refuse_unknown(f"the scaling of {resource}", unknown_of_policies(autoscaling, resource, scaling.dimension))
     return scaling
 
 
@@ -146,8 +153,9 @@ def _why_unsuitable(config: Mapping[str, Any], traffic: Traffic) -> str:
         return "it has a shadow variant, which AWS allows beside one production variant only"
     if config.get("AsyncInferenceConfig"):
         return "it is an asynchronous endpoint, which publishes no request counts to judge by"
-    if "ServerlessConfig" in variants[0] and not traffic.takes_serverless:
-        return "it is serverless, which AWS allows one variant only; traffic='endpoints' can"
+    untaken = traffic.why_untaken(kinds_of(config))
+    if untaken:
+        return untaken
     if "ModelName" not in variants[0]:
         return "it hosts inference components, which have no variant weights"
     return ""

@@ -80,10 +80,17 @@ def _(action: actions.UpdateEndpoint, clients: Clients) -> None:
 
 @perform.register
 def _(action: actions.SetCapacity, clients: Clients) -> None:
-    change = {"VariantName": action.variant, "DesiredInstanceCount": action.count}
     clients.sagemaker.update_endpoint_weights_and_capacities(
-        EndpointName=action.endpoint_name, DesiredWeightsAndCapacities=[change]
+        EndpointName=action.endpoint_name,
+        DesiredWeightsAndCapacities=[{"VariantName": action.variant, **_capacity(action)}],
     )
+
+
+def _capacity(action: actions.SetCapacity) -> dict[str, Any]:
+    if action.max_concurrency is None:
+        return {"DesiredInstanceCount": action.count}
+    provisioned = {"ProvisionedConcurrency": action.count} if action.count else {}
+    return {"ServerlessUpdateConfig": {"MaxConcurrency": action.max_concurrency, **provisioned}}
 
 
 @perform.register
@@ -97,18 +104,20 @@ def _(action: actions.SetWeights, clients: Clients) -> None:
 @perform.register
 def _(action: actions.RegisterTarget, clients: Clients) -> None:
     place = action.endpoint_name, action.variant
-    scaling.register(clients.autoscaling, place, action.minimum, action.maximum, action.suspended)
+    bounds = action.minimum, action.maximum
+    scaling.register(clients.autoscaling, place, bounds, action.suspended, dimension=action.dimension)
 
 
 @perform.register
 def _(action: actions.PutPolicy, clients: Clients) -> None:
-    scaling.put_policy(clients.autoscaling, (action.endpoint_name, action.variant), action.policy)
+    place = action.endpoint_name, action.variant
+    scaling.put_policy(clients.autoscaling, place, action.policy, dimension=action.dimension)
 
 
 @perform.register
 def _(action: actions.DeregisterTarget, clients: Clients) -> None:
     place = action.endpoint_name, action.variant
-    _tolerating(Meaning.GONE, lambda: scaling.deregister(clients.autoscaling, place))
+    _tolerating(Meaning.GONE, lambda: scaling.deregister(clients.autoscaling, place, action.dimension))
 
 
 @perform.register

@@ -1,4 +1,4 @@
-"""Application Auto Scaling: what scales a variant's instances, and the calls that change it."""
+"""Application Auto Scaling: what scales a variant, and the calls that change it."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Any
 
 from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.whole import read, unknown_members
-from airflow_sm_rollout.core.scaling import NONE_SUSPENDED, Scaling, resource_id
+from airflow_sm_rollout.core.scaling import INSTANCES, NONE_SUSPENDED, PROVISIONED, Scaling, resource_id
 
 _NAMESPACE = "sagemaker"
 # What DescribeScalingPolicies tells of a policy besides what PutScalingPolicy takes.
 _TOLD_ONLY = frozenset({"PolicyARN", "ServiceNamespace", "ResourceId", "ScalableDimension", "Alarms", "CreationTime"})
-_WHAT_SCALES = {"ServiceNamespace": _NAMESPACE, "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
 
 
 def read_scaling(autoscaling: Any, resources: Sequence[str]) -> dict[str, Scaling]:
     """How variants scale, by resource ID; one that is no scalable target is left out. Scheduled actions are not read."""
     if not resources:
         return {}
-    targets = [each for each in _targets(autoscaling, resources) if _is_by_instances(each)]
+    targets = [each for each in _targets(autoscaling, resources) if _is_carried(each)]
     return {told(each, "ResourceId", "a scalable target"): _scaling(autoscaling, each) for each in targets}
 
 
 def read_whole_scaling(autoscaling: Any, resource: str) -> tuple[Scaling | None, list[str]]:
-    """How a variant scales, with its scheduled actions; and by what else than its instances, such as a serverless one's concurrency."""
+    """How a variant scales, with its scheduled actions; and by what else than its instances or its provisioned concurrency."""
     targets = _targets(autoscaling, [resource])
-    others = {target["ScalableDimension"] for target in targets if not _is_by_instances(target)}
-    by_instances = [_scaling(autoscaling, target) for target in targets if _is_by_instances(target)]
-    if not by_instances:
+    others = {target["ScalableDimension"] for target in targets if not _is_carried(target)}
+    carried = [_scaling(autoscaling, target) for target in targets if _is_carried(target)]
+    if not carried:
         return None, sorted(others)
-    return replace(by_instances[0], scheduled=_read_scheduled(autoscaling, resource)), sorted(others)
+    scheduled = _read_scheduled(autoscaling, resource, carried[0].dimension)
+    return replace(carried[0], scheduled=scheduled), sorted(others)
 
 
-def unknown_of_policies(autoscaling: Any, resource: str) -> list[str]:
+def unknown_of_policies(autoscaling: Any, resource: str, dimension: str | None) -> list[str]:
     """What of a variant's scaling policies the installed botocore does not know."""
-    asked: dict[str, Any] = {"ResourceId": resource, **_WHAT_SCALES}
+    asked: dict[str, Any] = _named(resource, dimension)
     unknown: list[str] = []
     while True:
         answer = read(autoscaling, "DescribeScalingPolicies", **asked)
@@ -46,9 +46,12 @@ def unknown_of_policies(autoscaling: Any, resource: str) -> list[str]:
         asked["NextToken"] = answer["NextToken"]
 
 
-def _is_by_instances(target: Mapping[str, Any]) -> bool:
-    ours = _WHAT_SCALES["ScalableDimension"]
-    return bool(target.get("ScalableDimension", ours) == ours)
+def _named(resource: str, dimension: str | None) -> dict[str, str]:
+    return {"ServiceNamespace": _NAMESPACE, "ResourceId": resource, "ScalableDimension": dimension or INSTANCES}
+
+
+def _is_carried(target: Mapping[str, Any]) -> bool:
+    return target.get("ScalableDimension", INSTANCES) in (INSTANCES, PROVISIONED)
 
 
 def _targets(autoscaling: Any, resources: Sequence[str]) -> list[Mapping[str, Any]]:
@@ -58,48 +61,55 @@ def _targets(autoscaling: Any, resources: Sequence[str]) -> list[Mapping[str, An
     return [target for page in pages for target in page.get("ScalableTargets", ())]
 
 
-def _read_scheduled(autoscaling: Any, resource: str) -> tuple[str, ...]:
+def _read_scheduled(autoscaling: Any, resource: str, dimension: str | None) -> tuple[str, ...]:
     """Names of a variant's scheduled actions."""
-    pages = autoscaling.get_paginator("describe_scheduled_actions").paginate(ResourceId=resource, **_WHAT_SCALES)
+    pages = autoscaling.get_paginator("describe_scheduled_actions").paginate(**_named(resource, dimension))
     actions = [action for page in pages for action in page.get("ScheduledActions", ())]
     return tuple(told(action, "ScheduledActionName", f"a scheduled action of {resource}") for action in actions)
 
 
 def register(
-    autoscaling: Any, place: tuple[str, str], minimum: int, maximum: int, suspended: Mapping[str, bool]
+    autoscaling: Any,
+    place: tuple[str, str],
+    bounds: tuple[int, int],
+    suspended: Mapping[str, bool],
+    *,
+    dimension: str | None,
 ) -> None:
     """Make a variant a scalable target, or change it as one. Its role is the service's own for SageMaker."""
+    minimum, maximum = bounds
     autoscaling.register_scalable_target(
-        ResourceId=resource_id(*place),
+        **_named(resource_id(*place), dimension),
         MinCapacity=minimum,
         MaxCapacity=maximum,
         SuspendedState=dict(suspended),
-        **_WHAT_SCALES,
     )
 
 
-def deregister(autoscaling: Any, place: tuple[str, str]) -> None:
+def deregister(autoscaling: Any, place: tuple[str, str], dimension: str | None) -> None:
     """Make it none any more; its policies go with it."""
-    autoscaling.deregister_scalable_target(ResourceId=resource_id(*place), **_WHAT_SCALES)
+    autoscaling.deregister_scalable_target(**_named(resource_id(*place), dimension))
 
 
-def put_policy(autoscaling: Any, place: tuple[str, str], policy: Mapping[str, Any]) -> None:
+def put_policy(autoscaling: Any, place: tuple[str, str], policy: Mapping[str, Any], *, dimension: str | None) -> None:
     """Make a policy, or write it again."""
-    autoscaling.put_scaling_policy(ResourceId=resource_id(*place), **_WHAT_SCALES, **policy)
+    autoscaling.put_scaling_policy(**_named(resource_id(*place), dimension), **policy)
 
 
 def _scaling(autoscaling: Any, target: Mapping[str, Any]) -> Scaling:
     resource = told(target, "ResourceId", "a scalable target")
+    dimension = target.get("ScalableDimension", INSTANCES)
     return Scaling(
         minimum=told(target, "MinCapacity", f"scalable target {resource}"),
         maximum=told(target, "MaxCapacity", f"scalable target {resource}"),
         suspended={**NONE_SUSPENDED, **target.get("SuspendedState", {})},
-        policies=tuple(_policies(autoscaling, resource)),
+        policies=tuple(_policies(autoscaling, resource, dimension)),
+        dimension=None if dimension == INSTANCES else dimension,
     )
 
 
-def _policies(autoscaling: Any, resource: str) -> Iterator[dict[str, Any]]:
-    pages = autoscaling.get_paginator("describe_scaling_policies").paginate(ResourceId=resource, **_WHAT_SCALES)
+def _policies(autoscaling: Any, resource: str, dimension: str) -> Iterator[dict[str, Any]]:
+    pages = autoscaling.get_paginator("describe_scaling_policies").paginate(**_named(resource, dimension))
     for page in pages:
         for policy in page.get("ScalingPolicies", ()):
             told(policy, "PolicyName", f"a scaling policy of {resource}")

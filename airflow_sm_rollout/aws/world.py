@@ -344,14 +344,27 @@ def _variants(described: Sequence[Mapping[str, Any]], status: str, whose: str) -
         is_only = len(described) == 1
         if "CurrentWeight" not in each and status == "InService" and not is_only:
             raise ResponseParserError(f"AWS does not tell the weight of variant {name} of {whose}")
-        weight, count = each.get("CurrentWeight", 1.0 if is_only else 0.0), each.get("CurrentInstanceCount", 0)
+        weight = each.get("CurrentWeight", 1.0 if is_only else 0.0)
+        current, desired, max_concurrency = _capacity(each)
         yield Variant(
             name=name,
             current_weight=weight,
             desired_weight=each.get("DesiredWeight", weight),
-            current_count=count,
-            desired_count=each.get("DesiredInstanceCount", count),
+            current_count=current,
+            desired_count=desired,
+            max_concurrency=max_concurrency,
         )
+
+
+def _capacity(described: Mapping[str, Any]) -> tuple[int, int, int | None]:
+    """Current and desired, and for a serverless variant its desired concurrency."""
+    if "CurrentServerlessConfig" in described:
+        now = described["CurrentServerlessConfig"]
+        desired = described.get("DesiredServerlessConfig", now)
+        provisioned = (each.get("ProvisionedConcurrency", 0) for each in (now, desired))
+        return *provisioned, desired.get("MaxConcurrency")
+    count = described.get("CurrentInstanceCount", 0)
+    return count, described.get("DesiredInstanceCount", count), None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from airflow_sm_rollout.core.front.deeds import BeginDeployment, MakeForDeployme
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.pointer import Split
 from airflow_sm_rollout.core.rollout import Phase, Rollout
+from airflow_sm_rollout.core.scaling import PROVISIONED
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,21 @@ class UpdateEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class SetCapacity:
-    """Set a variant's instance count."""
+    """Set a variant's instance count, or a serverless one's concurrency.
+
+    :param count: instances; of a serverless variant provisioned concurrency, where 0 leaves that as it is.
+    :param max_concurrency: of a serverless variant; ``None``: it has instances.
+    """
 
     endpoint_name: str
     variant: str
     count: int
+    max_concurrency: int | None = None
 
     def __str__(self) -> str:
-        return f"set {self.variant} to {self.count} instance(s)"
+        if self.max_concurrency is None:
+            return f"set {self.variant} to {self.count} instance(s)"
+        return f"set {self.variant} to {self.count} provisioned of {self.max_concurrency} concurrent calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +127,22 @@ class SetWeights:
 
 @dataclass(frozen=True, slots=True)
 class RegisterTarget:
-    """Make a variant a scalable target with these bounds and this SuspendedState, or change it as one."""
+    """Make a variant a scalable target with these bounds and this SuspendedState, or change it as one.
+
+    :param dimension: see :class:`~airflow_sm_rollout.core.scaling.Scaling`, and so below.
+    """
 
     endpoint_name: str
     variant: str
     minimum: int
     maximum: int
     suspended: Mapping[str, bool]
+    dimension: str | None = None
 
     def __str__(self) -> str:
         paused = " (suspended)" if any(self.suspended.values()) else ""
-        return (
-            f"let {self.variant} of {self.endpoint_name} scale from {self.minimum} to {self.maximum} instances{paused}"
-        )
+        unit = "provisioned concurrency" if self.dimension == PROVISIONED else "instances"
+        return f"let {self.variant} of {self.endpoint_name} scale from {self.minimum} to {self.maximum} {unit}{paused}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +152,7 @@ class PutPolicy:
     endpoint_name: str
     variant: str
     policy: Mapping[str, Any]
+    dimension: str | None = None
 
     def __str__(self) -> str:
         return f"put scaling policy {self.policy['PolicyName']} on {self.variant} of {self.endpoint_name}"
@@ -152,6 +164,7 @@ class DeregisterTarget:
 
     endpoint_name: str
     variant: str
+    dimension: str | None = None
 
     def __str__(self) -> str:
         return f"end the scaling of {self.variant} of {self.endpoint_name}"

@@ -71,7 +71,8 @@ def spent_hours(rollout: Rollout, shares: Sequence[tuple[datetime, float]], unti
 
 def describe_spent(rollout: Rollout, shares: Sequence[tuple[datetime, float]], until: datetime) -> str:
     """That in a sentence, with the alarms that it makes for its time."""
-    hours, blues = spent_hours(rollout, shares, until), rollout.blue.instance_count
-    told = f"at most {hours:.2g} instance-hours of green beside blue's {blues} instance(s)"
+    hours, blue = spent_hours(rollout, shares, until), rollout.blue
+    what = "instance-hours" if blue.max_concurrency is None else "hours of provisioned concurrency"
+    told = f"at most {hours:.2g} {what} of green beside blue's {blue.capacity}"
     made = len(rollout.made_alarms)
     return f"{told}; {made} alarm(s) of its own" if made else told

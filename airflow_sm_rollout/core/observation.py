@@ -24,13 +24,19 @@ _SHARE_TOLERANCE = 1e-4  # percent
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A production variant as DescribeEndpoint has it. Weights are AWS's relative floats, counts are instances."""
+    """A production variant as DescribeEndpoint has it. Weights are AWS's relative floats.
+
+    Counts are instances. A serverless variant has none: its counts are provisioned concurrency, and 0 means that it has none of that.
+
+    :param max_concurrency: of a serverless variant, as it is desired; ``None``: it has instances.
+    """
 
     name: str
     current_weight: float
     desired_weight: float
     current_count: int
     desired_count: int
+    max_concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,9 @@ class Endpoint:
             f"{v.name} {_percent({w.name: w.current_weight for w in self.variants}, v.name):g} % on {v.current_count}"
             for v in self.variants
         )
-        return f"endpoint {self.name} is {self.status} on config {self.config_name} ({variants} instance(s))"
+        is_serverless = any(v.max_concurrency is not None for v in self.variants)
+        unit = "provisioned concurrency" if is_serverless else "instance(s)"
+        return f"endpoint {self.name} is {self.status} on config {self.config_name} ({variants} {unit})"
 
 
 @dataclass(frozen=True, slots=True)

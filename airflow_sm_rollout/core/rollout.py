@@ -82,7 +82,8 @@ class Blue:
     :param config: all that CreateEndpointConfig needs to make it again, tags included.
     :param variant: the name of its one production variant.
     :param weight: its weight as it was set.
-    :param instance_count: its instances as they were set, which may differ from the config's.
+    :param instance_count: its instances as they were set, which may differ from the config's; of a serverless one its provisioned
+        concurrency, and 0 if it has none.
     :param config_tags: the config's tags; what green's configs get too.
     :param endpoint_name: its endpoint, where that is not the rollout's: the one that a live pointer names. With it go
     :param endpoint_tags: the endpoint's tags; what green's endpoint gets too.
@@ -91,6 +92,7 @@ class Blue:
     :param scaling: how its variant scales; ``None``: not by itself.
     :param function_version: where a Lambda function calls it, the number of the version that does.
     :param function_timeout: how long a call of that function may take.
+    :param max_concurrency: of a serverless one, as it was set; ``None``: it has instances.
     """
 
     config_name: str
@@ -106,6 +108,14 @@ class Blue:
     scaling: Scaling | None = None
     function_version: str | None = None
     function_timeout: timedelta = timedelta()
+    max_concurrency: int | None = None
+
+    @property
+    def capacity(self) -> str:
+        """What it serves with, in words."""
+        if self.max_concurrency is None:
+            return f"{self.instance_count} instance(s)"
+        return f"{self.instance_count} provisioned of {self.max_concurrency} concurrent calls"
 
     @property
     def variant_config(self) -> Mapping[str, Any]:

@@ -1,10 +1,16 @@
-"""Application Auto Scaling of a variant's instances: its scalable target, and the policies on it."""
+"""Application Auto Scaling of a variant: its scalable target, and the policies on it.
+
+A variant scales by its instances, and a serverless one by its provisioned concurrency.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+INSTANCES, PROVISIONED = "sagemaker:variant:DesiredInstanceCount", "sagemaker:variant:DesiredProvisionedConcurrency"
+"""AWS's scalable dimensions that a rollout carries over to green."""
 
 # SuspendedState's members (botocore's application-autoscaling model), all of them on.
 ALL_SUSPENDED: Mapping[str, bool] = {
@@ -21,11 +27,12 @@ _CARRIED = "TargetTrackingScaling"
 class Scaling:
     """How a variant scales.
 
-    :param minimum: instances, at least.
+    :param minimum: instances, at least; of a serverless variant provisioned concurrency, and so the next.
     :param maximum: instances, at most.
     :param suspended: AWS's SuspendedState, whole.
     :param policies: for each what PutScalingPolicy takes, but for whose it is.
     :param scheduled: names of the scheduled actions.
+    :param dimension: AWS's name of what scales; ``None``: the instances.
     """
 
     minimum: int
@@ -33,11 +40,17 @@ class Scaling:
     suspended: Mapping[str, bool]
     policies: tuple[Mapping[str, Any], ...] = ()
     scheduled: tuple[str, ...] = ()
+    dimension: str | None = None
 
     def has_target_of(self, other: Scaling) -> bool:
         """Whether the scalable targets are the same: bounds, and what of it is suspended."""
         mine, theirs = ({**NONE_SUSPENDED, **each.suspended} for each in (self, other))
-        return (self.minimum, self.maximum, mine) == (other.minimum, other.maximum, theirs)
+        return (self.minimum, self.maximum, self.dimension, mine) == (
+            other.minimum,
+            other.maximum,
+            other.dimension,
+            theirs,
+        )
 
     def policies_unlike(self, other: Scaling) -> tuple[Mapping[str, Any], ...]:
         """Those of the other's policies that this one lacks, or has with another content."""
@@ -67,6 +80,7 @@ def scaling_from(stored: Mapping[str, Any] | None) -> Scaling | None:
         stored["suspended"],
         tuple(stored["policies"]),
         tuple(stored["scheduled"]),
+        stored.get("dimension"),
     )
 
 

@@ -5,13 +5,14 @@ Nothing else asks which way a rollout takes: it asks the way's object.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_sm_rollout.core import appspec, deployment_config
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.kinds import SERVERLESS
 from airflow_sm_rollout.core.plan.deployment import CODEDEPLOY
 from airflow_sm_rollout.core.plan.options import parse_text
 from airflow_sm_rollout.core.pointer import share_on_green
@@ -20,6 +21,9 @@ from airflow_sm_rollout.core.scaling import why_not_carried
 if TYPE_CHECKING:
     from airflow_sm_rollout.core.observation import Observation
     from airflow_sm_rollout.core.rollout import Plan, Rollout
+
+
+_WITH_TWO = "traffic='endpoints' and 'lambda' can"
 
 
 class Traffic:
@@ -37,8 +41,10 @@ class Traffic:
     """Whether green can have copies of requests before it has a share."""
     has_one_config: ClassVar[bool] = False
     """Whether both are variants of one endpoint config, which says how often both publish their metrics."""
-    takes_serverless: ClassVar[bool] = False
-    """Whether blue may be serverless: AWS allows such an endpoint one variant only."""
+    untaken: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {SERVERLESS: f"which AWS allows one variant only; {_WITH_TWO}"}
+    )
+    """The kinds of endpoint that blue can't be, each with why and what can, as a relative clause."""
     split_tolerance: ClassVar[float | None] = None
     """By what factor the odds of green's calls may differ from those of its share; ``None``: nobody knows its share of the calls."""
     turns_while_busy: ClassVar[bool] = False
@@ -82,6 +88,10 @@ class Traffic:
         :raises PlanError: naming the option and what it may be.
         """
 
+    def why_untaken(self, kinds: Sequence[str]) -> str:
+        """Why blue can't be of one of these kinds, as a half sentence; empty if it can."""
+        return next((f"it is {kind}, {self.untaken[kind]}" for kind in kinds if kind in self.untaken), "")
+
     def why_unsuited(self, rollout: Rollout) -> str:
         """Why it can't do a rollout of this blue, as a half sentence; empty if it can."""
         return why_not_carried(rollout.blue.scaling)
@@ -122,7 +132,8 @@ class Endpoints(Traffic):
     """
 
     name = "endpoints"
-    has_pointer = gives_any_share = takes_serverless = turns_while_busy = True
+    has_pointer = gives_any_share = turns_while_busy = True
+    untaken: ClassVar[Mapping[str, str]] = MappingProxyType({})
     split_tolerance = 2.0  # clients draw, some of them for each of their users, who don't call equally often
 
     def green_endpoint(self, rollout: Rollout) -> str:
@@ -180,6 +191,7 @@ class Guardrails(Traffic):
         hours=9
     )  # up to 8 h (botocore: MaximumExecutionTimeoutInSeconds), and can't be interrupted
     is_shifted_by_aws = turns_while_busy = launches_with_shift = True
+    untaken = MappingProxyType({SERVERLESS: f"which has no instances to shift by; {_WITH_TWO}"})
 
     def dimensions(self, endpoint: str, variant: str, config: str) -> Mapping[str, str]:
         # One endpoint, one variant name: SageMaker publishes each fleet's metrics by its config too (docs/facts-aws.md#metrics).

@@ -244,7 +244,7 @@ def describe_steps(rollout: Rollout, seen: Observation) -> Iterator[str]:
     blue, endpoint = rollout.blue, seen.endpoint
     seconds = int(UPDATE_TAKES.total_seconds())
     config = "" if blue.config_name in seen.configs else f"endpoint config {blue.config_name} is made again; "
-    count = f"{blue.instance_count} instance(s)"
+    count = blue.capacity
     if rollout.traffic.has_pointer:
         now = endpoint.variant(blue.variant) if endpoint else None
         if now is None or now.desired_count < blue.instance_count:

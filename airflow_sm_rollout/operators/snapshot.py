@@ -43,16 +43,17 @@ class SnapshotOperator(PlanningOperator):
         self.link(context, handle_of(rollout))
         blue, strategy = rollout.blue, rollout.plan.strategy
         self.log.info(
-            "Blue is config %s, variant %s with weight %g on %d instance(s)",
+            "Blue is config %s, variant %s with weight %g on %s",
             blue.config_name,
             blue.variant,
             blue.weight,
-            blue.instance_count,
+            blue.capacity,
         )
         if strategy:
             shares = ", ".join(f"{step.share:g} % for {step.bake}" for step in strategy.steps)
             self.log.info("Plan: %s: %s; at least %s", strategy.name, shares, strategy.minimum_duration)
-            self.log.info("%s", describe_cost(rollout.plan, blue.instance_count))
+            if blue.max_concurrency is None:
+                self.log.info("%s", describe_cost(rollout.plan, blue.instance_count))
         self._foretell(rollout)
         self.log.info("Watched: %s", ", ".join(rollout.watched_alarms) or "no alarm")
         context["ti"].xcom_push(key=PLANNED, value=self._identity(rollout))

@@ -1,4 +1,4 @@
-"""Application Auto Scaling, for the instances of endpoint variants.
+"""Application Auto Scaling, for the instances of endpoint variants and the provisioned concurrency of serverless ones.
 
 What matters to whoever changes an endpoint: a registered variant can neither be removed nor re-typed (see :mod:`.sagemaker.endpoints`), a
 deleted endpoint takes its targets with it, and an activity makes the endpoint Updating, so that it refuses every other change. Policies
@@ -19,7 +19,7 @@ from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint
 from airflow_sm_rollout.sandbox.sagemaker.endpoints import Endpoints
 from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant
 from airflow_sm_rollout.sandbox.sagemaker.region import Region, timestamp
-from airflow_sm_rollout.sandbox.sagemaker.targets import DIMENSION, Target, Targets, resource_id
+from airflow_sm_rollout.sandbox.sagemaker.targets import INSTANCES, PROVISIONED, Target, Targets, resource_id
 from airflow_sm_rollout.sandbox.surface import PassOn
 from airflow_sm_rollout.sandbox.target_tracking import Alarms, TargetTracking
 
@@ -65,7 +65,9 @@ class Scaling:
             raise AwsError(
                 "ValidationException", f"{' and '.join(missing)} must be specified for a new scalable target"
             )
-        return Target(resource, params["MinCapacity"], params["MaxCapacity"], self._region.now())
+        return Target(
+            resource, params["ScalableDimension"], params["MinCapacity"], params["MaxCapacity"], self._region.now()
+        )
 
     def describe_scalable_targets(self, params: Mapping[str, Any]) -> dict[str, Any]:
         _leave_foreign(params)
@@ -147,7 +149,7 @@ class Scaling:
     def scale(self, endpoint_name: str, variant: str, count: int) -> bool:
         """A scaling activity: the endpoint is Updating until it is done.
 
-        :param count: instances wished for; kept within the target's bounds.
+        :param count: instances, or concurrency, wished for; kept within the target's bounds.
         :return: whether it began: not while the endpoint is under change, nor where that is suspended, nor over quota.
         """
         with self._region.schedule.lock:
@@ -156,19 +158,21 @@ class Scaling:
 
     def _keep_within(self, target: Target) -> None:
         """Documented: where the capacity is out of a target's bounds, it is changed at once."""
-        _, variant = self._found(target.resource)
-        if variant is not None and not target.minimum <= variant.desired_count <= target.maximum:
-            self._act(target, variant.desired_count)
+        now = self._count_of(target)
+        if now is not None and not target.minimum <= now <= target.maximum:
+            self._act(target, now)
 
     def _act(self, target: Target, count: int) -> bool:
         endpoint, variant = self._found(target.resource)
-        wished = min(max(count, target.minimum), target.maximum)
-        if endpoint is None or variant is None or endpoint.status != "InService" or wished == variant.desired_count:
+        wished, now = min(max(count, target.minimum), target.maximum), self._count_of(target)
+        if endpoint is None or variant is None or now is None or endpoint.status != "InService" or wished == now:
             return False
-        direction = "DynamicScalingOutSuspended" if wished > variant.desired_count else "DynamicScalingInSuspended"
+        direction = "DynamicScalingOutSuspended" if wished > now else "DynamicScalingInSuspended"
         if target.suspended[direction]:
             return False
-        change = {"VariantName": variant.name, "DesiredInstanceCount": wished}
+        capacity = {"DesiredInstanceCount": wished}
+        concurrency = {"ServerlessUpdateConfig": {"ProvisionedConcurrency": wished}}
+        change = {"VariantName": variant.name, **(capacity if target.dimension == INSTANCES else concurrency)}
         try:
             self._endpoints.update_endpoint_weights_and_capacities(
                 {"EndpointName": endpoint.name, "DesiredWeightsAndCapacities": [change]}
@@ -180,11 +184,11 @@ class Scaling:
 
     def _count_of(self, target: Target) -> int | None:
         _, variant = self._found(target.resource)
-        return variant.desired_count if variant is not None else None
+        return _capacity(variant, target.dimension) if variant is not None else None
 
     def _variant(self, resource: str, params: Mapping[str, Any]) -> Variant:
         _, variant = self._found(resource)
-        if params["ScalableDimension"] != DIMENSION or variant is None:
+        if variant is None or _capacity(variant, params["ScalableDimension"]) is None:
             raise AwsError("ValidationException", f"The scalable target does not exist: {_named(params)}")
         return variant
 
@@ -196,7 +200,7 @@ class Scaling:
 
     def _registered(self, params: Mapping[str, Any]) -> Target:
         target = self._targets.find(params["ResourceId"])
-        if target is None or params["ScalableDimension"] != DIMENSION:
+        if target is None or params["ScalableDimension"] != target.dimension:
             raise AwsError("ObjectNotFoundException", f"No scalable target found for {_named(params)}")
         return target
 
@@ -204,7 +208,7 @@ class Scaling:
         return {
             "ServiceNamespace": "sagemaker",
             "ResourceId": target.resource,
-            "ScalableDimension": DIMENSION,
+            "ScalableDimension": target.dimension,
             "MinCapacity": target.minimum,
             "MaxCapacity": target.maximum,
             "RoleARN": f"arn:{partition_of(self._region.name)}:iam::{self._region.account}:{_ROLE}",
@@ -238,8 +242,16 @@ def _page(member: str, found: list[dict[str, Any]], params: Mapping[str, Any]) -
 
 
 def _of_dimension(targets: Iterable[Target], params: Mapping[str, Any]) -> Iterator[Target]:
-    if params.get("ScalableDimension", DIMENSION) == DIMENSION:
-        yield from targets
+    yield from (target for target in targets if params.get("ScalableDimension", target.dimension) == target.dimension)
+
+
+def _capacity(variant: Variant, dimension: str) -> int | None:
+    """What a variant has of that; ``None``: it can't scale by it. One without provisioned concurrency does not scale (documented)."""
+    if dimension == INSTANCES and variant.desired_concurrency is None:
+        return variant.desired_count
+    if dimension == PROVISIONED and variant.desired_concurrency is not None:
+        return variant.desired_concurrency.get("ProvisionedConcurrency")
+    return None
 
 
 def _named(params: Mapping[str, Any]) -> str:

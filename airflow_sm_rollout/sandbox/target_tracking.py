@@ -21,7 +21,11 @@ from airflow_sm_rollout.sandbox.surface import not_played
 TICK_SECONDS = 60
 COOLDOWN_SECONDS = 300
 CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
-_PREDEFINED = "SageMakerVariantInvocationsPerInstance"
+_PREDEFINED: Mapping[str, tuple[str, str]] = {
+    "SageMakerVariantInvocationsPerInstance": ("InvocationsPerInstance", "Sum"),
+    "SageMakerVariantProvisionedConcurrencyUtilization": ("ServerlessProvisionedConcurrencyUtilization", "Average"),
+}
+"""The metric and statistic that each stands for."""
 
 
 class Alarms(Protocol):
@@ -52,7 +56,7 @@ class _Tracked:
 class TargetTracking:
     """The tracking policies of one Region.
 
-    :param count_of: the instances that a resource has now; ``None`` if it is gone.
+    :param count_of: the capacity that a resource has now; ``None`` if it is gone.
     :param act: sets a target's capacity, and says whether that began.
     """
 
@@ -164,13 +168,14 @@ def _metric(target: Target, configuration: Mapping[str, Any]) -> dict[str, Any]:
         names = ("Namespace", "MetricName", "Dimensions", "Statistic", "Unit")
         return {name: custom[name] for name in names if name in custom}
     kind = configuration.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType")
-    if kind != _PREDEFINED:
+    if kind not in _PREDEFINED:
         raise not_played(f"target tracking of {kind}")
+    metric, statistic = _PREDEFINED[kind]
     _, endpoint, _, variant = target.resource.split("/")
     dimensions = [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}]
     return {
         "Namespace": "AWS/SageMaker",
-        "MetricName": "InvocationsPerInstance",
+        "MetricName": metric,
         "Dimensions": dimensions,
-        "Statistic": "Sum",
+        "Statistic": statistic,
     }

@@ -83,6 +83,8 @@ class Lab:
     strategy: ClassVar[Strategy] = STRATEGY
     capacity: ClassVar[str] = WHEN_NEEDED
     """Not as by default: it has all steps that a rollout with its instances ahead has, and more."""
+    scales: ClassVar[dict[str, str]] = SCALES
+    policies: ClassVar[dict[str, dict[str, Any]]] = POLICIES
     sandbox: Sandbox = field(default_factory=lambda: Sandbox(clock=ManualClock()))
     hook: Callable[[str, str, str], None] | None = None
     shares: list[float] = field(default_factory=list)
@@ -129,9 +131,21 @@ class Lab:
         self.shares.append(green)
 
     def _put_blue_into_production(self) -> None:
-        sagemaker = self.clients.sagemaker
+        self._make_blues_model()
+        self._make_blue()
+        self.pass_time(200)
+        self._scale_blue()
+        self.pass_time(200)
+        self._let_blue_scale()
+        self.put_alarm(USER_ALARM)
+        self.pass_time(120)
+
+    def _make_blues_model(self) -> None:
         container = {"Image": "blue:1", "ModelDataUrl": "s3://models/blue.tar.gz", "Environment": {"LEVEL": "info"}}
-        sagemaker.create_model(ModelName="fraud-v1", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+        self.clients.sagemaker.create_model(ModelName="fraud-v1", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+
+    def _make_blue(self) -> None:
+        sagemaker = self.clients.sagemaker
         sagemaker.create_endpoint_config(
             EndpointConfigName=BLUE_CONFIG,
             ProductionVariants=[
@@ -155,15 +169,13 @@ class Lab:
         sagemaker.create_endpoint(
             EndpointName=ENDPOINT, EndpointConfigName=BLUE_CONFIG, Tags=[{"Key": "cost", "Value": "42"}]
         )
-        self.pass_time(200)
-        sagemaker.update_endpoint_weights_and_capacities(
+
+    def _scale_blue(self) -> None:
+        """Since its config was written."""
+        self.clients.sagemaker.update_endpoint_weights_and_capacities(
             EndpointName=ENDPOINT,
             DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": BLUE_INSTANCES}],
         )
-        self.pass_time(200)
-        self._let_blue_scale()
-        self.put_alarm(USER_ALARM)
-        self.pass_time(120)
 
     def put_alarm(self, name: str) -> None:
         """An alarm of the user's, which is quiet as long as nobody publishes anything."""
@@ -181,10 +193,10 @@ class Lab:
 
     def _let_blue_scale(self) -> None:
         """Between 2 and 8 instances, and by a schedule not any more."""
-        autoscaling, target = self.clients.autoscaling, {"ResourceId": BLUES_TARGET, **SCALES}
+        autoscaling, target = self.clients.autoscaling, {"ResourceId": BLUES_TARGET, **self.scales}
         suspended = {"ScheduledScalingSuspended": True}
         autoscaling.register_scalable_target(MinCapacity=2, MaxCapacity=8, SuspendedState=suspended, **target)
-        for name, specification in POLICIES.items():
+        for name, specification in self.policies.items():
             autoscaling.put_scaling_policy(
                 PolicyName=name,
                 PolicyType="TargetTrackingScaling",
@@ -227,10 +239,11 @@ class Lab:
 
     def describe_scaling(self) -> dict[str, Any]:
         """What scales by itself, with its policies, by resource ID."""
-        targets = self.clients.autoscaling.describe_scalable_targets(**SCALES)["ScalableTargets"]
+        targets = self.clients.autoscaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
         for target in targets:
             del target["CreationTime"]
-            told = self.clients.autoscaling.describe_scaling_policies(ResourceId=target["ResourceId"], **SCALES)
+            whose = {name: target[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
+            told = self.clients.autoscaling.describe_scaling_policies(**whose)
             target["policies"] = [{**policy, "CreationTime": None} for policy in told["ScalingPolicies"]]
         return {target["ResourceId"]: target for target in targets}
 

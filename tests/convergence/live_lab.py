@@ -18,6 +18,7 @@ from airflow_sm_rollout.core.names import Names, derive_rollout_id, pointer_name
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.plan.strategy import Step, Strategy, canary
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
+from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant as RunningVariant
 from convergence.lab import BLUE_CONFIG, BLUE_INSTANCES, ENDPOINT, USER_ALARM, Killed, Lab
 
 POINTER = pointer_name(ENDPOINT)
@@ -72,9 +73,13 @@ class LiveLab(Lab):
             if endpoint is None and now - left_at < CLIENTS_HOLD_SECONDS:
                 self.under_capacity.append(f"{name}: nobody answers")
             elif endpoint is not None and name in sent:
-                count = len(endpoint.variants[0].containers)
+                count = self.capacity_of(endpoint.variants[0])
                 if count < BLUE_INSTANCES * sent[name] / 100:
                     self.under_capacity.append(f"{name}: {sent[name]:g} % of the traffic on {count}")
+
+    def capacity_of(self, variant: RunningVariant) -> int:
+        """What a variant can serve with, past the API."""
+        return len(variant.containers)
 
     def read_world(self) -> dict[str, Any]:
         sagemaker, ssm = self.clients.sagemaker, self.clients.ssm

@@ -129,5 +129,7 @@ def test_the_name_of_a_live_pointer_is_no_endpoint_to_the_other_ways() -> None:
 def test_a_serverless_endpoint_is_refused_by_the_other_ways_which_name_this_one() -> None:
     lab = serverless()
     names = Names("fraud-serverless", "ffffffff")
-    with pytest.raises(RolloutRefused, match=r"traffic='variants': it is serverless.*traffic='endpoints' can"):
+    with pytest.raises(
+        RolloutRefused, match=r"traffic='variants': it is serverless.*traffic='endpoints' and 'lambda' can"
+    ):
         plan_rollout(lab.clients, names, {}, Green(model_name="fraud-v1"), Plan(), lab.now())

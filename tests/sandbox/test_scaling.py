@@ -205,8 +205,10 @@ def test_scaling_in_can_be_left_out(autoscaling: Any, sandbox: Sandbox, sagemake
 
 def test_a_metric_that_the_sandbox_can_not_follow_is_refused_by_name(autoscaling: Any) -> None:
     kind = {
-        "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantProvisionedConcurrencyUtilization"}
+        "PredefinedMetricSpecification": {
+            "PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+        }
     }
-    with pytest.raises(ClientError, match="sandbox does not play target tracking of SageMakerVariantProvisioned"):
+    with pytest.raises(ClientError, match="sandbox does not play target tracking of SageMakerVariantConcurrent"):
         put_tracking(autoscaling, **kind)
     assert autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"] == []

@@ -257,7 +257,8 @@ def _blue_count(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision
     variant = endpoint.variant(blue.variant)
     if endpoint.config_name != blue.config_name or variant is None or has_blues_count(variant, rollout, seen):
         return None
-    return Act(actions.SetCapacity(rollout.blue_endpoint_name, blue.variant, blue.instance_count))
+    set_back = actions.SetCapacity(rollout.blue_endpoint_name, blue.variant, blue.instance_count, blue.max_concurrency)
+    return Act(set_back)
 
 
 def _blue_scales_as_before(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:

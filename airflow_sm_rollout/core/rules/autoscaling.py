@@ -32,17 +32,12 @@ def green_place(rollout: Rollout) -> Place:
     return rollout.green_endpoint_name, rollout.green_variant
 
 
-def is_registered(place: Place, seen: Observation) -> bool:
-    """Whether a variant is a scalable target."""
-    return resource_id(*place) in seen.scaling
-
-
 def suspend_blues_scaling(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Blue keeps the instances that it has until the end."""
     now = seen.scaling.get(resource_id(*blue_place(rollout)))
     if now is None or now.suspended == ALL_SUSPENDED:
         return None
-    return Act(actions.RegisterTarget(*blue_place(rollout), now.minimum, now.maximum, ALL_SUSPENDED))
+    return Act(actions.RegisterTarget(*blue_place(rollout), now.minimum, now.maximum, ALL_SUSPENDED, now.dimension))
 
 
 def blue_scales_as_before(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -63,11 +58,26 @@ def green_scales_as_blue_did(goal: Goal, rollout: Rollout, seen: Observation) ->
 
 def greens_scaling_ends(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """AWS refuses an update that removes a variant which is a scalable target."""
-    return Act(actions.DeregisterTarget(*green_place(rollout))) if is_registered(green_place(rollout), seen) else None
+    return end_scaling(green_place(rollout), seen)
+
+
+def end_scaling(place: Place, seen: Observation) -> Decision | None:
+    """A variant is no scalable target."""
+    now = seen.scaling.get(resource_id(*place))
+    return Act(actions.DeregisterTarget(*place, now.dimension)) if now else None
 
 
 def has_blues_count(variant: Variant, rollout: Rollout, seen: Observation) -> bool:
-    """Whether blue has the instances that it had; or more, where it scales as before the rollout, as they are autoscaling's then."""
+    """Whether blue has the capacity that it had; or more, where it scales as before the rollout, as that is autoscaling's then. What was
+    provisioned since for a serverless blue that had none can't be set to none.
+    """
+    concurrency = rollout.blue.max_concurrency
+    if variant.max_concurrency is not None and concurrency is None:
+        return True  # recorded by an earlier version, which did not read it
+    if variant.max_concurrency != concurrency:
+        return False
+    if concurrency is not None and not rollout.blue.instance_count:
+        return True
     before, now = rollout.blue.scaling, seen.scaling.get(resource_id(*blue_place(rollout)))
     scales = before is not None and now is not None and now.has_target_of(before) and before.suspended != ALL_SUSPENDED
     missing = rollout.blue.instance_count - variant.desired_count
@@ -78,6 +88,8 @@ def scale_as(scaling: Scaling, place: Place, seen: Observation) -> Decision | No
     """The next thing to do until a variant scales like that; ``None``: it does."""
     now = seen.scaling.get(resource_id(*place))
     if now is None or not now.has_target_of(scaling):
-        return Act(actions.RegisterTarget(*place, scaling.minimum, scaling.maximum, scaling.suspended))
+        return Act(
+            actions.RegisterTarget(*place, scaling.minimum, scaling.maximum, scaling.suspended, scaling.dimension)
+        )
     unlike = now.policies_unlike(scaling)
-    return Act(actions.PutPolicy(*place, unlike[0])) if unlike else None
+    return Act(actions.PutPolicy(*place, unlike[0], scaling.dimension)) if unlike else None

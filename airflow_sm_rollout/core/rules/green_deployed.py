@@ -10,7 +10,7 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.deployment_config import why_unsuited
 from airflow_sm_rollout.core.goals import Act, Decision, Done, GiveUp, Goal, GreenDeployed
 from airflow_sm_rollout.core.observation import Endpoint, Observation, Variant
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rollout import Blue, Rollout
 from airflow_sm_rollout.core.rules.autoscaling import suspend_blues_scaling, targets
 from airflow_sm_rollout.core.rules.aws_shift import wait_while_shifting
 from airflow_sm_rollout.core.rules.configs import create_final, create_mixed
@@ -145,10 +145,17 @@ def create_green_config(rollout: Rollout) -> actions.CreateConfig:
     changed: dict[str, Any] = {"ModelName": rollout.green_model_name}
     if "InitialInstanceCount" in blue.variant_config:
         changed["InitialInstanceCount"] = blue.instance_count
-    if rollout.green.instance_type:
+    if blue.max_concurrency is not None:
+        changed["ServerlessConfig"] = _as_serverless_as_now(blue)
+    elif rollout.green.instance_type:
         changed["InstanceType"] = rollout.green.instance_type
     config = {**blue.config, "ProductionVariants": [{**blue.variant_config, **changed}]}
     return actions.CreateConfig(rollout.names.final_config, config, blue.config_tags)
+
+
+def _as_serverless_as_now(blue: Blue) -> dict[str, Any]:
+    now = {"MaxConcurrency": blue.max_concurrency, "ProvisionedConcurrency": blue.instance_count}
+    return {**blue.variant_config["ServerlessConfig"], **{name: value for name, value in now.items() if value}}
 
 
 def before_the_record(rule: Rule) -> Rule:
@@ -165,7 +172,8 @@ def _blues_endpoint_as_planned(goal: GreenDeployed, rollout: Rollout, seen: Obse
     """As above. What weight a variant has that is alone matters to nobody."""
     endpoint, blue = endpoint_of(seen), rollout.blue
     variant = endpoint.variant(blue.variant)
-    if endpoint.config_name == blue.config_name and variant and variant.desired_count == blue.instance_count:
+    now = (variant.desired_count, variant.max_concurrency) if variant else None
+    if endpoint.config_name == blue.config_name and now == (blue.instance_count, blue.max_concurrency):
         return None
     return _plan_again(rollout, endpoint)
 
@@ -173,7 +181,7 @@ def _blues_endpoint_as_planned(goal: GreenDeployed, rollout: Rollout, seen: Obse
 def _plan_again(rollout: Rollout, endpoint: Endpoint) -> GiveUp:
     return GiveUp(
         f"the endpoint is not what was planned with: {endpoint.describe()}, planned with config {rollout.blue.config_name}, "
-        f"{rollout.blue.instance_count} instance(s). Nothing was changed; plan again",
+        f"{rollout.blue.capacity}. Nothing was changed; plan again",
         refused=True,
     )
 

@@ -16,8 +16,8 @@ from airflow_sm_rollout.core.rollout import Phase, Rollout, with_endpoint_modifi
 from airflow_sm_rollout.core.rules.autoscaling import (
     blue_place,
     blue_scales_as_before,
+    end_scaling,
     green_scales_as_blue_did,
-    is_registered,
     targets,
 )
 from airflow_sm_rollout.core.rules.aws_shift import is_put_back, wait_while_shifting
@@ -132,8 +132,7 @@ def _final_config_exists(goal: OnlyGreen, rollout: Rollout, seen: Observation) -
 
 def _blues_scaling_ends(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     """AWS refuses an update that removes a variant which is a scalable target."""
-    place = blue_place(rollout)
-    return Act(actions.DeregisterTarget(*place)) if is_registered(place, seen) else None
+    return end_scaling(blue_place(rollout), seen)
 
 
 def _update_to_final(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:

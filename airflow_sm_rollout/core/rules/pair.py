@@ -82,7 +82,7 @@ def green_is_in_service(goal: Goal, rollout: Rollout, seen: Observation) -> Deci
 
 
 def capacity_of_pair(share: float, rollout: Rollout, seen: Observation) -> Decision | None:
-    """Blue may have been scaled up since green was made; green needs as much for the same traffic. Serverless ones have no instances."""
+    """Blue may have been scaled up since green was made; green needs as much for the same traffic."""
     blue = seen.endpoint.variant(rollout.blue.variant) if seen.endpoint else None
     green = green_endpoint_of(seen).variant(rollout.green_variant)
     if blue is None or not blue.desired_count or green is None:
@@ -91,8 +91,9 @@ def capacity_of_pair(share: float, rollout: Rollout, seen: Observation) -> Decis
     if green.current_count >= needed:
         return None
     if green.desired_count >= needed:
-        return Wait(f"green has {green.current_count} of {green.desired_count} instances", UPDATE_TAKES)
-    return Act(SetCapacity(rollout.green_endpoint_name, green.name, needed))
+        unit = "instances" if green.max_concurrency is None else "provisioned concurrency"
+        return Wait(f"green has {green.current_count} of {green.desired_count} {unit}", UPDATE_TAKES)
+    return Act(SetCapacity(rollout.green_endpoint_name, green.name, needed, green.max_concurrency))
 
 
 def live(rollout: Rollout, seen: Observation) -> Split | None:

@@ -94,7 +94,7 @@ def on_known_config(*configs: str) -> Rule:
         return GiveUp(
             f"somebody else changed the endpoint: {endpoint.describe()}; "
             f"this rollout knows {', '.join(names[config] for config in configs)}, and blue had "
-            f"{rollout.blue.instance_count} instance(s). Nothing was overwritten; put it on one of these, or delete the SSM parameter "
+            f"{rollout.blue.capacity}. Nothing was overwritten; put it on one of these, or delete the SSM parameter "
             f"{rollout.names.record} to give the rollout up (a plan with on_drift='restore' puts blue back over such a change)",
             refused=seen.record is None,
         )

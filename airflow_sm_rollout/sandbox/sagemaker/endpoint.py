@@ -169,9 +169,9 @@ def _variant(variant: Variant) -> dict[str, Any]:
     }
     if variant.image:
         summary["DeployedImages"] = [_deployed_image(*variant.image)]
-    serverless = variant.entry.get("ServerlessConfig")
-    if serverless is not None:
-        return summary | {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
+    if variant.concurrency is not None:
+        concurrency = {"Current": variant.concurrency, "Desired": variant.desired_concurrency}
+        return summary | {f"{when}ServerlessConfig": dict(each or {}) for when, each in concurrency.items()}
     passed_on = {key: variant.entry[key] for key in ("ManagedInstanceScaling", "RoutingConfig") if key in variant.entry}
     counts = {"CurrentInstanceCount": variant.active_count, "DesiredInstanceCount": variant.desired_count}
     return summary | counts | passed_on

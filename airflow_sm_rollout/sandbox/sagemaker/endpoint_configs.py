@@ -113,6 +113,11 @@ def _validate_variants(config: EndpointConfig) -> None:
         )
     for variant in config.production + config.shadows:
         _validate_capacity(variant)
+    if any("ServerlessConfig" in variant for variant in config.production) and (
+        len(config.production) > 1 or config.description.get("DataCaptureConfig", {}).get("EnableCapture")
+    ):
+        text = "A serverless variant is its endpoint's only one, and nothing of it is captured."
+        raise AwsError("ValidationException", text)
 
 
 def _validate_components(config: EndpointConfig) -> None:
@@ -132,6 +137,15 @@ def _validate_capacity(variant: Mapping[str, Any]) -> None:
                 f"Variant {variant['VariantName']} needs an InitialInstanceCount and an InstanceType or InstancePools."
             )
             raise AwsError("ValidationException", text)
-    elif variant["ServerlessConfig"]["MemorySizeInMB"] % 1024:
+        return
+    refuse_more_than_allowed(variant["VariantName"], variant["ServerlessConfig"])
+    if variant["ServerlessConfig"]["MemorySizeInMB"] % 1024:
         text = f"MemorySizeInMB of variant {variant['VariantName']} must be a whole number of GB: 1024, 2048, ... 6144."
+        raise AwsError("ValidationException", text)
+
+
+def refuse_more_than_allowed(variant: str, serverless: Mapping[str, int]) -> None:
+    """:raises AwsError: if more concurrency is provisioned than there may be in all."""
+    if serverless.get("ProvisionedConcurrency", 0) > serverless["MaxConcurrency"]:
+        text = f"ProvisionedConcurrency of variant {variant} must be less than or equal to its MaxConcurrency."
         raise AwsError("ValidationException", text)

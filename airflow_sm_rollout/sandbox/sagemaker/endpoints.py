@@ -16,7 +16,11 @@ from typing import Any, Protocol
 from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.sagemaker.deployment import Policy, is_excluded, read_policy, refuse_other_names
 from airflow_sm_rollout.sandbox.sagemaker.endpoint import Endpoint, Incoming, describe, summarise
-from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfig, EndpointConfigs
+from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import (
+    EndpointConfig,
+    EndpointConfigs,
+    refuse_more_than_allowed,
+)
 from airflow_sm_rollout.sandbox.sagemaker.fleet import Variant, new_variant
 from airflow_sm_rollout.sandbox.sagemaker.provisioning import Order, Provisioner
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
@@ -143,14 +147,18 @@ class Endpoints:
         wishes = _by_variant(params["DesiredWeightsAndCapacities"])
         _refuse_unknown_variants(endpoint, wishes)
         chosen = [variant for variant in endpoint.variants if variant.name in wishes]
+        concurrencies = {v.name: _wished_concurrency(v, wishes[v.name]) for v in chosen}
         counts = {v.name: int(wishes[v.name].get("DesiredInstanceCount", v.desired_count)) for v in chosen}
         additions = [(v, counts[v.name] - len(v.containers)) for v in chosen if counts[v.name] > len(v.containers)]
         operation = "UpdateEndpointWeightsAndCapacities"
         self._provisioner.refuse_over_quota(operation, additions, self._in_use())
-        resizes = any(counts[v.name] != v.desired_count for v in chosen)
+        resizes = any(
+            (counts[v.name], concurrencies[v.name]) != (v.desired_count, v.desired_concurrency) for v in chosen
+        )
         for variant in chosen:
             variant.desired_weight = float(wishes[variant.name].get("DesiredWeight", variant.desired_weight))
             variant.desired_count = counts[variant.name]
+            variant.desired_concurrency = concurrencies[variant.name]
         self._reshape(endpoint, chosen, additions, resizes)
         return {"EndpointArn": endpoint.arn}
 
@@ -167,6 +175,7 @@ class Endpoints:
         def ready(when: float) -> None:
             for variant in chosen:
                 variant.weight = variant.routed_weight = variant.desired_weight
+                variant.concurrency = variant.desired_concurrency
                 variant.drop_containers(keep=variant.desired_count)
             endpoint.enter("InService", when)
 
@@ -174,6 +183,7 @@ class Endpoints:
             for variant in chosen:
                 variant.desired_weight = variant.routed_weight = variant.weight
                 variant.desired_count = len(variant.containers)
+                variant.desired_concurrency = variant.concurrency
             endpoint.failure_reason = reason
             endpoint.enter("InService", when)
 
@@ -243,6 +253,22 @@ def _by_variant(wishes: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, A
             raise AwsError("ValidationException", text)
         by_variant[wish["VariantName"]] = wish
     return by_variant
+
+
+def _wished_concurrency(variant: Variant, wish: Mapping[str, Any]) -> Mapping[str, int] | None:
+    """A serverless variant's ServerlessConfig as a wish leaves it; ``None``: it has instances.
+
+    :raises AwsError: if the wish is for a variant of the other kind, or for more than is allowed.
+    """
+    strange = "ServerlessUpdateConfig" if variant.desired_concurrency is None else "DesiredInstanceCount"
+    if strange in wish:
+        kind = "not serverless" if variant.desired_concurrency is None else "serverless"
+        raise AwsError("ValidationException", f'Variant "{variant.name}" is {kind} and has no {strange}.')
+    if variant.desired_concurrency is None:
+        return None
+    wished = {**variant.desired_concurrency, **wish.get("ServerlessUpdateConfig", {})}
+    refuse_more_than_allowed(variant.name, wished)
+    return wished
 
 
 def _refuse_unknown_variants(endpoint: Endpoint, wishes: Mapping[str, Any]) -> None:

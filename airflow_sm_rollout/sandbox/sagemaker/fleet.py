@@ -24,6 +24,9 @@ class Variant:
     :param routed_weight: by what requests are really split. It moves somewhere inside the window of a change, and
         where is not recorded for AWS; so it is neither of the two above.
     :param desired_count: DesiredInstanceCount; CurrentInstanceCount is the number of containers.
+    :param concurrency: of a serverless variant, its ServerlessConfig as it is now, which requests are held against.
+    :param desired_concurrency: the same as it is wished; differs while a change is under way.
+    :param in_flight: requests that its containers have and have not answered.
     :param image: the image its containers were started from, once there are any, and when it was resolved.
     :param deactivated: how many of its containers take no requests, since a deployment gives their share to the other fleet.
     :param active_periods: starts of the metric periods, not yet closed, in which it took a request.
@@ -35,6 +38,9 @@ class Variant:
     desired_weight: float
     routed_weight: float
     desired_count: int
+    concurrency: Mapping[str, int] | None = None
+    desired_concurrency: Mapping[str, int] | None = None
+    in_flight: int = 0
     image: tuple[str, float] | None = None
     containers: list[Container] = field(default_factory=list)
     deactivated: int = 0
@@ -77,7 +83,8 @@ def new_variant(entry: Mapping[str, Any], retained: Mapping[str, float]) -> Vari
     weight = retained.get("weight", entry.get("InitialVariantWeight", DEFAULT_WEIGHT))
     # A serverless variant has no instances; here one container plays its part.
     count = int(retained.get("count", entry.get("InitialInstanceCount", 1)))
-    return Variant(entry["VariantName"], entry, weight, weight, weight, count)
+    serverless = entry.get("ServerlessConfig")
+    return Variant(entry["VariantName"], entry, weight, weight, weight, count, serverless, serverless)
 
 
 @dataclass(frozen=True, slots=True)

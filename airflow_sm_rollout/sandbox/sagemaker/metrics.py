@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -110,6 +111,21 @@ class InvocationMetrics:
         for metric, value, unit in points:
             self._recorder.record(NAMESPACE, metric, dimensions, value, unit, at, visible_at)
 
+    def count_concurrency(self, route: Route) -> None:
+        """Publish how many requests a serverless variant has now, beside what it may have and what is provisioned (documented).
+
+        ModelSetupTime is not played: no container is started for a request here.
+        """
+        variant = route.variant
+        if variant.concurrency is None:
+            return
+        with self._region.schedule.lock:
+            at = self._region.now()
+            visible_at = self._visible_at(at, route.config.metric_period)
+        dimensions = {"EndpointName": route.endpoint_name, "VariantName": variant.name}
+        for metric, value, unit in _concurrency(variant.in_flight, variant.concurrency):
+            self._recorder.record(NAMESPACE, metric, dimensions, value, unit, at, visible_at)
+
     def _end_period(self, endpoint: Endpoint, end: float, period: float) -> None:
         if not endpoint.is_serving:
             return
@@ -136,6 +152,21 @@ class InvocationMetrics:
         place = self._counted * _GOLDEN % 1.0
         delay = timings.metric_first_visible + place * (timings.metric_final - timings.metric_first_visible)
         return at // period * period + period + delay * min(1.0, period / DEFAULT_PERIOD)
+
+
+def _concurrency(in_flight: int, allowed: Mapping[str, int]) -> list[tuple[str, float, str]]:
+    points = [("ServerlessConcurrentExecutionsUtilization", in_flight / allowed["MaxConcurrency"], "None")]
+    provisioned = allowed.get("ProvisionedConcurrency", 0)
+    if not provisioned:
+        return points
+    taken, is_within = min(in_flight, provisioned), in_flight <= provisioned
+    return [
+        *points,
+        ("ServerlessProvisionedConcurrencyExecutions", float(taken), "Count"),
+        ("ServerlessProvisionedConcurrencyUtilization", taken / provisioned, "None"),
+        ("ServerlessProvisionedConcurrencyInvocations", float(is_within), "Count"),
+        ("ServerlessProvisionedConcurrencySpilloverInvocations", float(not is_within), "Count"),
+    ]
 
 
 def _points(outcome: Outcome, instances: int) -> list[tuple[str, float, str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from airflow_sm_rollout.sandbox.containers import Container, Reply
@@ -119,13 +121,15 @@ class Runtime:
 
         :param since: when the request came, by :func:`time.perf_counter`.
         :param limit: seconds; an answer that took longer is none.
-        :raises AwsError: ``ServiceUnavailable`` if there is no container, ``ModelError`` if it answers with anything but success.
+        :raises AwsError: ``ServiceUnavailable`` if there is no container, ``ModelError`` if it answers with anything but success,
+            ``ThrottlingException`` beyond a serverless variant's concurrency.
         """
         if route.container is None:
             self._metrics.count(route, Outcome(status=None))
             text = f"Variant {route.variant.name} of endpoint {route.endpoint_name} has no instance."
             raise AwsError("ServiceUnavailable", text, 503)
-        reply = _ask(route.container, params)
+        with self._taking(route):
+            reply = _ask(route.container, params)
         if limit is not None and reply.seconds > limit:
             reply = Reply(status=0, body=b"", seconds=limit)
         overhead = max(time.perf_counter() - since - reply.seconds, 0.0)
@@ -134,6 +138,25 @@ class Runtime:
             raise self._model_error(route.endpoint_name, reply)
         self._capture.take(route, params, reply)
         return reply
+
+    @contextmanager
+    def _taking(self, route: Route) -> Iterator[None]:
+        """Hold a serverless variant to its concurrency.
+
+        :raises AwsError: ``ThrottlingException`` for a request beyond it.
+        """
+        variant = route.variant
+        with self._region.schedule.lock:
+            limit = variant.concurrency["MaxConcurrency"] if variant.concurrency else math.inf
+            if variant.in_flight >= limit:
+                raise AwsError("ThrottlingException", "Rate exceeded", 400)
+            variant.in_flight += 1
+        self._metrics.count_concurrency(route)
+        try:
+            yield
+        finally:
+            with self._region.schedule.lock:
+                variant.in_flight -= 1
 
     def close(self) -> None:
         """End when all copies that were sent to shadows are answered."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+INSTANCES, PROVISIONED = "sagemaker:variant:DesiredInstanceCount", "sagemaker:variant:DesiredProvisionedConcurrency"
 SUSPENSIONS = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 
 
@@ -14,12 +14,14 @@ SUSPENSIONS = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "Sched
 class Target:
     """A scalable target.
 
+    :param dimension: what of it scales: the instances, or a serverless variant's provisioned concurrency.
     :param suspended: by the names of :data:`SUSPENSIONS`.
     :param policies: PutScalingPolicy's parameters, by the policy's name.
     :param scheduled: PutScheduledAction's, by the action's name.
     """
 
     resource: str
+    dimension: str
     minimum: int
     maximum: int
     created: float
