@@ -15,7 +15,9 @@ from botocore import xform_name
 from botocore.parsers import ResponseParserError
 
 _TEXT = "airflow_sm_rollout.text"
-_REQUEST: ContextVar[Mapping[str, Any] | None] = ContextVar("a request with members that botocore does not know")
+_REQUEST: ContextVar[Mapping[str, Any] | None] = ContextVar(
+    "a request with members that botocore does not know", default=None
+)
 
 
 def read(client: Any, operation: str, **request: Any) -> dict[str, Any]:

@@ -233,6 +233,18 @@ def test_detailed_observability_is_said_to_be_off_by_a_botocore_that_does_not_kn
     assert greens_config(lab)["MetricsConfig"] == {"EnableDetailedObservability": False}
 
 
+def test_a_client_that_has_sent_what_it_does_not_know_sends_everything_else_as_ever(
+    older: Callable[[Lab, str], None],
+) -> None:
+    lab = Lab()
+    older(lab, "MetricsConfig.EnableDetailedObservability")
+    lab.run()
+    sagemaker = lab.clients.sagemaker
+    sagemaker.create_endpoint_config(EndpointConfigName="mine", ProductionVariants=[VARIANT])
+    [variant] = sagemaker.describe_endpoint_config(EndpointConfigName="mine")["ProductionVariants"]
+    assert variant["VariantName"] == VARIANT["VariantName"]
+
+
 @pytest.mark.parametrize(
     "path", ["ExplainerConfig", "ProductionVariants[].VolumeSizeInGB", "DataCaptureConfig.KmsKeyId"]
 )
