@@ -13,7 +13,7 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.scaling import read_whole_scaling, unknown_of_policies
 from airflow_sm_rollout.aws.whole import read, unknown_members
 from airflow_sm_rollout.core.errors import RolloutRefused
-from airflow_sm_rollout.core.kinds import kinds_of
+from airflow_sm_rollout.core.kinds import ASYNCHRONOUS, kinds_of
 from airflow_sm_rollout.core.observation import Endpoint, Variant
 from airflow_sm_rollout.core.rollout import Blue, Green
 from airflow_sm_rollout.core.scaling import Scaling, resource_id
@@ -49,6 +49,7 @@ def read_blue(clients: Clients, endpoint: Endpoint, traffic: Traffic, green: Gre
         )
     config, config_arn = read_config(clients.sagemaker, endpoint.config_name)
     _refuse(endpoint.name, traffic, _why_unsuitable(config, traffic) or _why_not_carried(config, green))
+    _refuse(endpoint.name, traffic, _why_nothing_serves(endpoint, config))
     variant = _served(endpoint, config)
     _refuse(endpoint.name, traffic, _why_no_room(clients.sagemaker, endpoint, config))
     return Blue(
@@ -60,6 +61,17 @@ def read_blue(clients: Clients, endpoint: Endpoint, traffic: Traffic, green: Gre
         max_concurrency=variant.max_concurrency,
         config_tags=read_tags(clients.sagemaker, config_arn),
         scaling=_read_blues_scaling(clients.autoscaling, resource_id(endpoint.name, variant.name)),
+    )
+
+
+def _why_nothing_serves(endpoint: Endpoint, config: Mapping[str, Any]) -> str:
+    """Why there is no blue to judge green by: an asynchronous endpoint may have scaled to nothing."""
+    is_idle = endpoint.variants and not any(variant.desired_count for variant in endpoint.variants)
+    if ASYNCHRONOUS not in kinds_of(config) or not is_idle:
+        return ""
+    return (
+        "it is asynchronous and has scaled to no instance, and while a rollout runs it would not scale up: let it have one at least "
+        "(MinCapacity of its scalable target)"
     )
 
 
@@ -151,8 +163,6 @@ def _why_unsuitable(config: Mapping[str, Any], traffic: Traffic) -> str:
         return f"it has {len(variants)} production variants ({names}), and blue must be one"
     if config.get("ShadowProductionVariants"):
         return "it has a shadow variant, which AWS allows beside one production variant only"
-    if config.get("AsyncInferenceConfig"):
-        return "it is an asynchronous endpoint, which publishes no request counts to judge by"
     untaken = traffic.why_untaken(kinds_of(config))
     if untaken:
         return untaken

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_sm_rollout.aws.metrics import Values, count_above, count_up_to, read_values, stat_query
+from airflow_sm_rollout.aws.metrics import Values, count_above, count_up_to, read_values, requests_metric, stat_query
+from airflow_sm_rollout.aws.queue import BACKLOG, queue_of
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.plan.evidence import Thresholds
 from airflow_sm_rollout.core.replay.replay import Over, PastMinute
@@ -16,6 +17,7 @@ from airflow_sm_rollout.core.watch.sources import BASELINE, Sources, final_until
 
 _MINUTE = 60
 _FAST, _FAR = "f", "far"
+_FAILED, _QUEUE = "nf", "q"
 
 
 def read_thresholds(
@@ -30,13 +32,16 @@ def read_thresholds(
     return Thresholds(p50, p95, p99)
 
 
-def read_worst_errors(cloudwatch: Any, dimensions: Mapping[str, str], until: datetime, min_requests: int) -> float:
+def read_worst_errors(
+    cloudwatch: Any, dimensions: Mapping[str, str], until: datetime, min_requests: int, *, is_queued: bool = False
+) -> float:
     """The largest share of a variant's calls that failed in one minute of the last hours; 0: none did.
 
     :param min_requests: calls without which a minute does not count.
     """
     end = floor(until, _MINUTE)
-    minutes = _periods(cloudwatch, Sources(dimensions, {}, None, end - BASELINE, _MINUTE), {"b": dimensions}, end)
+    sources = Sources(dimensions, {}, None, end - BASELINE, _MINUTE, is_queued)
+    minutes = _periods(cloudwatch, sources, {"b": dimensions}, end)
     told = [each.blue for each in minutes if each.blue and each.blue.requests >= min_requests]
     return max(((each.errors_4xx + each.errors_5xx) / each.requests for each in told), default=0.0)
 
@@ -54,7 +59,7 @@ def read_periods(cloudwatch: Any, sources: Sources, now: datetime, after: dateti
 def read_baseline(cloudwatch: Any, sources: Sources, until: datetime) -> list[Period]:
     """What blue did in the last hours before ``until``, minute by minute."""
     end = floor(until, _MINUTE)
-    minutes = Sources(sources.blue, sources.green, sources.thresholds, end - BASELINE, _MINUTE)
+    minutes = replace(sources, since=end - BASELINE, seconds=_MINUTE)
     return _periods(cloudwatch, minutes, {"b": sources.blue}, end)
 
 
@@ -103,8 +108,14 @@ def _periods(
 
 
 def _queries(mark: str, dimensions: Mapping[str, str], sources: Sources) -> list[dict[str, Any]]:
-    counted = {"n": "Invocations", "e5": "Invocation5XXErrors", "e4": "Invocation4XXErrors"}
-    queries = [stat_query(mark + name, dimensions, metric, "Sum", sources.seconds) for name, metric in counted.items()]
+    counted = {"n": requests_metric(is_queued=sources.is_queued)}
+    counted |= {"e5": ("Invocation5XXErrors", "Sum"), "e4": ("Invocation4XXErrors", "Sum")}
+    counted |= {_FAILED: ("InvocationFailures", "Sum")} if sources.is_queued else {}
+    queries = [stat_query(mark + name, dimensions, *metric, sources.seconds) for name, metric in counted.items()]
+    if sources.is_queued:
+        queries.append(
+            stat_query(mark + _QUEUE, queue_of(dimensions), BACKLOG, "Maximum", max(sources.seconds, _MINUTE))
+        )
     if sources.thresholds is not None:
         fast = count_up_to(sources.thresholds.p50)
         queries.append(stat_query(mark + _FAST, dimensions, "ModelLatency", fast, sources.seconds))
@@ -127,6 +138,8 @@ def _queries_over(
 def _sample(figures: Mapping[str, Values], mark: str, start: datetime) -> Sample | None:
     """A variant's figures of one period; ``None``: they are not there, or not complete."""
     requests, *errors = (figures.get(mark + name, {}).get(start) for name in ("n", "e5", "e4"))
+    if mark + _QUEUE in figures:
+        requests, errors[0] = _queued(figures, mark, start, requests, errors)
     if requests == 0:
         return Sample(0, 0, 0, 0, 0, 0, 0)
     if requests is None or None in errors:
@@ -134,6 +147,22 @@ def _sample(figures: Mapping[str, Values], mark: str, start: datetime) -> Sample
         return None
     errors_5xx, errors_4xx = (round(value or 0.0) for value in errors)
     return Sample(round(requests), errors_5xx, errors_4xx, *_over(figures, mark, start, mark))
+
+
+def _queued(
+    figures: Mapping[str, Values], mark: str, start: datetime, answered: float | None, errors: Sequence[float | None]
+) -> tuple[float | None, float | None]:
+    """Requests and 5XX errors of a queue. What failed without an answer of the model (its input could not be read, say) counts as both.
+
+    Nothing is published of a period without an answer, but how long the queue is: then there were no requests.
+    """
+    failed = figures.get(mark + _FAILED, {}).get(start)
+    if answered is None and failed is None:
+        is_told = start.replace(second=0) in figures[mark + _QUEUE]
+        return (0.0 if is_told else None), errors[0]
+    errors_5xx, errors_4xx = (each or 0.0 for each in errors)
+    unanswered = max((failed or 0.0) - errors_5xx - errors_4xx, 0.0)
+    return (answered or 0.0) + unanswered, errors_5xx + unanswered
 
 
 def _over(figures: Mapping[str, Values], mark: str, start: datetime, variant: str) -> Over:

@@ -9,12 +9,11 @@ from typing import Any
 from airflow_sm_rollout.aws.answers import told
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import alarm_types
-from airflow_sm_rollout.aws.metrics import Values, read_values, stat_query
+from airflow_sm_rollout.aws.metrics import Values, read_values, requests_metric, stat_query
 from airflow_sm_rollout.core.figures import Figures, Point, choose_period, ringing_spans
 from airflow_sm_rollout.core.rollout import Rollout
 
 _METRICS = {
-    "requests": ("Invocations", "Sum"),
     "bad": ("Invocation4XXErrors", "Sum"),
     "broken": ("Invocation5XXErrors", "Sum"),
     "p50": ("ModelLatency", "p50"),
@@ -33,7 +32,13 @@ def read_figures(clients: Clients, rollout: Rollout, now: datetime, *, is_shadow
     whose = {"blue": rollout.blue_dimensions, "green": rollout.green_dimensions}
     if is_shadow_read:
         whose["shadow"] = {"EndpointName": rollout.endpoint_name, "VariantName": rollout.names.shadow}
-    found = _read_metrics(clients.cloudwatch, whose, rollout.started_at, period, now)
+    metrics = {"requests": requests_metric(is_queued=rollout.blue.is_asynchronous), **_METRICS}
+    queries = [
+        stat_query(f"{side}_{name}", dimensions, *metric, period)
+        for side, dimensions in whose.items()
+        for name, metric in metrics.items()
+    ]
+    found = read_values(clients.cloudwatch, queries, rollout.started_at, now)
     return Figures(
         counted_at=now,
         period_seconds=period,
@@ -44,19 +49,8 @@ def read_figures(clients: Clients, rollout: Rollout, now: datetime, *, is_shadow
     )
 
 
-def _read_metrics(
-    cloudwatch: Any, whose: Mapping[str, Mapping[str, str]], since: datetime, period: int, now: datetime
-) -> dict[str, Values]:
-    queries = [
-        stat_query(f"{side}_{name}", dimensions, metric, stat, period)
-        for side, dimensions in whose.items()
-        for name, (metric, stat) in _METRICS.items()
-    ]
-    return read_values(cloudwatch, queries, since, now)
-
-
 def _points(side: str, found: Mapping[str, Values]) -> tuple[Point, ...]:
-    requests, bad, broken, *latencies = (found.get(f"{side}_{name}", {}) for name in _METRICS)
+    requests, bad, broken, *latencies = (found.get(f"{side}_{name}", {}) for name in ("requests", *_METRICS))
     return tuple(
         Point(
             at.timestamp(),

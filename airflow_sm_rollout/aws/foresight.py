@@ -56,6 +56,7 @@ def _load_of(clients: Clients, rollout: Rollout) -> Load | None:
         rollout.thresholds,
         rollout.started_at,
         figures_every(rollout),
+        rollout.blue.is_asynchronous,
     )
     return load_of(read_baseline(clients.cloudwatch, sources, rollout.started_at))
 

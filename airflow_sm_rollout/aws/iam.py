@@ -173,8 +173,9 @@ _RESTORE_OTHER_BLUE = Grant(
     ("endpoint/{endpoint}",),
 )
 _RESOLVE = Grant("ResolveLiveEndpoint", ("ssm:GetParameter",), (f"parameter{pointer_name('{endpoint}')}",))
-_INVOKE = Grant("InvokeWhatItNames", ("sagemaker:InvokeEndpoint",), ("endpoint/{made}*",))
-_INVOKE_OTHER_BLUE = Grant("InvokeBlue", ("sagemaker:InvokeEndpoint",), ("endpoint/{endpoint}",))
+_CALLS = ("sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync")
+_INVOKE = Grant("InvokeWhatItNames", _CALLS, ("endpoint/{made}*",))
+_INVOKE_OTHER_BLUE = Grant("InvokeBlue", _CALLS, ("endpoint/{endpoint}",))
 # What only some plans and commands need. Samples on S3 are yours: whoever validates must be allowed to read them, too.
 EXTRAS = {
     "validate": Grant("AskGreenAndBlue", ("sagemaker:InvokeEndpoint",), ("endpoint/{endpoint}", "endpoint/{made}*")),

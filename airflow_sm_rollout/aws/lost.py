@@ -38,6 +38,4 @@ def _find_things(clients: Clients, names: Names, alarms: list[str]) -> Iterator[
         yield f"model {names.model}"
     if names.green_endpoint != names.endpoint and read_endpoint(sagemaker, names.green_endpoint) is not None:
         yield f"endpoint {names.green_endpoint}"
-    yield from (
-        f"alarm {alarm}" for alarm in (names.error_alarm, names.latency_alarm, names.verdict_alarm) if alarm in alarms
-    )
+    yield from (f"alarm {alarm}" for alarm in names.alarms if alarm in alarms)

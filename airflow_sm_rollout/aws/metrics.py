@@ -76,11 +76,26 @@ def stat_query(
     }
 
 
+def requests_metric(*, is_queued: bool) -> tuple[str, str]:
+    """The metric whose statistic is a variant's requests.
+
+    :param is_queued: whether it answers from a queue. It publishes no ``Invocations`` then, and a point of each of its errors for each
+        request that it has answered, 0 or 1 (docs/facts-aws.md#asynchronous-endpoints).
+    """
+    return ("Invocation5XXErrors", "SampleCount") if is_queued else ("Invocations", "Sum")
+
+
 def count_requests(
-    cloudwatch: Any, dimensions: Mapping[str, str], period_seconds: int, start: datetime, end: datetime
+    cloudwatch: Any,
+    dimensions: Mapping[str, str],
+    period_seconds: int,
+    start: datetime,
+    end: datetime,
+    *,
+    is_queued: bool = False,
 ) -> float | None:
     """Requests that a variant had, by the dimensions of its metrics; ``None``: no data."""
-    query = stat_query("requests", dimensions, "Invocations", "Sum", period_seconds)
+    query = stat_query("requests", dimensions, *requests_metric(is_queued=is_queued), period_seconds)
     values = read_values(cloudwatch, [query], start, end)["requests"].values()
     return sum(values) if values else None
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_sm_rollout.aws.cloudwatch import describe_alarms
-from airflow_sm_rollout.aws.metrics import count_above, stat_query
+from airflow_sm_rollout.aws.metrics import count_above, requests_metric, stat_query
+from airflow_sm_rollout.aws.queue import AGE, queue_of
 from airflow_sm_rollout.core.plan.alarms import IN_A_ROW, TIMES_BLUES, AlarmDefaults
 from airflow_sm_rollout.core.rollout import Rollout
 
+_MINUTE = 60
 _JITTER_MICROSECONDS = 25_000.0  # a p99 that rises by less is a shared machine's noise, however fast the model
 
 
@@ -29,7 +31,8 @@ def read_unlike(cloudwatch: Any, rollout: Rollout) -> dict[str, bool]:
     found = {alarm.get("AlarmName", ""): alarm for alarm in describe_alarms(cloudwatch, rollout.own_alarms)}
     made = {alarm["AlarmName"]: alarm for alarm in _alarms(rollout)}
     unlike = [name for name, alarm in found.items() if name in made and _essence(alarm) != _essence(made[name])]
-    return {name: _is_about(found[name], rollout.green_dimensions) for name in unlike}
+    greens = rollout.green_dimensions
+    return {name: any(_is_about(found[name], each) for each in (greens, queue_of(greens))) for name in unlike}
 
 
 def _alarms(rollout: Rollout) -> Iterator[dict[str, Any]]:
@@ -38,6 +41,8 @@ def _alarms(rollout: Rollout) -> Iterator[dict[str, Any]]:
         yield _error_alarm(rollout, defaults)
         if rollout.thresholds is not None:
             yield _latency_alarm(rollout, defaults, rollout.thresholds.p99)
+        if rollout.blue.is_asynchronous:
+            yield _queue_alarm(rollout, defaults)
 
 
 def _essence(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -84,6 +89,30 @@ def _latency_alarm(rollout: Rollout, defaults: AlarmDefaults, baseline: int) -> 
     }
 
 
+def _queue_alarm(rollout: Rollout, defaults: AlarmDefaults) -> dict[str, Any]:
+    """Of an empty queue AWS may tell nothing, which is no harm."""
+    period, usual = max(rollout.metric_period_seconds, _MINUTE), rollout.worst_wait_seconds or 0.0
+    ages = [
+        stat_query(side, queue_of(dimensions), AGE, "Maximum", period)
+        for side, dimensions in (("g", rollout.green_dimensions), ("b", rollout.blue_dimensions))
+    ]
+    label = f"oldest request in s, above {TIMES_BLUES:g} x blue's"
+    blues = f"IF(b + 0 * g > {usual:g}, b, {usual:g})"
+    rings = f"IF(g > 0, g - {TIMES_BLUES:g} * blues, 0)"  # of a period that green tells nothing of, nothing is said
+    return {
+        "AlarmName": rollout.names.queue_alarm,
+        "AlarmDescription": f"How long requests wait in the queue of {rollout.green_endpoint_name}, for {rollout.describe_owner()}",
+        "Metrics": [
+            *ages,
+            {"Id": "blues", "Expression": blues, "Label": "blue's oldest request in s", "ReturnData": False},
+            {"Id": "ringing", "Expression": rings, "Label": label, "ReturnData": True},
+        ],
+        "Threshold": defaults.max_wait_seconds,
+        **_common(rollout),
+        "TreatMissingData": "notBreaching",
+    }
+
+
 def _excess(
     rollout: Rollout, defaults: AlarmDefaults, kind: str, counted: Sequence[tuple[str, str]], usual: float
 ) -> list[dict[str, Any]]:
@@ -124,7 +153,8 @@ def _counts(
     side: str, dimensions: Mapping[str, str], counted: Sequence[tuple[str, str]], rollout: Rollout
 ) -> list[dict[str, Any]]:
     period = rollout.metric_period_seconds
-    calls = stat_query(f"{side}n", dimensions, "Invocations", "Sum", period)
+    metric = requests_metric(is_queued=rollout.blue.is_asynchronous)
+    calls = stat_query(f"{side}n", dimensions, *metric, period)
     bad = [stat_query(f"{side}{index}", dimensions, *each, period) for index, each in enumerate(counted)]
     return [calls, *bad]
 

@@ -21,6 +21,7 @@ from airflow_sm_rollout.aws.evidence import read_thresholds, read_worst_errors
 from airflow_sm_rollout.aws.front import read_alias, read_front, read_version
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.models import read_model, refuse_unlike
+from airflow_sm_rollout.aws.queue import read_longest_wait
 from airflow_sm_rollout.aws.record import read_record, why_too_large
 from airflow_sm_rollout.aws.sight import read_watchers
 from airflow_sm_rollout.aws.world import read_endpoint, translated_errors, utc_now
@@ -31,6 +32,7 @@ from airflow_sm_rollout.core.front.version import FunctionVersion
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.observation import Endpoint
 from airflow_sm_rollout.core.owner import is_of_run_that_is_gone
+from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.evidence import published_every
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.pointer import Pointer, Split
@@ -42,7 +44,7 @@ from airflow_sm_rollout.core.traffic import Traffic, parse_traffic
 from airflow_sm_rollout.core.watch.policy import why_unprovable
 from airflow_sm_rollout.core.watch.ringing import describe_harm
 from airflow_sm_rollout.core.watch.sight import describe_blind, is_judged_otherwise, why_blind
-from airflow_sm_rollout.core.watch.sources import THRESHOLDS_FROM
+from airflow_sm_rollout.core.watch.sources import BASELINE, THRESHOLDS_FROM
 
 _ALARM_ARN = re.compile(r"arn:[^:]*:cloudwatch:(?P<region>[^:]*):[^:]*:alarm:(?P<name>.+)")
 
@@ -142,11 +144,21 @@ def _read_rollout(
         green=green,
         plan=plan,
         thresholds=read_thresholds(clients.cloudwatch, blues, now - THRESHOLDS_FROM, now),
-        worst_errors=read_worst_errors(clients.cloudwatch, blues, now, plan.default_alarms.min_requests)
-        if plan.default_alarms
-        else 0.0,
+        **_read_worst(clients.cloudwatch, blue, blues, plan.default_alarms, now),
         metric_period_seconds=published_every(blue.config),
     )
+
+
+def _read_worst(
+    cloudwatch: Any, blue: Blue, dimensions: Mapping[str, str], alarms: AlarmDefaults | None, now: datetime
+) -> dict[str, Any]:
+    """What blue's worst was in the hours before, where alarms are made that heed it."""
+    if alarms is None:
+        return {}
+    is_queued = blue.is_asynchronous
+    errors = read_worst_errors(cloudwatch, dimensions, now, alarms.min_requests, is_queued=is_queued)
+    wait = read_longest_wait(cloudwatch, dimensions, now - BASELINE, now) if is_queued else None
+    return {"worst_errors": errors, "worst_wait_seconds": wait}
 
 
 @dataclass(frozen=True, slots=True)

@@ -316,4 +316,6 @@ def _count_open_requests(
     since = max(watch.started_at, until or watch.started_at)
     seconds = kept_seconds(rollout.metric_period_seconds, now - since)
     # No data of a variant that had traffic is no requests; both are too few to tell.
-    return count_requests(clients.cloudwatch, judged_dimensions(rollout), seconds, since, now) or 0.0
+    is_queued = rollout.blue.is_asynchronous
+    counted = count_requests(clients.cloudwatch, judged_dimensions(rollout), seconds, since, now, is_queued=is_queued)
+    return counted or 0.0

@@ -27,6 +27,7 @@ from airflow_sm_rollout.aws.live import live_name, read_pointer, read_pointer_of
 from airflow_sm_rollout.aws.own_alarms import read_unlike
 from airflow_sm_rollout.aws.parameters import pointer_of, read_parameters
 from airflow_sm_rollout.aws.perform import perform
+from airflow_sm_rollout.aws.queue import read_backlogs
 from airflow_sm_rollout.aws.record import read_record, record_of
 from airflow_sm_rollout.aws.scaling import read_scaling
 from airflow_sm_rollout.aws.soon import ask_soon
@@ -205,6 +206,7 @@ class AwsWorld:
             green_endpoint=green_endpoint,
             scaling=read_scaling(self.clients.autoscaling, needed.targets),
             front=read_front(self.clients.functions, rollout) if needed.front else None,
+            backlogs=read_backlogs(self.clients.cloudwatch, needed.queues, self._clock.now()),
             deployments=read_deployments(self.clients.codedeploy, rollout) if needed.deployments else None,
             # Last, so that the least time is between what they say and a step that gives green more.
             alarms=self._read_alarms(needed.alarms, goal, rollout),

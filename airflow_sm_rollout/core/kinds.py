@@ -7,6 +7,8 @@ from typing import Any
 
 SERVERLESS = "serverless"
 """It has no instances, but concurrency."""
+ASYNCHRONOUS = "asynchronous"
+"""Requests wait in a queue of the endpoint's, and are answered to S3."""
 
 
 def kinds_of(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -15,4 +17,5 @@ def kinds_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     :param config: as DescribeEndpointConfig tells it.
     """
     is_serverless = any("ServerlessConfig" in variant for variant in config.get("ProductionVariants", ()))
-    return (SERVERLESS,) if is_serverless else ()
+    kinds = {SERVERLESS: is_serverless, ASYNCHRONOUS: bool(config.get("AsyncInferenceConfig"))}
+    return tuple(kind for kind, is_so in kinds.items() if is_so)

@@ -102,7 +102,7 @@ def find_unrecorded(endpoint_name: str, seen_names: Iterable[str]) -> list[Names
     for seen in seen_names:
         for rollout_id in re.findall(rf"-{_ID}(?=-)", seen):
             names = Names(endpoint_name, rollout_id)
-            if seen in _passing_configs(names) | {names.error_alarm, names.latency_alarm, names.verdict_alarm}:
+            if seen in _passing_configs(names) | set(names.alarms):
                 found[rollout_id] = names
     return list(found.values())
 

@@ -96,6 +96,16 @@ class Names:
         return f"sm-rollout-{self.endpoint}-{self.rollout_id}-latency"
 
     @property
+    def queue_alarm(self) -> str:
+        """The alarm on how long requests wait in green's queue, where it has one."""
+        return f"sm-rollout-{self.endpoint}-{self.rollout_id}-queue"
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """All alarms that it may make."""
+        return self.error_alarm, self.latency_alarm, self.queue_alarm, self.verdict_alarm
+
+    @property
     def verdict_alarm(self) -> str:
         """The alarm on what the rollout's judge says, which SageMaker obeys."""
         return f"sm-rollout-{self.endpoint}-{self.rollout_id}-verdict"

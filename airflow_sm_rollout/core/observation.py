@@ -114,6 +114,18 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is in the queue of an asynchronous endpoint.
+
+    :param at: the start of the minute that this is of.
+    :param requests: those that wait or are being answered.
+    """
+
+    at: datetime
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """An alarm as CloudWatch has it.
 
@@ -154,6 +166,7 @@ class Observation:
     :param green_endpoint: green's own endpoint, where it has one; ``endpoint`` is blue's then.
     :param front: the Lambda function that clients call, if it was asked for; ``None``: there is none.
     :param deployments: what CodeDeploy tells, if it was asked.
+    :param backlogs: by endpoint, what is in the queues asked for; ``None``: AWS does not tell.
     :param scaling: how variants scale, by resource ID, for those asked for that are scalable targets.
     :param is_pointer_all: whether nothing was looked at but the pointer, since clients come first: the endpoints are not known.
     """
@@ -171,6 +184,7 @@ class Observation:
     is_pointer_all: bool = False
     front: Front | None = None
     deployments: Deployments | None = None
+    backlogs: Mapping[str, Backlog | None] = field(default_factory=dict)
 
     def describe(self) -> str:
         """The endpoints' state in a few words, for messages."""

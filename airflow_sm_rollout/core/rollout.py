@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from airflow_sm_rollout.core.errors import PlanError
+from airflow_sm_rollout.core.kinds import ASYNCHRONOUS, kinds_of
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.owner import describe_owner
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
@@ -111,6 +112,11 @@ class Blue:
     max_concurrency: int | None = None
 
     @property
+    def is_asynchronous(self) -> bool:
+        """Whether its requests wait in a queue, and are answered to S3."""
+        return ASYNCHRONOUS in kinds_of(self.config)
+
+    @property
     def capacity(self) -> str:
         """What it serves with, in words."""
         if self.max_concurrency is None:
@@ -181,6 +187,7 @@ class Rollout:
         in an undo, before it was asked to go back.
     :param thresholds: blue's latencies before, if it had traffic.
     :param worst_errors: the largest share of blue's calls that failed in one minute of the hours before; 0: none, or nobody knows.
+    :param worst_wait_seconds: of an asynchronous blue, how long a request waited at most in the hours before; ``None``: nobody knows.
     :param metric_period_seconds: how often the endpoint publishes its metrics.
     :param undoes: whether it had ended with green promoted, and goes back after that; see :mod:`~airflow_sm_rollout.core.undo`.
     """
@@ -200,6 +207,7 @@ class Rollout:
     endpoint_modified: datetime | None = None
     thresholds: Thresholds | None = None
     worst_errors: float = 0.0
+    worst_wait_seconds: float | None = None
     metric_period_seconds: int = 60
     undoes: bool = False
 
@@ -263,9 +271,10 @@ class Rollout:
         """Names of the alarms that the rollout makes on green's figures."""
         if self.plan.default_alarms is None:
             return ()
-        if self.thresholds is None:
-            return (self.names.error_alarm,)
-        return (self.names.error_alarm, self.names.latency_alarm)
+        names = self.names
+        by_latency = (names.latency_alarm,) if self.thresholds is not None else ()
+        by_queue = (names.queue_alarm,) if self.blue.is_asynchronous else ()
+        return (names.error_alarm, *by_latency, *by_queue)
 
     @property
     def verdict_alarms(self) -> tuple[str, ...]:

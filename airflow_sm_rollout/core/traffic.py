@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from airflow_sm_rollout.core import appspec, deployment_config
 from airflow_sm_rollout.core.errors import PlanError
-from airflow_sm_rollout.core.kinds import SERVERLESS
+from airflow_sm_rollout.core.kinds import ASYNCHRONOUS, SERVERLESS
 from airflow_sm_rollout.core.plan.deployment import CODEDEPLOY
 from airflow_sm_rollout.core.plan.options import parse_text
 from airflow_sm_rollout.core.pointer import share_on_green
@@ -42,7 +42,10 @@ class Traffic:
     has_one_config: ClassVar[bool] = False
     """Whether both are variants of one endpoint config, which says how often both publish their metrics."""
     untaken: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {SERVERLESS: f"which AWS allows one variant only; {_WITH_TWO}"}
+        {
+            SERVERLESS: f"which AWS allows one variant only; {_WITH_TWO}",
+            ASYNCHRONOUS: f"and its one queue has no weights; {_WITH_TWO}",
+        }
     )
     """The kinds of endpoint that blue can't be, each with why and what can, as a relative clause."""
     split_tolerance: ClassVar[float | None] = None
@@ -191,7 +194,12 @@ class Guardrails(Traffic):
         hours=9
     )  # up to 8 h (botocore: MaximumExecutionTimeoutInSeconds), and can't be interrupted
     is_shifted_by_aws = turns_while_busy = launches_with_shift = True
-    untaken = MappingProxyType({SERVERLESS: f"which has no instances to shift by; {_WITH_TWO}"})
+    untaken = MappingProxyType(
+        {
+            SERVERLESS: f"which has no instances to shift by; {_WITH_TWO}",
+            ASYNCHRONOUS: f"whose metrics don't tell two fleets of one endpoint apart; {_WITH_TWO}",
+        }
+    )
 
     def dimensions(self, endpoint: str, variant: str, config: str) -> Mapping[str, str]:
         # One endpoint, one variant name: SageMaker publishes each fleet's metrics by its config too (docs/facts-aws.md#metrics).

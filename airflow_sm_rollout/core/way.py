@@ -19,6 +19,7 @@ class Needs:
 
     :param front: whether that is the Lambda function that clients call, too.
     :param deployments: and what CodeDeploy tells.
+    :param queues: endpoints whose queues to look at.
     """
 
     configs: tuple[str, ...] = ()
@@ -27,6 +28,7 @@ class Needs:
     targets: tuple[str, ...] = ()
     front: bool = False
     deployments: bool = False
+    queues: tuple[str, ...] = ()
 
 
 def before(rule: Rule, more: Rule, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:

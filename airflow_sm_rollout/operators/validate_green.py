@@ -83,6 +83,11 @@ class ValidateGreenOperator(RolloutTask):
             raise RolloutGaveUp(
                 f"traffic={rollout.plan.traffic!r}: SageMaker launches green with the shift, so it can't be validated before"
             )
+        if rollout.blue.is_asynchronous:
+            raise RolloutGaveUp(
+                f"endpoint {rollout.green_endpoint_name} is asynchronous: it answers to S3 some time later, so its answers can't be "
+                "validated here. Leave validate out"
+            )
         report = self._validate(rollout)
         self.log.info("%s", report.sentence)
         for complaint in report.complaints:

@@ -282,7 +282,8 @@ def test_every_call_is_allowed_on_what_it_names(make: Callable[[], Lab], walk: C
 def test_clients_may_ask_the_pointer_and_call_what_it_names_and_nothing_else() -> None:
     where = {"region": "us-east-1", "account": "1"}
     statements = client_policy(ENDPOINT, **where, blue_endpoint="legacy")["Statement"]
-    assert actions_of(statements) == {"ssm:GetParameter", "sagemaker:InvokeEndpoint"}
+    invoke = {"sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync"}
+    assert actions_of(statements) == {"ssm:GetParameter", *invoke}
     assert is_allowed("ssm:GetParameter", f"arn:aws:ssm:us-east-1:1:parameter{pointer_name(ENDPOINT)}", statements)
     called = {name: f"arn:aws:sagemaker:us-east-1:1:endpoint/{name}" for name in (ENDPOINT, "legacy", "other")}
     called["green"] = f"arn:aws:sagemaker:us-east-1:1:endpoint/{Names(ENDPOINT, '12345678').green_endpoint}"

@@ -201,3 +201,47 @@ def test_errors_and_latency_are_published_and_no_counts_of_requests() -> None:
     assert (sums["Invocation4XXErrors"], sums["Invocation5XXErrors"]) == (0.0, 2.0)
     assert "ModelLatency" in sums
     assert not {"Invocations", "InvocationsPerInstance", "OverheadLatency"} & sums.keys()
+
+
+def newest(account: Account, metric: str, **variant: str) -> float | None:
+    """The last value of a metric."""
+    until = datetime.fromtimestamp(account.sandbox.clock.now(), timezone.utc)
+    dimensions = [{"Name": name, "Value": value} for name, value in {"EndpointName": "orders", **variant}.items()]
+    points = account.cloudwatch.get_metric_statistics(
+        Namespace="AWS/SageMaker",
+        MetricName=metric,
+        Dimensions=dimensions,
+        StartTime=datetime.fromtimestamp(START, timezone.utc),
+        EndTime=until,
+        Period=60,
+        Statistics=["Maximum"],
+    )["Datapoints"]
+    last = max(points, key=lambda point: point["Timestamp"], default=None)
+    return None if last is None else last["Maximum"]
+
+
+def test_a_queue_is_published_with_its_oldest_request_and_that_nobody_answers_it() -> None:
+    account = Account()
+    account.sandbox.schedule.advance(120)
+    queue = ("ApproximateBacklogSize", "ApproximateAgeOfOldestRequest", "HasBacklogWithoutCapacity")
+    assert [newest(account, metric) for metric in queue] == [0, 0, 0]
+    without_instances(account)
+    account.invoke(Body=b"1")
+    account.invoke(Body=b"2")
+    account.sandbox.schedule.advance(600)
+    size, age, stuck = (newest(account, metric) for metric in queue)
+    assert (size, stuck) == (2, 1)
+    assert age is not None
+    assert 400 < age < 600
+
+
+def test_what_became_of_a_request_is_published() -> None:
+    account = Account()
+    account.invoke(Body=b"1")
+    account.invoke(Body=b"bad")
+    account.finish()
+    sums = account.sums()
+    assert (sums["InvocationsProcessed"], sums["InvocationFailures"]) == (2, 1)
+    assert sums["TimeInBacklog"] == 0
+    account.sandbox.schedule.advance(120)
+    assert newest(account, "ApproximateBacklogSize") == 0

@@ -32,6 +32,7 @@ from airflow_sm_rollout.core.rules.pair import (
     live,
     point_as_before,
     point_at,
+    queues_of,
     wait_for_clients,
 )
 from airflow_sm_rollout.core.rules.promoted import is_finishing, once_promoted
@@ -71,7 +72,8 @@ def needs_of_endpoints(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | No
     if is_finishing(rollout, endpoint):
         return only_green.needs_of_endpoints(goal, rollout, endpoint)
     if endpoint is not None:
-        return Needs((rollout.blue.config_name,), alarms=rollout.own_alarms, targets=targets(rollout))
+        alarms, queues = rollout.own_alarms, queues_of(rollout, rollout.green_endpoint_name)
+        return Needs((rollout.blue.config_name,), alarms=alarms, targets=targets(rollout), queues=queues)
     configs = (rollout.names.final_config, rollout.blue.config_name)
     return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
 

@@ -41,6 +41,7 @@ from airflow_sm_rollout.core.rules.pair import (
     green_is_unchanged,
     green_stands,
     pointer_is_known,
+    queues_of,
     wait_for_clients,
     wait_for_green,
 )
@@ -82,7 +83,8 @@ def needs_of_variants(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -
 def needs_of_endpoints(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
     """The alarms, and what is tidied on the way."""
     configs, models = old_of_blue(rollout)
-    return Needs(configs, models, rollout.watched_alarms, targets=targets(rollout))
+    queues = queues_of(rollout, rollout.blue_endpoint_name) if rollout.plan.delete_blue else ()
+    return Needs(configs, models, rollout.watched_alarms, targets=targets(rollout), queues=queues)
 
 
 def needs_of_lambda(goal: Goal, rollout: Rollout, endpoint: Endpoint | None) -> Needs:

@@ -16,6 +16,10 @@ from airflow_sm_rollout.core.rules.shared import UPDATE_TAKES, because
 
 CREATE_TAKES = timedelta(seconds=134)  # recorded: CreateEndpoint, three instances
 DELETE_TAKES = timedelta(seconds=30)
+_LONGEST_CALL = timedelta(minutes=1)  # AWS's limit for a call that is answered at once, which a drain includes
+_QUEUE_TOLD_EVERY = timedelta(minutes=1)
+_QUEUE_TAKES = timedelta(hours=1)  # AWS's limit for one asynchronous request
+_QUEUE_UNTOLD = timedelta(minutes=10)
 
 
 def promotion_not_noted(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -143,17 +147,43 @@ def _versions(rollout: Rollout, seen: Observation) -> dict[str, str]:
 
 
 def wait_for_clients(left: str, rollout: Rollout, seen: Observation) -> Decision | None:
-    """Wait until no client can hold the name of the endpoint that the pointer has left; deleting it drops no request then."""
+    """Wait until no client can hold the name of the endpoint that the pointer has left, and its queue is empty, if it has one: deleting
+    it drops no request then.
+    """
     pointer = seen.pointer
     if rollout.green_traffic_since is None or pointer is None or is_as_recorded(rollout, pointer):
         return None
     since = _left_at(rollout, pointer, seen)
     if seen.at >= since + rollout.drain:
-        return None
+        return _wait_for_queue(left, rollout, since, seen)
     return Wait(
         f"{rollout.pointer_described} has left endpoint {left}; clients may hold its name for {rollout.drain.total_seconds():g} s",
         since + rollout.drain - seen.at,
     )
+
+
+def queues_of(rollout: Rollout, endpoint_name: str) -> tuple[str, ...]:
+    """The queue to look at before an endpoint is deleted; empty: it has none."""
+    return (endpoint_name,) if rollout.blue.is_asynchronous else ()
+
+
+def _wait_for_queue(left: str, rollout: Rollout, since: datetime, seen: Observation) -> Decision | None:
+    """Not for ever: a green that answers nothing keeps its queue, and what AWS does not tell is not waited for long."""
+    if left not in seen.backlogs:
+        return None
+    backlog, waited_for = seen.backlogs[left], seen.at - since - rollout.drain
+    entered_until = since + max(rollout.drain - _LONGEST_CALL, timedelta())
+    is_told = backlog is not None and backlog.at >= entered_until
+    if backlog is not None and is_told and not backlog.requests:
+        return None
+    if waited_for >= (_QUEUE_TAKES if is_told else _QUEUE_UNTOLD):
+        return None
+    told = (
+        f"{backlog.requests} request(s) are in its queue"
+        if backlog and is_told
+        else "AWS has not told of its queue yet"
+    )
+    return Wait(f"{rollout.pointer_described} has left endpoint {left}, and {told}", _QUEUE_TOLD_EVERY)
 
 
 def _left_at(rollout: Rollout, pointer: Pointer, seen: Observation) -> datetime:

@@ -112,6 +112,11 @@ def _rang(rollout: Rollout, name: str, limit: AlarmLimit | None) -> str:
             f"Green was too slow: too many of its calls took longer than {slow:.3g} ms ({defaults.latency_factor:g} x blue's p99 before, "
             f"{before:.3g} ms)"
         )
+    if defaults is not None and name == rollout.names.queue_alarm:
+        return (
+            f"Green let requests wait too long: over {defaults.max_wait_seconds:g} s more than {TIMES_BLUES:g} times as long as blue, in "
+            f"{IN_A_ROW} periods in a row"
+        )
     return f"Alarm {name} rang" + (f": it {limit.describe()}" if limit else "")
 
 

@@ -103,6 +103,8 @@ class Ledger:
         ):
             return None
         share, tolerance = watch.share / 100, rollout.traffic.split_tolerance
+        if rollout.blue.is_asynchronous:
+            return None  # a call is counted when it is answered, which the queue decides
         if tolerance is None or watch.share_since is None or not 0 < share < 1:
             return None
         return RoutingTest(share, tolerance, (watch.ends_at - watch.started_at) / timedelta(minutes=1))

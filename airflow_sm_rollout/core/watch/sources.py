@@ -27,6 +27,7 @@ class Sources:
     :param thresholds: latencies to count calls above; ``None``: blue had no traffic to take them from.
     :param since: start of the first period.
     :param seconds: length of a period.
+    :param is_queued: whether both answer from a queue, which is counted otherwise.
     """
 
     blue: Mapping[str, str]
@@ -34,6 +35,7 @@ class Sources:
     thresholds: Thresholds | None
     since: datetime
     seconds: int
+    is_queued: bool = False
 
 
 def sources_of(rollout: Rollout, now: datetime) -> Sources | None:
@@ -42,7 +44,8 @@ def sources_of(rollout: Rollout, now: datetime) -> Sources | None:
     if since is None:
         return None
     seconds, green = kept_seconds(figures_every(rollout), now - since), judged_dimensions(rollout)
-    return Sources(rollout.blue_dimensions, green, rollout.thresholds, floor(since, seconds), seconds)
+    is_queued = rollout.blue.is_asynchronous
+    return Sources(rollout.blue_dimensions, green, rollout.thresholds, floor(since, seconds), seconds, is_queued)
 
 
 def is_shadow(rollout: Rollout) -> bool:

@@ -2,7 +2,7 @@
 
 The input is an object in S3 or the body itself, the output is an object under the config's ``S3OutputPath``, and a failure one under its
 ``S3FailurePath``, if it has that. Where no instance is up, requests wait for one until their time is over. Not played, and refused by name:
-notifications, a config without an ``S3OutputPath``, and ``https`` addresses of objects. The metrics of the backlog are not published.
+notifications, a config without an ``S3OutputPath``, and ``https`` addresses of objects.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.sagemaker.endpoint_configs import EndpointConfig
 from airflow_sm_rollout.sandbox.sagemaker.metrics import Route
+from airflow_sm_rollout.sandbox.sagemaker.queue_metrics import QueueMetrics
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 from airflow_sm_rollout.sandbox.sagemaker.runtime import Runtime
 from airflow_sm_rollout.sandbox.surface import not_played
@@ -37,12 +38,14 @@ _WORKERS = 8
 class _Waiting:
     """A request that was taken.
 
+    :param since: seconds since the epoch.
     :param expires: seconds since the epoch; until then it waits for an instance.
     :param output: ``s3://`` URL of the object for the answer.
     :param failure: the same for the text of a failure; ``None``: it is written nowhere.
     """
 
     params: Mapping[str, Any]
+    since: float
     expires: float
     output: str
     failure: str | None
@@ -53,6 +56,7 @@ class AsyncRuntime:
 
     :param get_object: the bytes at an ``s3://`` URL; raises :class:`LookupError` if there are none.
     :param put_object: stores bytes at one, with the same error.
+    :param queue: who publishes what becomes of requests.
     """
 
     def __init__(
@@ -61,12 +65,14 @@ class AsyncRuntime:
         runtime: Runtime,
         get_object: Callable[[str], bytes],
         put_object: Callable[[str, bytes], None],
+        queue: QueueMetrics,
     ) -> None:
         self._region = region
         self._runtime = runtime
         self._get_object = get_object
         self._put_object = put_object
         self._workers = Workers("async", _WORKERS)
+        self._queue = queue
 
     def invoke_endpoint_async(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Take one request.
@@ -78,6 +84,7 @@ class AsyncRuntime:
             endpoint = self._runtime.endpoint(params["EndpointName"], asynchronous=True)
             _check_input(params)
             waiting = _wait(params, endpoint.config, self._region.now())
+            self._queue.enter(endpoint.name, waiting, waiting.since)
             self._region.schedule.at(self._region.now(), lambda at: self._start(waiting, at))
         locations = {"OutputLocation": waiting.output, "FailureLocation": waiting.failure}
         return {
@@ -95,16 +102,19 @@ class AsyncRuntime:
             route = self._runtime.route(waiting.params["EndpointName"], asynchronous=True)
         except AwsError as error:
             log.info("an asynchronous request is dropped: %s", error.message)
+            self._queue.leave(waiting.params["EndpointName"], waiting)
             return
         if route.container is not None:
             self._workers.start(self._finish, waiting, route)
         elif at < waiting.expires:
             self._region.schedule.at(at + RETRY_SECONDS, lambda later: self._start(waiting, later))
         else:
-            self._workers.start(self._fail, waiting, "The request expired before an instance could take it.")
+            self._queue.count(route, "ExpiredRequests")
+            self._workers.start(self._fail, waiting, route, "The request expired before an instance could take it.")
 
     def _finish(self, waiting: _Waiting, route: Route) -> None:
         params = waiting.params
+        self._queue.count(route, "TimeInBacklog", 1e3 * (self._region.now() - waiting.since), "Milliseconds")
         try:
             body = self._get_object(params["InputLocation"]) if "InputLocation" in params else params["Body"]
             asked = {**params, "Body": body}
@@ -113,11 +123,20 @@ class AsyncRuntime:
             )
             self._put_object(waiting.output, reply.body)
         except LookupError as error:
-            self._fail(waiting, str(error))
+            self._fail(waiting, route, str(error))
         except AwsError as error:
-            self._fail(waiting, error.message)
+            self._fail(waiting, route, error.message)
+        else:
+            self._end(waiting, route)
 
-    def _fail(self, waiting: _Waiting, text: str) -> None:
+    def _end(self, waiting: _Waiting, route: Route) -> None:
+        self._queue.leave(route.endpoint_name, waiting)
+        self._queue.count(route, "InvocationsProcessed")
+        self._queue.count(route, "TotalProcessingTime", 1e3 * (self._region.now() - waiting.since), "Milliseconds")
+
+    def _fail(self, waiting: _Waiting, route: Route, text: str) -> None:
+        self._queue.count(route, "InvocationFailures")
+        self._end(waiting, route)
         log.info("an asynchronous request failed: %s", text)
         if waiting.failure is None:
             return
@@ -143,6 +162,7 @@ def _wait(params: Mapping[str, Any], config: EndpointConfig, now: float) -> _Wai
     name = str(uuid.uuid4())
     return _Waiting(
         params=params,
+        since=now,
         expires=now + params.get("RequestTTLSeconds", LONGEST_WAIT_SECONDS),
         output=_location(wanted["S3OutputPath"], params, params.get("Filename", f"{name}.out")),
         failure=_location(wanted["S3FailurePath"], params, f"{name}-error.out") if "S3FailurePath" in wanted else None,

@@ -17,6 +17,7 @@ from airflow_sm_rollout.sandbox.sagemaker.metrics import InvocationMetrics, Reco
 from airflow_sm_rollout.sandbox.sagemaker.models import Models
 from airflow_sm_rollout.sandbox.sagemaker.packages import ModelPackages
 from airflow_sm_rollout.sandbox.sagemaker.provisioning import Provisioner
+from airflow_sm_rollout.sandbox.sagemaker.queue_metrics import QueueMetrics
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
 from airflow_sm_rollout.sandbox.sagemaker.runtime import Runtime
 from airflow_sm_rollout.sandbox.sagemaker.search import Records
@@ -55,7 +56,8 @@ class Hosting:
         configs = EndpointConfigs(region, models)
         provisioner = Provisioner(region, host, faults, models)
         self.targets = Targets()
-        self.endpoints = Endpoints(region, configs, provisioner, monitoring, metrics.begin, self.targets)
+        queues = QueueMetrics(region, metrics, monitoring)
+        self.endpoints = Endpoints(region, configs, provisioner, monitoring, queues.begin, self.targets)
         self.components = Components(region, self.endpoints, models, provisioner, monitoring)
         self.records: dict[str, Records] = {
             "Endpoint": self.endpoints.records,
@@ -65,7 +67,7 @@ class Hosting:
         self.control: list[object] = [self.endpoints, self.components, configs, models, packages, region.tags]
         capture = Capture(region, put_object, random.Random(seed))
         self.runtime = Runtime(region, self.endpoints, metrics, capture, random.Random(seed))
-        self.async_runtime = AsyncRuntime(region, self.runtime, get_object, put_object)
+        self.async_runtime = AsyncRuntime(region, self.runtime, get_object, put_object, queues)
 
     def close(self) -> None:
         """End when no request is under way any more that nobody waits for."""

@@ -94,7 +94,7 @@ class InvocationMetrics:
         with self._region.schedule.lock:
             at = self._region.now()
             route.variant.active_periods.add(at // period * period)
-            visible_at = self._visible_at(at, period)
+            visible_at = self.visible_at(at, period)
         plain = {"EndpointName": route.endpoint_name, "VariantName": route.variant.name}
         points = _points(outcome, max(route.instances, 1))
         if route.config.is_asynchronous:
@@ -121,7 +121,7 @@ class InvocationMetrics:
             return
         with self._region.schedule.lock:
             at = self._region.now()
-            visible_at = self._visible_at(at, route.config.metric_period)
+            visible_at = self.visible_at(at, route.config.metric_period)
         dimensions = {"EndpointName": route.endpoint_name, "VariantName": variant.name}
         for metric, value, unit in _concurrency(variant.in_flight, variant.concurrency):
             self._recorder.record(NAMESPACE, metric, dimensions, value, unit, at, visible_at)
@@ -142,11 +142,12 @@ class InvocationMetrics:
 
     def _record_zeros(self, endpoint: Endpoint, name: str, at: float, period: float) -> None:
         dimensions = {"EndpointName": endpoint.name, "VariantName": name}
-        visible_at = self._visible_at(at, period)
+        visible_at = self.visible_at(at, period)
         for metric in ZERO_FILLED:
             self._recorder.record(NAMESPACE, metric, dimensions, 0.0, "None", at, visible_at)
 
-    def _visible_at(self, at: float, period: float) -> float:
+    def visible_at(self, at: float, period: float) -> float:
+        """When a point of a period can be read."""
         timings = self._region.timings
         self._counted += 1
         place = self._counted * _GOLDEN % 1.0
