@@ -57,3 +57,10 @@ for name, python in PYTHONS.items():
         """A rollout through Airflow's own processes: a good model promoted, a bad one rolled back."""
         install(session, environment)
         test(session, *SMOKE)
+
+
+@nox.session(name="deferrals-mwaa-3.2.1", python=PYTHONS["mwaa-3.2.1"], default=False)
+def deferrals(session: nox.Session) -> None:
+    """Fifty deferrals at once over a stored connection, on the Airflow whose triggerer such ones can stop; takes ten minutes."""
+    install(session, "mwaa-3.2.1")
+    session.run("python", "-m", "wiring.deferrals", *session.posargs, env={"PYTHONPATH": ".:tests"})
