@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -66,24 +67,46 @@ def read_front(client: Any, rollout: Rollout) -> Front | None:
     green, name = rollout.green_endpoint_name, rollout.blue.function_version or ""
     published = (each for each in _versions(client, place) if each.variables.get(place.variable) == green)
     number = next((each.number for each in published), None)  # a list does not tell whether it is ready
-    return Front(
+    front = Front(
         FunctionVersion(latest),
         read_version(client, place, name),
         read_version(client, place, number) if number else None,
     )
+    return front if front.blue else replace(front, in_place=_read_in_place(client, rollout, place, front.green))
+
+
+def _read_in_place(
+    client: Any, rollout: Rollout, place: FunctionAlias, green: FunctionVersion | None
+) -> FunctionVersion | None:
+    """The newest version that calls blue's endpoint, and that somebody has let the alias call or that is green's otherwise. Others call
+    that endpoint, too, with the function's older code.
+    """
+    alias = read_alias(client, place)
+    called = {alias.version, *alias.weights} if alias else set()
+    blues = (
+        each
+        for each in _versions(client, place)
+        if each.variables.get(place.variable) == rollout.blue_endpoint_name
+        and (each.number in called or (green is not None and not each.differences(green, place.variable)))
+    )
+    return max(blues, key=lambda each: int(each.number), default=None)
 
 
 def write_alias(client: Any, action: PutAlias) -> None:
-    """Send the alias's calls elsewhere, in one call, unless somebody else has written it since it was seen."""
+    """Send the alias's calls elsewhere, in one call, unless somebody else has written it since it was seen.
+
+    Where none was seen it is made, which AWS refuses if there is one by now.
+    """
     place = action.place
     change = {
         "FunctionVersion": action.version,
         "Description": action.description,
         "RoutingConfig": {"AdditionalVersionWeights": dict(action.weights)},  # an empty map takes the second one away
     }
-    # An alias that is gone has no revision, and stays gone: AWS refuses this.
-    seen = {"RevisionId": action.replaces} if action.replaces else {}
-    client.update_alias(FunctionName=place.function, Name=place.alias, **change, **seen)
+    if action.replaces:
+        client.update_alias(FunctionName=place.function, Name=place.alias, **change, RevisionId=action.replaces)
+    else:
+        client.create_alias(FunctionName=place.function, Name=place.alias, **change)
 
 
 def _versions(client: Any, place: FunctionAlias) -> Iterator[FunctionVersion]:

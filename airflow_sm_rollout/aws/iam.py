@@ -148,7 +148,7 @@ _TWO_ENDPOINTS = (
     *_PAIR,
     Grant("SetLivePointer", ("ssm:PutParameter", "ssm:DeleteParameters"), (f"parameter{pointer_name('{endpoint}')}",)),
 )
-_FUNCTION_BACK = (
+_FUNCTION = (
     Grant(
         "ReadFunction",
         ("lambda:GetAlias", "lambda:GetFunctionConfiguration", "lambda:ListVersionsByFunction"),
@@ -156,15 +156,13 @@ _FUNCTION_BACK = (
     ),
     Grant(
         "SetAliasAndVariable",
-        ("lambda:UpdateAlias", "lambda:UpdateFunctionConfiguration"),
+        ("lambda:UpdateAlias", "lambda:CreateAlias", "lambda:UpdateFunctionConfiguration"),
         ("function:{function}", "function:{function}:*"),
     ),
     # On versions alone: on the function itself it would allow to delete all of it.
     Grant("RemoveGreensVersion", ("lambda:DeleteFunction",), ("function:{function}:*",)),
-)
-_FUNCTION = (
-    *_FUNCTION_BACK,
-    Grant("PublishGreensVersion", ("lambda:PublishVersion",), ("function:{function}", "function:{function}:*")),
+    # Green's; and blue's once more where somebody has deleted it.
+    Grant("PublishVersions", ("lambda:PublishVersion",), ("function:{function}", "function:{function}:*")),
 )
 # Where the live pointer names an endpoint that is called otherwise.
 _RESTORE_OTHER_BLUE = Grant(
@@ -330,7 +328,7 @@ def guardian_policy(
     statements = [grant.statement(f"{prefix}*", region, account) for grant in _GUARDIAN]
     functions = tuple(functions)
     for number, function in enumerate(functions, 1):
-        of_function = (replace(grant, purpose=f"{grant.purpose}{number}") for grant in _FUNCTION_BACK)
+        of_function = (replace(grant, purpose=f"{grant.purpose}{number}") for grant in _FUNCTION)
         statements += [grant.statement(f"{prefix}*", region, account, function) for grant in of_function]
     if functions:
         statements += [grant.statement(f"{prefix}*", region, account) for grant in DEPLOYMENT_BACK]

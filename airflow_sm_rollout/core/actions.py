@@ -276,7 +276,7 @@ class PutAlias:
     :param version: the number of the version that gets all calls but the second one's.
     :param weights: the second version's share, from 0 to 1, by its number; empty: there is none.
     :param description: what it says of itself.
-    :param replaces: the revision that was seen, without which AWS does not write; empty: none was seen.
+    :param replaces: the revision that was seen, without which AWS does not write; empty: there is no alias, and it is made.
     """
 
     place: FunctionAlias
@@ -287,7 +287,8 @@ class PutAlias:
 
     def __str__(self) -> str:
         shared = "".join(f" and, for {100 * weight:g} % of them, version {n}" for n, weight in self.weights.items())
-        return f"send the calls of {self.place} to version {self.version}{shared}"
+        made = "" if self.replaces else "create it again and "
+        return f"{made}send the calls of {self.place} to version {self.version}{shared}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,8 @@ def is_decided_by_pointer(goal: Goal, rollout: Rollout, pointer: Pointer | None)
     if isinstance(goal, GreenShare):
         return goal.share == 0
     is_going_on = rollout.is_promoted_for_good or rollout.undoes  # an undo gets blue ready first
-    return isinstance(goal, AsBefore) and share_on_green(rollout, pointer) > 0 and not is_going_on
+    is_urgent = isinstance(goal, AsBefore) and not goal.refused  # what AWS has refused may need something that is gone
+    return is_urgent and share_on_green(rollout, pointer) > 0 and not is_going_on
 
 
 def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:

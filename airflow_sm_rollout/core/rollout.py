@@ -350,6 +350,11 @@ def with_green_traffic(rollout: Rollout, since: datetime, paused: timedelta = ti
     return replace(rollout, green_traffic_since=since, paused_before_traffic=paused)
 
 
+def with_blue_version(rollout: Rollout, number: str) -> Rollout:
+    """The rollout, with another version of the function calling blue's endpoint."""
+    return replace(rollout, blue=replace(rollout.blue, function_version=number))
+
+
 def with_instances(rollout: Rollout, count: int, since: datetime) -> Rollout:
     """The rollout, with green serving from so many instances from now on."""
     return replace(rollout, instances_since={**rollout.instances_since, str(count): since.replace(microsecond=0)})

@@ -98,10 +98,22 @@ def restored_over_somebodys_changes(make: Callable[[], Lab]) -> Lab:
     return lab
 
 
+def restored_though_somebody_deleted_the_alias(make: Callable[[], Lab]) -> Lab:
+    lab = make()
+    lab.run(until=2)
+    if isinstance(lab, LambdaLab):
+        calls = len(lab.calls)
+        lab.clients.functions.delete_alias(FunctionName=PLACE.function, Name=PLACE.alias)
+        del lab.calls[calls:]
+    lab.roll_back()
+    return lab
+
+
 WALKS = (
     restored_over_somebodys_changes,
     promoted,
     aborted,
+    restored_though_somebody_deleted_the_alias,
     restored_though_somebody_scaled_blue_and_deleted_its_config,
     stopped_by_an_alarm_that_was_over_again,
 )

@@ -152,12 +152,12 @@ def test_a_plan_that_says_so_sends_calls_back_over_somebodys_change() -> None:
     assert lab.describe() == lab.before
 
 
-def test_an_alias_that_somebody_has_deleted_is_told() -> None:
+def test_an_alias_that_somebody_has_deleted_stops_the_way_forward() -> None:
     lab = LambdaLab()
     lab.run(until=3)
     lab.clients.functions.delete_alias(FunctionName=PLACE.function, Name=PLACE.alias)
     with pytest.raises(RolloutGaveUp, match="alias live of function scorer: it does not exist any more"):
-        lab.reach(AsBefore())
+        lab.reach(GreenShare(100))
 
 
 def test_a_function_that_somebody_deploys_meanwhile_stops_the_rollout_and_keeps_the_change() -> None:

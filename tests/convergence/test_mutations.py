@@ -28,6 +28,7 @@ from convergence import (
     test_deploy_rollout,
     test_drift,
     test_exits,
+    test_function_deleted,
     test_guardrails,
     test_judges_alarm,
     test_lambda_rollout,
@@ -66,8 +67,8 @@ SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
         test_drift,
         test_undo,
     ),
-    "lambda": (test_lambda_rollout,),
-    "codedeploy": (test_deploy_rollout,),
+    "lambda": (test_lambda_rollout, test_function_deleted),
+    "codedeploy": (test_deploy_rollout, test_function_deleted),
     "guardrails": (test_guardrails, test_judges_alarm, test_scaling, test_drift, test_way_back, test_undo),
 }
 SAME = {"lambda": ("endpoints",), "codedeploy": ("lambda", "endpoints")}

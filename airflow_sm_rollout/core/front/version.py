@@ -95,11 +95,13 @@ class Front:
     :param latest: ``$LATEST``.
     :param blue: the version that the alias called before the rollout; ``None``: somebody has deleted it.
     :param green: the version that calls green's endpoint; ``None``: none yet, or none any more.
+    :param in_place: where blue's is gone, a version that can be called in its place; ``None``: none can, or blue's stands.
     """
 
     latest: FunctionVersion
     blue: FunctionVersion | None
     green: FunctionVersion | None = None
+    in_place: FunctionVersion | None = None
 
 
 def _compared(version: FunctionVersion, variable: str) -> dict[str, Any]:

@@ -36,7 +36,11 @@ from airflow_sm_rollout.core.rules.pair import (
     wait_for_clients,
 )
 from airflow_sm_rollout.core.rules.promoted import is_finishing, once_promoted
-from airflow_sm_rollout.core.rules.published import alias_says_since_when, green_is_unpublished
+from airflow_sm_rollout.core.rules.published import (
+    alias_can_go_back,
+    alias_says_since_when,
+    green_is_unpublished,
+)
 from airflow_sm_rollout.core.rules.shared import (
     because,
     blue_config_exists,
@@ -355,7 +359,11 @@ ENDPOINTS: tuple[Rule, ...] = (
 
 LAMBDA: tuple[Rule, ...] = (
     once_promoted(only_green.LAMBDA),
-    *before(_clients_left_green, alias_says_since_when, before(_delete_green, green_is_unpublished, ENDPOINTS[1:])),
+    *before(
+        _pointer_back_first,
+        alias_can_go_back,
+        before(_clients_left_green, alias_says_since_when, before(_delete_green, green_is_unpublished, ENDPOINTS[1:])),
+    ),
 )
 
 
@@ -363,6 +371,7 @@ CODEDEPLOY: tuple[Rule, ...] = (
     once_promoted(only_green.CODEDEPLOY),
     LAMBDA[1],
     stop_deployment,
+    alias_can_go_back,
     alias_goes_back,
     turn_around,
     codedeploy_rests,

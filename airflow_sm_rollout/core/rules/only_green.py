@@ -45,7 +45,7 @@ from airflow_sm_rollout.core.rules.pair import (
     wait_for_clients,
     wait_for_green,
 )
-from airflow_sm_rollout.core.rules.published import green_can_be_called, latest_names_green
+from airflow_sm_rollout.core.rules.published import alias_is_back_on_green, green_can_be_called, latest_names_green
 from airflow_sm_rollout.core.rules.shared import (
     because,
     blue_config_exists,
@@ -343,7 +343,9 @@ ENDPOINTS: tuple[Rule, ...] = (
 )
 
 
-LAMBDA: tuple[Rule, ...] = before(green_scales_as_blue_did, latest_names_green, ENDPOINTS)
+LAMBDA: tuple[Rule, ...] = before(
+    pointer_is_known, alias_is_back_on_green, before(green_scales_as_blue_did, latest_names_green, ENDPOINTS)
+)
 
 
 GUARDRAILS: tuple[Rule, ...] = (
@@ -370,6 +372,7 @@ GUARDRAILS: tuple[Rule, ...] = (
 CODEDEPLOY: tuple[Rule, ...] = (
     goes_forward,
     wait_for_green,
+    alias_is_back_on_green,
     alias_calls_these_two,
     _before_promotion(deployment_went_well),
     _before_promotion(_no_harm_but_by_verdict),

@@ -113,7 +113,8 @@ def point_at(target: Split, rollout: Rollout, seen: Observation) -> PutPointer |
     if place is None:
         text = render_pointer(target, rollout.rollout_id, seen.at, replaces + 1)
         return PutPointer(rollout.endpoint_name, target, text, replaces)
-    before, revision = noted_of(seen.pointer.text if seen.pointer else None)
+    before, _ = noted_of(seen.pointer.text if seen.pointer else rollout.blue.pointer)
+    _, revision = noted_of(seen.pointer.text if seen.pointer else None)
     versions = _versions(rollout, seen)
     meant = alias_for(target, versions, rollout.rollout_id, seen.at, count=replaces + 1, before=before)
     return PutAlias(place, meant.version, meant.weights, meant.description, revision)

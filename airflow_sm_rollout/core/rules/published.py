@@ -9,8 +9,8 @@ from airflow_sm_rollout.core.front.version import Front, FunctionVersion
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Wait
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.plan.function import FunctionAlias
-from airflow_sm_rollout.core.pointer import Split, is_as_recorded, is_ours
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.pointer import Split, is_as_recorded, is_ours, share_on_green
+from airflow_sm_rollout.core.rollout import Phase, Rollout, with_blue_version
 from airflow_sm_rollout.core.rules.pair import place_of, point_at
 
 UPDATE_TAKES = timedelta(seconds=5)
@@ -95,6 +95,75 @@ def green_is_unpublished(goal: Goal, rollout: Rollout, seen: Observation) -> Dec
     if left is not None or seen.front is None or seen.front.green is None:
         return left
     return Act(actions.DeleteVersion(place_of(rollout), seen.front.green.number))
+
+
+def alias_can_go_back(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Blue's version stands, and an alias that can call it: what somebody has deleted is made again. Nothing else on the way back comes
+    before that, as all calls of the function go to green or to nobody until then.
+    """
+    if seen.is_pointer_all or not _has_to_go_back(rollout, seen):
+        return None
+    if seen.front is None:
+        return GiveUp(_describe_no_function(rollout))
+    if seen.front.blue is None:
+        return _blue_is_published_again(goal, rollout, seen, seen.front)
+    return Act(point_at(Split(rollout.blue_endpoint_name), rollout, seen)) if seen.pointer is None else None
+
+
+def _has_to_go_back(rollout: Rollout, seen: Observation) -> bool:
+    """Whether the alias is the rollout's to write; a version in the place of blue's is noted wherever it leads."""
+    is_drift_restored = rollout.plan.on_drift == "restore"
+    has_other = seen.front is not None and seen.front.in_place is not None
+    return seen.pointer is None or share_on_green(rollout, seen.pointer) > 0 or is_drift_restored or has_other
+
+
+def _blue_is_published_again(goal: Goal, rollout: Rollout, seen: Observation, front: Front) -> Decision:
+    """``$LATEST`` is what blue's version was, if it is green's but for the endpoint."""
+    place, number = place_of(rollout), rollout.blue.function_version
+    if front.in_place is not None:
+        noted = with_blue_version(rollout, front.in_place.number)
+        told = f"version {front.in_place.number} of function {place.function} calls blue's endpoint in the place of version {number}"
+        return Act(actions.UpdateRecord(noted, told))
+    left, why = latest_left_green(goal, rollout, seen), _why_not_again(rollout, front)
+    if why:
+        return GiveUp(why)
+    words = f"sm-rollout {rollout.rollout_id}: in the place of version {number}"
+    return left or _unless_busy(front.latest, place, actions.PublishVersion(place, words, front.latest.revision))
+
+
+def _why_not_again(rollout: Rollout, front: Front) -> str:
+    """Why blue's version can't be published again, and what a person has to do; empty: it can."""
+    place, blue, latest = place_of(rollout), rollout.blue_endpoint_name, front.latest
+    differences = latest.differences(front.green, place.variable) if front.green else []
+    if latest.variables.get(place.variable) not in (blue, rollout.green_endpoint_name):
+        differences = sorted([*differences, f"Environment.{place.variable}"])
+    why = f"$LATEST differs from green's version in {', '.join(differences)}" if differences else ""
+    if front.green is None:
+        why = "green's is gone too, so that nothing tells what it was"
+    why = f"AWS does not show the environment variables: {latest.hidden}" if latest.hidden else why
+    why = f"$LATEST has failed: {latest.failure}" if latest.failure else why
+    return why and (
+        f"version {rollout.blue.function_version} of function {place.function}, which calls blue's endpoint {blue}, does not exist "
+        f"any more (deleted?), and it can't be published again: {why}. The alias was left as it is. Publish a version whose "
+        f"{place.variable} is {blue}, let alias {place.alias} call it, and roll back again: everything else is taken back then"
+    )
+
+
+def _describe_no_function(rollout: Rollout) -> str:
+    place, blue = place_of(rollout), rollout.blue_endpoint_name
+    return (
+        f"function {place.function} does not exist any more (deleted?): no call reaches blue or green through it, and no record holds its "
+        f"code. Deploy it again: a version whose {place.variable} is {blue}, and alias {place.alias} on it. Then roll back again: "
+        "everything else is taken back then"
+    )
+
+
+def alias_is_back_on_green(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
+    """An alias that somebody has deleted behind a promotion is made again."""
+    has_green = seen.front is not None and seen.front.green is not None
+    if rollout.phase is not Phase.PROMOTED or seen.pointer is not None or not has_green:
+        return None
+    return Act(point_at(Split(rollout.green_endpoint_name), rollout, seen))
 
 
 def alias_says_since_when(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
