@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from airflow_sm_rollout.aws.world import read_endpoint
 from airflow_sm_rollout.core.lost import find_unrecorded
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.record import to_json
+from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.operators.handle import handle_of
+from airflow_sm_rollout.sandbox.faults import Fault
 from convergence.lab import ENDPOINT as LAB_ENDPOINT
 from convergence.lab import Lab
-from convergence.live_lab import LiveLab
+from convergence.live_lab import LiveLab, SharedLab
 from production import Production
 from test_cli import ENDPOINT, orphan_a_rollout, tell  # noqa: F401 - a fixture
 
@@ -114,6 +117,32 @@ def test_a_rollout_gives_itself_away_from_its_first_request_on_and_not_before_or
     assert found == [False, *(len(tasks) - 1) * [True], False]
 
 
+class NoAlarmsLab(SharedLab):
+    """The users' own alarms are all that watch."""
+
+    def plan(self) -> Rollout:
+        planned = super().plan()
+        return replace(planned, plan=replace(planned.plan, default_alarms=None))
+
+
+def test_a_rollout_by_endpoints_without_alarms_of_its_own_gives_itself_away_and_what_a_promotion_leaves_does_not() -> (
+    None
+):
+    lab, found = NoAlarmsLab(), list[bool]()
+    lab.delete_blue = False
+    for run in ("run", "second", "third"):
+        if run != "run":
+            lab.next_rollout(run)
+        for task in lab.tasks():
+            found.append(bool(read_rests(lab.clients, LAB_ENDPOINT, None)))
+            task()
+            assert {each.names for each in read_rests(lab.clients, LAB_ENDPOINT, None)} <= {lab.names}
+        could_be_promoted = run == "run"  # nothing tells all clients on green from a first promotion that has ended
+        assert found == [False, *(len(found) - 3) * [True], *2 * [not could_be_promoted]]
+        found.clear()
+        assert read_rests(lab.clients, LAB_ENDPOINT, None) == []
+
+
 @pytest.mark.parametrize("endpoint", ["fraud", "fraud-x", "x" * 63])
 def test_names_of_other_endpoints_and_of_other_people_give_nothing_away(endpoint: str) -> None:
     own = Names(endpoint, "0badcafe")
@@ -123,3 +152,26 @@ def test_names_of_other_endpoints_and_of_other_people_give_nothing_away(endpoint
     theirs = [own.final_config, own.model, others.mixed_config, others.error_alarm, "fraud-mixed", "0badcafe-mixed", ""]
     assert find_unrecorded(endpoint, theirs) == []
     assert find_unrecorded(endpoint, [own.mixed_config, own.error_alarm]) == [own]
+
+
+def test_of_two_endpoints_it_is_said_how_clients_go_back_to_blue() -> None:
+    lab = NoAlarmsLab()
+    lab.run(until=2)
+    assert lab.shares_now()[lab.names.green_endpoint] == 10
+    lab.clients.ssm.delete_parameter(Name=lab.names.record)
+    [rests] = read_rests(lab.clients, LAB_ENDPOINT, None)
+    told = rests.describe("")
+    assert (
+        f"there are endpoint config {lab.names.final_config}, model {lab.names.model}, endpoint {lab.names.green_endpoint}."
+        in told
+    )
+    assert "let all clients call blue's endpoint yourself, by the live pointer" in told
+
+
+@pytest.mark.parametrize("operation", ["ListEndpoints", "GetParameters"])
+def test_who_may_not_list_endpoints_is_told_the_rest(operation: str) -> None:
+    lab = LiveLab()
+    lab.run(until=1)
+    lab.sandbox.faults.add(Fault("denied", operation, times=9))
+    [rests] = read_rests(lab.clients, LAB_ENDPOINT, None)
+    assert rests.names == lab.names
