@@ -11,9 +11,10 @@ and goes on. That holds only if each rule asks what *is*, never what was done. T
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
-from airflow_sm_rollout.core.actions import CreateRecord
+from airflow_sm_rollout.core.actions import CreateRecord, DeleteRecord
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.goals import (
     Act,
@@ -119,14 +120,19 @@ def decide(goal: Goal, rollout_id: str, seen: Observation) -> Decision:
         return _decide_without_record(goal, rollout_id, seen)
     elif record.rollout_id != rollout_id:
         return _decide_held_by_another(goal, record)
-    answers = (rule(goal, record, seen) for rule in WAYS[record.plan.traffic].rules[type(goal)])
+    return _decide_by_rules(goal, record, seen)
+
+
+def _decide_by_rules(goal: Goal, rollout: Rollout, seen: Observation) -> Decision:
+    answers = (rule(goal, rollout, seen) for rule in WAYS[rollout.plan.traffic].rules[type(goal)])
     return next(decision for decision in answers if decision is not None)
 
 
 def _decide_without_record(goal: Goal, rollout_id: str, seen: Observation) -> Decision:
     """No rollout holds the endpoint: this one has ended, or has never begun, or somebody has deleted its record. AWS shows which."""
     if isinstance(goal, (AsBefore, OnlyGreen)) and goal.rollout is not None:
-        return _find_planned(goal, goal.rollout, seen)
+        find = _find_undo if goal.rollout.undoes else _find_planned
+        return find(goal, goal.rollout, seen)
     if seen.endpoint is not None and is_on_passing_config(rollout_id, seen.endpoint):
         return GiveUp(describe_lost(Names(seen.endpoint.name, rollout_id), seen))
     left = why_pointer_is_left(rollout_id, seen.pointer, seen.endpoint)
@@ -146,6 +152,24 @@ def _not_in_progress(rollout_id: str, state: str) -> GiveUp:
         f"rollout {rollout_id} is not in progress (it was rolled back, promoted, or never began), so nothing was changed; {state}. "
         "Start a new rollout with a new DAG run"
     )
+
+
+def _find_undo(goal: AsBefore | OnlyGreen, undo: Rollout, seen: Observation) -> Decision:
+    """What became of an undo whose record is not there: it has ended if nothing is left to do. Otherwise the record was deleted.
+
+    That AWS was asked for blue is not known any more. Where the endpoint was changed since the undo began and is on green, AWS has put
+    green back: not to be asked again.
+    """
+    is_changed = seen.endpoint is not None and seen.endpoint.last_modified > undo.started_at
+    known = replace(undo, endpoint_modified=undo.started_at if is_changed else None)
+    decision = _decide_by_rules(goal, known, seen)
+    if not isinstance(decision, Act):
+        return decision
+    if not isinstance(decision.action, DeleteRecord):
+        return Act(CreateRecord(known))
+    if decision.action.rollout.undoes:
+        return Done(f"nothing of this rollout is left; {seen.describe()}", Outcome.ROLLED_BACK)
+    return Done(f"green serves on: {seen.describe()}", Outcome.PROMOTED)
 
 
 def _find_planned(goal: AsBefore | OnlyGreen, rollout: Rollout, seen: Observation) -> Decision:

@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.orphans import describe_age
-from airflow_sm_rollout.core.pointer import is_ours, share_on_green
+from airflow_sm_rollout.core.pointer import Split, is_ours, share_on_green
 from airflow_sm_rollout.core.record import from_json
 from airflow_sm_rollout.core.rollout import Phase, Rollout
+from airflow_sm_rollout.core.rules.pair import live
 from airflow_sm_rollout.core.rules.shared import UPDATE_TAKES
 
 UNDO_WITHIN = timedelta(days=7)
@@ -206,6 +207,9 @@ def _why_not_blue(rollout: Rollout, seen: Observation) -> str:
 def _pointer_drift(rollout: Rollout, seen: Observation) -> str:
     pointer, green = seen.pointer, seen.green_endpoint
     is_ours_still = pointer is not None and is_ours(rollout, pointer) and pointer.is_what_was_meant
+    is_before = (pointer.text if pointer else None) == rollout.blue.pointer
+    if live(rollout, seen) == Split(rollout.blue_endpoint_name) and (is_ours_still or is_before):
+        return ""  # an undo had begun, and somebody has deleted its record; or has done by hand what it does
     known = is_ours_still or rollout.traffic.has_deployment  # CodeDeploy leaves no name behind
     if not known or share_on_green(rollout, pointer) < 100:
         where = pointer.split if pointer else f"endpoint {rollout.endpoint_name}"
@@ -219,6 +223,8 @@ def _drift(rollout: Rollout, seen: Observation) -> str:
     endpoint, greens = seen.endpoint, _greens_instances(rollout, seen)
     if endpoint is None:
         return ""
+    if endpoint.config_name in (rollout.blue.config_name, rollout.names.spare_config):
+        return ""  # an undo had begun, and somebody has deleted its record; or has done by hand what it does
     if endpoint.config_name != rollout.names.final_config:
         return f"{endpoint.describe()}, and the rollout left it on config {rollout.names.final_config}"
     before = rollout.blue.instance_count

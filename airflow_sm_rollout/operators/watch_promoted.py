@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.core.watch.after import After
 
 _EVERY = 60.0
+_LOST = "harm was found, and somebody has deleted the record of the undo, which said what harm"
 _WITHIN = timedelta(days=366)  # the watch says how long an undo is for
 
 
@@ -97,7 +98,9 @@ class WatchPromotedOperator(UndoingOperator):
             raise RolloutGaveUp(previous.describe())
         if not isinstance(previous, Kept):
             raise RolloutGaveUp(f"nothing was kept of a promotion of endpoint {name}, so nothing could be undone")
-        self.rollout_id = self.rollout_id or previous.rollout.rollout_id
+        if deadline is not None:
+            self._go_back(context, previous.rollout, _LOST, deadline)
+        self.rollout_id = self.rollout_id or previous.rollout_id
         self.link(context, handle_of(previous.rollout), to="green_endpoint")
         judged = self.found or self._watch(self._plan(previous))
         if judged.verdict is Verdict.HARMFUL and not judged.passes:

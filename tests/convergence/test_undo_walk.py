@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 from airflow_sm_rollout.aws.record import read_record
 from airflow_sm_rollout.core.advance import Passing
 from airflow_sm_rollout.core.errors import RolloutGaveUp
+from airflow_sm_rollout.core.names import record_name
+from airflow_sm_rollout.sandbox.faults import Fault as SandboxFault
 from convergence.conftest import WALKED
 from convergence.lab import ENDPOINT, Killed, Lab
-from convergence.test_undo import LABS, promoted, undo
+from convergence.test_guardian_walk import At
+from convergence.test_undo import LABS, ONE_ENDPOINT, promoted, undo
 from convergence.walk import Fault, Make, Sites, Strike, attempts, strikes_on
 
 pytestmark = pytest.mark.usefixtures("direct")
@@ -68,3 +72,66 @@ def test_an_undo_struck_at_any_call_restores_everything(
         assert lab.describe() == lab.before, case
     record_property(WALKED, len(strikes))
     assert len(strikes) > 50
+
+
+# Somebody deletes its record.
+
+
+def sites_of_undo(make: Make, prepare: Callable[[Lab], None] = lambda lab: None) -> list[tuple[int, str]]:
+    """Every distinct call of an undo while its record is there, before each, and behind those that change something."""
+    lab = promoted(make)
+    prepare(lab)
+    lab.hook = sites = Sites(lab)
+    with contextlib.suppress(RolloutGaveUp):
+        undo(lab)
+    return sorted([(at, "before") for at in sites.reads + sites.writes] + [(at, "after") for at in sites.writes])
+
+
+def lose_record(lab: Lab) -> None:
+    lab.clients.ssm.delete_parameters(Names=[record_name(ENDPOINT)])
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("make", LABS)
+def test_an_undo_whose_record_is_deleted_makes_it_again_and_restores_everything(
+    make: Make, is_killed: bool, record_property: Callable[[str, Any], None]
+) -> None:
+    """Also where its process was killed at the same moment, and somebody asks for the undo once more."""
+    sites = sites_of_undo(make)[is_killed::4]
+    for at, phase in sites:
+        lab = promoted(make)
+
+        def lose(lab: Lab = lab) -> None:
+            lose_record(lab)
+            if is_killed:
+                raise Killed
+
+        lab.hook = hook = At(lab, at, phase, lose)
+        case = f"record deleted {phase} call {at}"
+        with contextlib.suppress(Killed):
+            undo_patiently(lab)
+        lab.hook = None
+        if is_killed:
+            lab.pass_time(600)
+            undo_patiently(lab)
+        assert hook.called, case
+        assert not lab.under_capacity, f"{case}: {lab.under_capacity[0]}"
+        assert lab.describe() == lab.before, f"{case}, {hook.called}"
+    record_property(WALKED, len(sites))
+    assert len(sites) > 5
+
+
+@pytest.mark.parametrize("make", ONE_ENDPOINT)
+def test_where_aws_puts_green_back_and_the_record_is_deleted_all_is_promoted_again(make: Make) -> None:
+    def refuse_blue(lab: Lab) -> None:
+        lab.sandbox.faults.add(SandboxFault("bad_ping"))
+
+    for at, phase in sites_of_undo(make, refuse_blue)[::5]:
+        lab = promoted(make)
+        serving = lab.describe()
+        refuse_blue(lab)
+        lab.hook = hook = At(lab, at, phase, lambda lab=lab: lose_record(lab))  # type: ignore[misc]
+        with pytest.raises(RolloutGaveUp, match="not undone: AWS did not take blue's config"):
+            undo_patiently(lab)
+        lab.hook = None
+        assert lab.describe() == serving, f"record deleted {phase} {hook.called} ({at})"

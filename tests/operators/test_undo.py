@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -21,10 +22,20 @@ from airflow_sm_rollout import (
     canary_rollout,
 )
 from airflow_sm_rollout.aws.clock import MACHINE
+from airflow_sm_rollout.core.names import record_name
 from operators.dag_runs import Ended
 from production import GOOD, IMAGE, Production, alarm_of, meanwhile
 
 QUICK: dict[str, Any] = {"poke_interval": 0.2}
+
+
+def losing_its_record(production: Production) -> AbstractContextManager[None]:
+    """As soon as there is one, somebody deletes it."""
+    asked = {"Names": [record_name("fraud")]}
+    return meanwhile(
+        lambda: bool(production.ssm.get_parameters(**asked)["Parameters"]),
+        lambda: production.ssm.delete_parameters(**asked),
+    )
 
 
 def promote(dag: DAG) -> None:
@@ -45,7 +56,8 @@ def test_an_undo_restores_what_another_dag_has_replaced_and_can_be_run_again(
     with DAG("undo", schedule=None) as undo:
         UndoOperator(task_id="undo", endpoint_name="fraud", note="{{ 'complaints' }}", **QUICK)
     for words in ("nothing of this rollout is left", "was undone by undo "):
-        ended = run(undo)
+        with losing_its_record(production):
+            ended = run(undo)
         assert ended.state == "success"
         told = ended.xcoms["undo", "return_value"]
         assert told["outcome"] == "as_before"
@@ -190,14 +202,13 @@ def test_another_dag_watches_what_was_promoted_last_and_undoes_it(
     assert healthy.state == "success"
     assert production.describe("fraud") != before
     ringing = meanwhile(lambda: True, lambda: production.set_alarm(alarm_of("fraud"), "ALARM", "7 of 9"))
-    with ringing:
+    with ringing, losing_its_record(production):
         harmed = run(watch_fraud(duration="1h"))
     assert harmed.state == "failed"
-    assert "7 of 9" in harmed.reason("watch")
+    assert harmed.reason("watch").startswith("Undone (")
     assert production.describe("fraud") == before
     again = run(watch_fraud(duration="1h")).reason("watch")
     assert "was undone by watch " in again
-    assert "7 of 9" in again
 
 
 def test_harm_that_can_t_be_undone_is_told_with_the_reason_and_changes_nothing(
