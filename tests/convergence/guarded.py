@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
@@ -27,7 +27,8 @@ from convergence.blinking import green_share_now
 from convergence.direct import direct_clients
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import ENDPOINT, USER_ALARM, AheadLab, Killed, Lab
-from convergence.live_lab import LiveLab
+from convergence.live_lab import LiveLab, SharedLab
+from convergence.serving import Users, judged_by
 from convergence.test_guardian_handler import by_alarm_action, by_event_bridge, is_losing_traffic
 from convergence.test_guardian_walk import (
     MOST_LOOKS,
@@ -65,6 +66,11 @@ WAYS: dict[str, Make] = {
 }
 
 
+BESIDE: dict[str, Make] = {"canary": AheadLab, "linear": LinearLab, "canary by endpoints": SharedLab}
+"""Where blue serves beside green for a while, so that the two can be compared."""
+PROVEN: dict[str, Mapping[str, Make]] = {"comparison": BESIDE, "limits": WAYS}
+
+
 @dataclass(frozen=True)
 class Tally:
     """How many rollouts ended as promised, and the longest that anybody waited for it."""
@@ -99,6 +105,13 @@ def killed_somewhere(make: Make, chance: random.Random) -> Lab:
             return lab
 
 
+def killed_at_rest(make: Make, chance: random.Random) -> Lab:
+    """The same, with what AWS had been asked for done."""
+    lab = killed_somewhere(make, chance)
+    pass_time(lab, 600, lambda: is_in_service(lab))
+    return lab
+
+
 _calls: dict[Make, int] = {}
 
 
@@ -117,22 +130,30 @@ def is_promoting(lab: Lab) -> bool:
     return record is None or record.phase is Phase.PROMOTED or is_asked
 
 
-def pass_time(lab: Lab, seconds: float, is_over: Callable[[], bool] = lambda: False) -> None:
+def pass_time(
+    lab: Lab,
+    seconds: float,
+    is_over: Callable[[], bool] = lambda: False,
+    each_second: Callable[[], object] = lambda: None,
+) -> None:
     """Let time pass, second by second, until something is so."""
     for _ in range(int(seconds)):
         if is_over():
             return
         lab.pass_time(1)
         lab.watch()
+        each_second()
 
 
-def guard_until(lab: Lab, guardian: Guardian, is_over: Callable[[], bool]) -> None:
+def guard_until(
+    lab: Lab, guardian: Guardian, is_over: Callable[[], bool], each_second: Callable[[], object] = lambda: None
+) -> None:
     """Let a guardian look as its process does."""
     began = lab.now()
     while not is_over() and lab.now() - began < timedelta(seconds=_LONGEST):
         findings = guardian.look()
         is_going = any(each.state is State.TAKING_BACK for each in findings)
-        pass_time(lab, WHILE_TAKING_BACK if is_going else EVERY, is_over)
+        pass_time(lab, WHILE_TAKING_BACK if is_going else EVERY, is_over, each_second)
 
 
 def has_left_green(lab: Lab) -> Callable[[], bool]:
@@ -162,6 +183,29 @@ def take_back_bad(make: Make, chance: random.Random) -> timedelta:
     took = lab.now() - rang
     assert is_as_before(lab, guardian)
     return took
+
+
+def take_back_failing(what: str) -> Callable[[Make, random.Random], timedelta]:
+    """How long a green that fails its calls keeps any traffic after the figures prove it, with Airflow dead and no alarm that rings.
+
+    :param what: what proves it, a key of :data:`PROVEN`.
+    """
+
+    def take_back(make: Make, chance: random.Random) -> timedelta:
+        lab = killed_at_rest(judged_by(make, what), chance)
+        while what == "comparison" and green_share_now(lab) >= 100:  # then no blue serves beside it
+            lab = killed_at_rest(judged_by(make, what), chance)
+        record = recorded(lab)
+        assert record is not None
+        guardian, kept = guardian_of(lab, patience=Patience(timedelta(hours=2))), green_share_now(lab)
+        users = Users(lab, record, lab.now() + timedelta(seconds=chance.uniform(0, 300)))
+        guard_until(lab, guardian, has_left_green(lab), users.call)
+        assert users.provable_at is not None, f"green's {kept:g} % were taken without proof, or never"
+        took = lab.now() - users.provable_at
+        assert is_as_before(lab, guardian)
+        return took
+
+    return take_back
 
 
 def take_back_good(make: Make, chance: random.Random) -> timedelta:
@@ -227,13 +271,18 @@ def is_in_service(lab: Lab) -> bool:
 
 
 def tally(
-    what: str, one: Callable[[Make, random.Random], timedelta | bool], most: timedelta, count: int, seed: int
+    what: str,
+    one: Callable[[Make, random.Random], timedelta | bool],
+    most: timedelta,
+    count: int,
+    seed: int,
+    ways: Mapping[str, Make] = WAYS,
 ) -> Tally:
     """So many of them, one way after another.
 
     :param most: how long each may take.
     """
-    chance, makes, ended = random.Random(seed), list(WAYS.items()), list[timedelta | bool]()
+    chance, makes, ended = random.Random(seed), list(ways.items()), list[timedelta | bool]()
     for number in range(count):
         name, make = makes[number % len(makes)]
         try:
@@ -247,11 +296,13 @@ def tally(
 
 
 def tallies(rollouts: int, seed: int) -> Iterator[Tally]:
-    """Each promise, on so many rollouts (the second and the last on a fifth of that)."""
+    """Each promise, on so many rollouts (the good greens that nobody drives, and the handler, on a fifth of that)."""
     late = Patience().in_task + PROMISED
     fifth = max(len(WAYS), rollouts // 5)
-    bad, good = "bad greens, Airflow dead: blue has everything within 2 min of the harm", "good greens, Airflow"
-    yield tally(bad, take_back_bad, PROMISED, rollouts, seed)
+    bad, good = "bad greens, Airflow dead: blue has everything within 2 min of", "good greens, Airflow"
+    yield tally(f"{bad} the alarm", take_back_bad, PROMISED, rollouts, seed)
+    for what, ways in PROVEN.items():
+        yield tally(f"{bad} the proof by {what}", take_back_failing(what), PROMISED, rollouts, seed, ways)
     yield tally(f"{good} dead: taken back after 10 min, and not before", take_back_good, late, fifth, seed)
     yield tally(f"{good} alive: promoted beside a guardian", promote_good, late, rollouts, seed)
     asked = "from ALARM to the request that takes green's traffic, by the handler: under 2 s"

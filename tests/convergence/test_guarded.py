@@ -19,7 +19,7 @@ def test_with_a_guardian_bad_greens_go_good_ones_stay_and_nobody_waits_long(
     told = list(tallies(rollouts=8, seed=7))
     assert [each.describe() for each in told if each.held < each.of] == []
     record_property(WALKED, sum(each.of for each in told))
-    assert len(told) == 4
+    assert len(told) == 6
 
 
 @pytest.mark.parametrize("way", STRUCK)

@@ -31,8 +31,8 @@ MOST_LOOKS = 400
 STRIDE = 5  # odd, since calls that change something come in pairs, before and after, and strikes in fours and sixes
 
 
-def guardian_of(lab: Lab, name: str = "g1") -> Guardian:
-    return Guardian(lab.clients, name=name, now=lab.now)
+def guardian_of(lab: Lab, name: str = "g1", **options: Any) -> Guardian:
+    return Guardian(lab.clients, name=name, now=lab.now, **options)
 
 
 def guard(lab: Lab, guardian: Guardian, looks: int = MOST_LOOKS) -> None:
