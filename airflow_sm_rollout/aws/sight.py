@@ -11,6 +11,8 @@ from airflow_sm_rollout.core.watch.rule import parse_rule
 from airflow_sm_rollout.core.watch.sight import Condition, Source, Watcher, conditions_of
 
 _SELECT = re.compile(r"\s*SELECT\b", re.IGNORECASE)
+_OF_METRIC = re.compile(r'\s*SELECT\s+\w+\s*\(\s*"?([^")\s]+)', re.IGNORECASE)
+_NAMED_METRICS = re.compile(r"""METRICS\s*\(\s*["']([^"']*)["']""", re.IGNORECASE)
 _FROM = re.compile(r'\bFROM\s+(?:SCHEMA\s*\(\s*)?"?([^",()\s]+)', re.IGNORECASE)
 _WHERE = re.compile(r"""(["']?)([\w.:/-]+)\1\s*(!=|=)\s*["']([^"']*)["']""")
 _ACCOUNT = "AWS.AccountId"
@@ -54,7 +56,8 @@ def _watcher(name: str, described: Mapping[str, Mapping[str, Any]], above: froze
 
 def _sources(alarm: Mapping[str, Any]) -> Iterator[Source]:
     if "MetricName" in alarm:
-        yield Source(alarm.get("Namespace", ""), conditions_of(alarm.get("Dimensions", ())))
+        conditions = conditions_of(alarm.get("Dimensions", ()))
+        yield Source(alarm.get("Namespace", ""), conditions, metric=alarm["MetricName"])
     promql = alarm.get("EvaluationCriteria", {}).get("PromQLCriteria", {}).get("Query", "")
     if promql:
         yield Source("", _conditions_in(promql), is_exact=False)
@@ -71,11 +74,19 @@ def _source(query: Mapping[str, Any], own: str) -> Source:
     if "MetricStat" in query:
         metric, account = query["MetricStat"].get("Metric", {}), query.get("AccountId", own)
         conditions = conditions_of(metric.get("Dimensions", ()))
-        return Source(metric.get("Namespace", ""), conditions, account=account if account != own else "")
-    namespace, conditions = _FROM.search(query["Expression"]), _conditions_in(query["Expression"])
+        others = account if account != own else ""
+        return Source(metric.get("Namespace", ""), conditions, account=others, metric=metric.get("MetricName", ""))
+    asked = query["Expression"]
+    namespace, metric, conditions = _FROM.search(asked), _OF_METRIC.match(asked), _conditions_in(asked)
     others = [each.value for each in conditions if each.label == _ACCOUNT and each.is_wanted and each.value != own]
     named = tuple(each for each in conditions if each.label != _ACCOUNT)
-    return Source(namespace[1] if namespace else "", named, is_exact=False, account=others[0] if others else "")
+    return Source(
+        namespace[1] if namespace else "",
+        named,
+        is_exact=False,
+        account=others[0] if others else "",
+        metric=metric[1] if metric else "",
+    )
 
 
 def _conditions_in(query: str) -> tuple[Condition, ...]:
@@ -99,5 +110,8 @@ def _referred_to(expression: str, queries: Mapping[str, Mapping[str, Any]]) -> l
     if _SELECT.match(expression):
         return []
     if "METRICS(" in expression.upper():
-        return [name for name, query in queries.items() if "MetricStat" in query]
+        parts = _NAMED_METRICS.findall(expression) or [""]  # METRICS("errors") is those with that in their identifier
+        return [
+            name for name, query in queries.items() if "MetricStat" in query and any(part in name for part in parts)
+        ]
     return [word for word in re.findall(r"\b[a-z]\w*\b", expression) if word in queries]

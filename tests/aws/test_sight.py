@@ -127,7 +127,14 @@ def test_alarms_that_see_green_are_taken_without_a_word() -> None:
 
 @pytest.mark.parametrize(
     ("expression", "sees"),
-    [("blues", False), ("100 * blues / ours", True), ("IF(blues > 1, 1, 0)", False), ("SUM(METRICS())", True)],
+    [
+        ("blues", False),
+        ("100 * blues / ours", True),
+        ("IF(blues > 1, 1, 0)", False),
+        ("SUM(METRICS())", True),
+        ('SUM(METRICS("blu"))', False),
+        ("SUM(METRICS('our'))", True),
+    ],
 )
 def test_metric_math_is_judged_by_what_it_refers_to(expression: str, sees: bool) -> None:
     lab = Lab()
@@ -204,6 +211,13 @@ def test_a_query_is_judged_by_its_conditions(where: str, sees: bool) -> None:
         plan(lab, "asked", **ALONE)
     else:
         assert "nothing would watch green: alarm asked reads " in refused(lab, "asked", **ALONE)
+
+
+def test_a_misspelt_metric_is_refused_as_all_that_watches_and_said() -> None:
+    lab = Lab()
+    metrics = [{"Id": "q", "Expression": QUERY.replace("5XX", "5xx"), "Period": 60, "ReturnData": True}]
+    with_alarm(lab, "MetricAlarms", AlarmName="asked", Metrics=metrics)
+    assert "which SageMaker does not publish (did you mean Invocation5XXErrors?)" in refused(lab, "asked", **ALONE)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,30 @@ SIGHTS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Invocation5xxErrors", "Invocation5XXErrors"),
+        ("Invocations5XXErrors", "Invocation5XXErrors"),
+        ("invocation5XXError", "Invocation5XXErrors"),
+        ("Invocation_5XX_Errors", "Invocation5XXErrors"),
+        ("Modellatency", "ModelLatency"),
+        ("Invocation", "Invocations"),
+        ("Invocation5XXErrors", ""),
+        ("GPUUtilization", ""),
+        ("AMetricThatIsNewByThen", ""),
+    ],
+)
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_a_metric_that_sagemaker_does_not_publish_but_for_its_spelling_sees_nothing(
+    is_exact: bool, name: str, meant: str
+) -> None:
+    source = replace(GREENS_VARIANT, metric=name, is_exact=is_exact)
+    why = why_blind(Watcher("a", (source,)), by("variants"))
+    assert (f"did you mean {meant}?" in why) if meant else why == ""
+    assert why_blind(Watcher("a", (replace(source, namespace="Shop"),)), by("variants")) == ""
+
+
 @pytest.mark.parametrize("traffic", WAYS)
 @pytest.mark.parametrize("name", SIGHTS)
 def test_an_alarm_sees_green_if_green_is_among_what_it_reads(name: str, traffic: str) -> None:

@@ -18,6 +18,14 @@ from airflow_sm_rollout.core.watch.rule import Rule
 # EndpointName that is the name which clients know.
 _SAGEMAKERS = re.compile(r"/?aws/sagemaker(/|$)", re.IGNORECASE)
 _OF_VARIANTS = ("AWS/SageMaker", "/aws/sagemaker/Endpoints")
+# What it publishes of variants and of whole endpoints (docs/facts-aws.md#metrics). Names of metrics are told apart by case, too.
+_PUBLISHED = """
+    Invocations InvocationsPerInstance InvocationsPerCopy Invocation4XXErrors Invocation5XXErrors InvocationModelErrors ModelLatency
+    OverheadLatency ModelSetupTime ConcurrentRequestsPerModel ConcurrentRequestsPerCopy FirstChunkLatency FirstChunkModelLatency
+    FirstChunkOverheadLatency MidStreamErrors InvocationsProcessed InvocationFailures ExpiredRequests TimeInBacklog TotalProcessingTime
+    ApproximateBacklogSize ApproximateBacklogSizePerInstance ApproximateAgeOfOldestRequest HasBacklogWithoutCapacity CPUUtilization
+    MemoryUtilization GPUUtilization GPUMemoryUtilization DiskUtilization ModelCacheHit LoadedModelCount
+"""
 _LOGS_OF_ENDPOINT = re.compile(r"/aws/sagemaker/Endpoints/([^:*]+)")
 _DIMENSIONS = ("endpoint", "variant", "config")
 _MOST_TRIED = 10  # alarms of a composite one, all of whose combinations are tried
@@ -42,12 +50,14 @@ class Source:
     :param conditions: what their labels must be.
     :param is_exact: whether only the series is read that has these labels and no others, as by a metric's dimensions.
     :param account: whose they are, if not the alarm's own.
+    :param metric: the metric's name; empty: unknown.
     """
 
     namespace: str
     conditions: tuple[Condition, ...] = ()
     is_exact: bool = True
     account: str = ""
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,9 @@ def _some_of(names: Sequence[str]) -> Iterator[frozenset[str]]:
 def _why_unread(source: Source, rollout: Rollout) -> str:
     if source.account:
         return f"reads account {source.account}, and the endpoint is in another one"
+    meant = _meant_metric(source.metric) if source.namespace in _OF_VARIANTS else ""
+    if meant:
+        return f"reads metric {source.metric}, which SageMaker does not publish (did you mean {meant}?)"
     is_sagemakers = bool(_SAGEMAKERS.match(source.namespace))
     theirs = [each for each in source.conditions if is_sagemakers or "sagemaker" in each.label.lower()]
     named = [condition for condition in theirs if _dimension(condition.label)]
@@ -115,6 +128,16 @@ def _why_unread(source: Source, rollout: Rollout) -> str:
     if wrong is not None:
         return f"reads {wrong.label}{'=' if wrong.is_wanted else '!='}{wrong.value}, and green is {_describe_green(rollout)}"
     return _why_never_published(source) if source.is_exact and source.namespace in _OF_VARIANTS else ""
+
+
+def _meant_metric(name: str) -> str:
+    """The metric that a name means which is none, but for a letter's case or a plural; empty: it is one, or nobody knows."""
+    published = _PUBLISHED.split()
+    return "" if name in published else {_folded(each): each for each in published}.get(_folded(name), "")
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"s(?=[A-Z0-9_]|$)", "", name).lower())
 
 
 def _why_never_published(source: Source) -> str:
