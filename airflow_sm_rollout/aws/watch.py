@@ -59,11 +59,13 @@ class Memory:
     :param ledger: what was seen of figures.
     :param control: what was wished at the last look.
     :param ends_at: when the watch is over, with the pauses up to the last look; what counts where nothing can be read.
+    :param seen_at: when a look last came to something: a watch that goes on behind its end is no shorter by one that fails.
     """
 
     ledger: Ledger | None = None
     control: Control | None = None
     ends_at: datetime | None = None
+    seen_at: datetime | None = None
 
 
 class Lookout:
@@ -185,7 +187,8 @@ def look(
         with translated_errors("could not look at green"):
             return look_at(clients, watch, now, memory, seen=seen, alarms=alarms)
     except Passing as error:
-        if now < (memory.ends_at or watch.ends_at) + watch.extension + _PATIENCE:
+        ends_at = (memory.ends_at or watch.ends_at) + watch.extension
+        if now < max(ends_at, memory.seen_at or ends_at) + _PATIENCE:
             return Look(Judgement(Verdict.WATCHING, str(error)), is_blind=True)
         unseen = Judgement(Verdict.INCONCLUSIVE, str(error))
         return Look(only_told(unseen, is_over=True) if watch.dry_run else unseen, is_blind=True)
@@ -221,6 +224,7 @@ def look_at(
     judged = None
     if readings.figures is not None:
         memory.ledger, judged = fold(memory.ledger, watch, readings.figures, now)
+    memory.seen_at = now
     return judge(watch, readings, judged, now)
 
 

@@ -239,6 +239,22 @@ def test_a_look_that_fails_once_is_waited_out_also_where_the_bake_is_longer_by_a
     assert look(lab.clients, lab.asked, lab.now(), lab.memory).judgement.verdict is Verdict.INCONCLUSIVE
 
 
+def test_a_look_that_fails_once_is_waited_out_also_where_the_bake_is_held() -> None:
+    lab = BakingLab(limits=Limits(min_requests=0))
+    lab.rollout = replace(lab.rollout, thresholds=Thresholds(100_000, 200_000, 300_000))
+    lab.bake, lab.share = replace(lab.bake, ends_at=lab.now() + timedelta(minutes=3)), 10.0
+    slow = {"requests": 10, "milliseconds": [150.0] * 10}
+    for _ in range(4):
+        lab.serve(6, blue={"requests": 90, "milliseconds": latencies(90)}, green=slow)
+        held = lab.look().judgement
+    assert "holding green at 10 %" in held.reason
+    lab.sandbox.faults.add(Fault("throttle", "DescribeAlarms", times=50))
+    lab.pass_time(30)
+    assert look(lab.clients, lab.asked, lab.now(), lab.memory).judgement.verdict is Verdict.WATCHING
+    lab.pass_time(60)
+    assert look(lab.clients, lab.asked, lab.now(), lab.memory).judgement.verdict is Verdict.INCONCLUSIVE
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_look_that_begins_anew_reads_what_all_looks_before_have_read(seed: int) -> None:
     chance = random.Random(seed)

@@ -148,8 +148,22 @@ class HarmTest:
     def bet(self, green: Count, blue: Count, blue_rate: float, planned_share: float, minutes: float) -> None:
         """Take one more period.
 
-        :param blue_rate: blue's in all earlier periods, above 0.
         :param planned_share: the period's length over the planned time.
+        """
+        self.stake(planned_share, self.log_factors(green, blue, blue_rate, minutes))
+
+    def stake(self, planned_share: float, log_factors: Pair) -> None:
+        """Bet on what a period says; the arguments are those of :meth:`Capital.multiply`."""
+        self._capital.multiply(planned_share, log_factors)
+
+    def begin_anew(self) -> None:
+        """Nothing was staked so far: the margin opens with the calls that come."""
+        self._split.begin_anew()
+
+    def log_factors(self, green: Count, blue: Count, blue_rate: float, minutes: float) -> Pair:
+        """Logarithms of what a period multiplies the capital of each alternative by.
+
+        :param blue_rate: blue's in all earlier periods, above 0.
         :param minutes: the period's length.
         """
         if self._points > _HARDLY_EVER * blue_rate:
@@ -158,8 +172,8 @@ class HarmTest:
             factors = self._split.log_factors(green, blue, blue_rate, minutes)
         most = _MOST_LOG_A_MINUTE * max(0.5, minutes)
         if factors[0] > most or factors[1] > most:
-            factors = min(factors[0], most), min(factors[1], most)
-        self._capital.multiply(planned_share, factors)
+            return min(factors[0], most), min(factors[1], most)
+        return factors
 
 
 class SplitTest:
@@ -177,6 +191,10 @@ class SplitTest:
         self._bunching, self._noise = dispersion.bunching, 2 * dispersion.own_noise**2
         self._odds_logs = log(odds[0]), log(odds[1])
         self._more = odds[0] - 1, odds[1] - 1
+        self._expected = 0.0
+
+    def begin_anew(self) -> None:
+        """The margin opens with the calls that come."""
         self._expected = 0.0
 
     def log_factors(self, green: Count, blue: Count, blue_rate: float, minutes: float) -> Pair:

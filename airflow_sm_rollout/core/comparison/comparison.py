@@ -145,6 +145,7 @@ class Course:
         proven = Finding.HARM if self.harmful_at else Finding.HEALTHY
         verdict = proven if decided_at else Finding.CANNOT_TELL
         worst = max(metrics, key=lambda metric: metric.evidence)
+        suspect = max(self._metrics, key=lambda metric: metric.suspicion)
         comparison = Comparison(
             verdict=verdict,
             decided_at=decided_at,
@@ -158,6 +159,7 @@ class Course:
             blue_requests=self._requests[1],
             judged_until=self._until,
             sentence="",
+            suspect=suspect.metric if suspect.suspicion >= 1 else "",
             track=self._track.ended_by(self._mark(self._until) if self._until and self._first_call else None),
         )
         return describe(comparison)

@@ -127,6 +127,11 @@ class MetricEvidence:
         """Evidence of health; 0 where nothing was seen."""
         return self._rate.health
 
+    @property
+    def suspicion(self) -> float:
+        """How much worse green looks of late; from 1 on it is enough to wait."""
+        return self._rate.lately.strength
+
     def take(
         self, green: Sample, blue: Sample, planned_share: float, minutes: float, *, is_warm: bool, asks_health: bool
     ) -> None:

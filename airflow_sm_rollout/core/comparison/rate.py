@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from airflow_sm_rollout.core.comparison.bets import Count, HarmTest, HealthTest, LineTest, Pair
 from airflow_sm_rollout.core.comparison.dispersion import Dispersion
+from airflow_sm_rollout.core.comparison.suspicion import Suspicion
 from airflow_sm_rollout.core.comparison.track import Counts
 from airflow_sm_rollout.core.plan.tolerances import Margin
 
@@ -21,6 +22,7 @@ class RateEvidence:
     :param odds: alternatives to bet on, see :class:`~airflow_sm_rollout.core.comparison.bets.HarmTest`.
     :param proof: capital that is proof of health.
     :param deadline: by when it is wanted, in minutes.
+    :ivar lately: whether green looks worse of late, also where nothing is bet on harm.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class RateEvidence:
     ) -> None:
         self.dispersion = dispersion
         self._harm = HarmTest(margin.ratio, margin.points, dispersion, odds)
+        self.lately = Suspicion()
         line = LineTest(margin.healthy_ratio, margin.healthy_points, of_health)
         self._health = HealthTest(line, proof, deadline, stake=FROM_THE_BEGIN)
         self._known_calls = sum(calls for calls, _ in minutes)
@@ -64,6 +67,7 @@ class RateEvidence:
 
     def begin_anew(self) -> None:
         """What was seen so far is not shown any more, and the rest of the capital is bet on health: green has warmed up."""
+        self._harm.begin_anew()
         self._health.stake_all()
         self._green_calls = self._green_events = self._blue_calls = self._blue_events = 0
 
@@ -76,8 +80,10 @@ class RateEvidence:
         :param minutes: the period's length.
         """
         blue_rate = self.blue_rate
+        log_factors = self._harm.log_factors(green, blue, blue_rate, minutes)
+        self.lately.take(log_factors)
         if asks_harm:
-            self._harm.bet(green, blue, blue_rate, planned_share, minutes)
+            self._harm.stake(planned_share, log_factors)
         if asks_health:
             self._health.bet(green, blue, blue_rate, minutes)
         calls, events = blue

@@ -72,6 +72,7 @@ class Comparison:
     :param judged_until: end of the last period that was looked at; ``None``: there was none.
     :param sentence: all this in plain words.
     :param track: how it came about, for people.
+    :param suspect: the metric in which green looks so much worse of late that its share had better not rise; empty: in none.
     """
 
     verdict: Finding
@@ -87,6 +88,7 @@ class Comparison:
     judged_until: datetime | None
     sentence: str
     track: tuple[Mark, ...] = ()
+    suspect: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON takes it."""

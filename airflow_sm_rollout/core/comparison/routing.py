@@ -95,4 +95,6 @@ def set_aside(comparison: Comparison, misrouted: str) -> Comparison:
     :param misrouted: how the split is broken.
     """
     sentence = f"{misrouted}. Compared all the same: {comparison.sentence}"
-    return replace(comparison, verdict=Finding.CANNOT_TELL, decided_at=None, culprit=None, sentence=sentence)
+    return replace(
+        comparison, verdict=Finding.CANNOT_TELL, decided_at=None, culprit=None, sentence=sentence, suspect=""
+    )

@@ -46,6 +46,12 @@ def _describe_rates(compared: Compared) -> str:
     )
 
 
+def describe_suspicion(comparison: Comparison) -> str:
+    """In what green looks worse of late, as half a sentence; empty: in nothing."""
+    suspect = next((metric for metric in comparison.metrics if metric.metric == comparison.suspect), None)
+    return f"green looks worse than blue of late, which is no proof yet ({_describe_rates(suspect)})" if suspect else ""
+
+
 def _describe_health(comparison: Comparison) -> str:
     chance = format_percent(1 / comparison.health_needed)
     shown = [metric for metric in comparison.metrics if metric.metric in {"errors_5xx", "over_p99"}]
@@ -63,9 +69,10 @@ def _describe_health(comparison: Comparison) -> str:
 def _describe_doubt(comparison: Comparison) -> str:
     if not comparison.green_requests:
         return "Green and blue had no calls in the same minutes, so they can't be compared."
-    leading = max(comparison.metrics, key=lambda metric: metric.evidence)
-    suspicion = f" {_describe_rates(leading)}." if comparison.evidence >= 1 else ""
-    if not suspicion and comparison.health >= comparison.health_needed:
+    leading = max(comparison.metrics, key=lambda metric: (metric.metric == comparison.suspect, metric.evidence))
+    is_told = comparison.suspect or comparison.evidence >= 1
+    suspicion = f" {_describe_rates(leading)}." if is_told else ""
+    if not is_told and comparison.health >= comparison.health_needed:
         return (
             f"Green's {comparison.green_requests:,} calls beside blue look as good as blue's, but green has not been beside blue for long "
             "enough in this bake to be called healthy (min_bake_minutes)."

@@ -82,6 +82,11 @@ class Evidence:
         """How much longer a bake lasts at whose end nobody can tell."""
         return self.extend_by if self.when_inconclusive == "extend" else timedelta()
 
+    @property
+    def longest_hold(self) -> timedelta:
+        """How much longer a bake lasts at whose end green looks worse than blue: as new instances take to be warm, and a comparison."""
+        return self.tolerances.warm_up + self.tolerances.min_bake if self.tolerances else timedelta()
+
 
 def parse_tolerances(value: Tolerances | Mapping[str, Any] | None) -> Tolerances | None:
     """Tolerances as the user gave them: as such, by name, or ``None`` for no comparison.

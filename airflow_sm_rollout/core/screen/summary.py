@@ -178,7 +178,11 @@ def _describe_next(summary: Summary, rollout: Rollout, now: datetime) -> Iterato
     elif summary.way is not None and summary.way.next_at is not None:
         left = summary.way.next_at - now
         about = "about " if summary.is_estimate else ""
-        when = f"in {about}{_countdown(left)}" if left > timedelta() else "now, once the last figures are in"
+        when = (
+            f"in {about}{_countdown(left)}"
+            if left > timedelta()
+            else "now, once the last figures are in and green looks no worse than blue"
+        )
         end = f"; the end is at {summary.way.ends_at:%H:%M:%S} UTC at the earliest" if summary.way.ends_at else ""
         yield f"{summary.way.next} {when}, unless something does harm{end}"
     elif summary.state is State.PAUSED:

@@ -17,6 +17,7 @@ from airflow_sm_rollout.core.comparison.routing import set_aside
 from airflow_sm_rollout.core.control import Control, Wish
 from airflow_sm_rollout.core.observation import Alarm
 from airflow_sm_rollout.core.watch.drift import describe_drift, describe_end
+from airflow_sm_rollout.core.watch.holding import describe_hold, describe_worse
 from airflow_sm_rollout.core.watch.ledger import Ledger
 from airflow_sm_rollout.core.watch.measured import MeasureJudge
 from airflow_sm_rollout.core.watch.monitor import judge_schedule
@@ -63,6 +64,7 @@ class Signs:
     :param unread: what could not be read that the watch does without.
     :param blind_to: what the bake is too short for, as half a sentence; empty: nothing.
     :param awaited: which sources have not told all yet, as a sentence; empty: none.
+    :param looks_worse: in what green looks worse than blue of late, which is reason enough to wait; empty: in nothing.
     :param gap: why the figures that it is judged by don't cover the bake so far (:mod:`~.coverage`); empty: they do.
     """
 
@@ -79,6 +81,7 @@ class Signs:
     unread: Sequence[str] = ()
     blind_to: str = ""
     awaited: str = ""
+    looks_worse: str = ""
 
 
 def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime) -> Look:
@@ -112,6 +115,7 @@ def judge(watch: Watch, readings: Readings, ledger: Ledger | None, now: datetime
         drift=describe_drift(watch, readings.scene) if readings.scene else "",
         unread=_unread(readings, ledger),
         awaited=_describe_awaited(readings, ledger),
+        looks_worse=describe_worse(watch, comparison) if comparison else "",
         blind_to=_describe_blind(watch, ledger, now) if not is_proven else "",
     )
     return Look(conclude(watch, signs, now), comparison)
@@ -247,15 +251,15 @@ def _judge_suspect(watch: Watch, signs: Signs) -> Judgement | None:
 def _judge_quiet(watch: Watch, signs: Signs, now: datetime) -> Judgement:
     end = watch.end(signs.control, now)
     doubt = _describe_doubt(watch, signs)
-    if watch.ends_early and signs.is_proven and not doubt:
+    if watch.ends_early and signs.is_proven and not doubt and not signs.looks_worse:
         return Judgement(Verdict.HEALTHY, _told(signs, f"{_quiet(signs)} so far{_counted(signs)}; the bake ends early"))
-    left = _describe_left(signs, now, end)
+    left = _describe_left(watch, signs, now, end)
     if left:
         short_of = f"; {signs.blind_to}" if signs.blind_to else ""
         return Judgement(Verdict.WATCHING, _told(signs, f"{_quiet(signs)}, {left}{short_of}"))
     if not doubt:
         told = f"{_quiet(signs)} to the end of the bake{_counted(signs)}"
-        short_of = "; ".join(filter(None, (signs.blind_to, _describe_early(watch, signs))))
+        short_of = "; ".join(filter(None, (signs.looks_worse, signs.blind_to, _describe_early(watch, signs))))
         if short_of:
             return Judgement(Verdict.UNPROVEN, _told(signs, f"{told}, but {short_of}"))
         return Judgement(Verdict.HEALTHY, _told(signs, told))
@@ -266,10 +270,12 @@ def _judge_quiet(watch: Watch, signs: Signs, now: datetime) -> Judgement:
     return _judge_doubt(watch, f"nobody can tell whether green is healthy: {doubt}")
 
 
-def _describe_left(signs: Signs, now: datetime, end: datetime) -> str:
+def _describe_left(watch: Watch, signs: Signs, now: datetime, end: datetime) -> str:
     """What the bake waits for; empty: it is over."""
     if now < end:
         return f"{_seconds(end - now)} of the bake left"
+    if signs.looks_worse and now < end + watch.longest_hold:
+        return describe_hold(watch, signs.looks_worse, end + watch.longest_hold - now)
     return signs.awaited if now < end + _ANSWERS_TAKE else ""
 
 
@@ -315,6 +321,8 @@ def _describe_doubt(watch: Watch, signs: Signs) -> str:
         few = f"green had {signs.requests:,.0f} requests in this bake, at least {watch.min_requests:,} were needed (min_requests)"
         return few + ("" if signs.requests else _why_none(watch))
     unsure = [each.reason for each in signs.judgements if each.verdict is Verdict.INCONCLUSIVE]
+    if not unsure and watch.when_inconclusive == "ask":
+        return signs.looks_worse
     return unsure[0].rstrip(".") if unsure else ""
 
 

@@ -61,6 +61,12 @@ class Watch:
         return self.ends_at + (control.paused(now) - self.paused_before if control else timedelta())
 
     @property
+    def longest_hold(self) -> timedelta:
+        """How much longer it lasts at most where green looks worse than blue at its end; see :mod:`~.holding`."""
+        holds = self.judges_evidence and not self.dry_run and self.rollout is not None
+        return self.rollout.plan.evidence.longest_hold if self.rollout and holds else timedelta()
+
+    @property
     def alarms_count_since(self) -> datetime:
         """From when on an alarm that has rung speaks against green."""
         return self.green_traffic_since or self.started_at

@@ -104,7 +104,7 @@ function tick() {
   const now = Date.now() + ahead;
   for (const each of document.querySelectorAll("[data-until]")) {
     const left = (Date.parse(each.dataset.until) - now) / 1000;
-    const text = left > 0 ? `in ${span(left)}` : "now, once the last figures are in";
+    const text = left > 0 ? `in ${span(left)}` : "now, once the last figures are in and green looks no worse than blue";
     if (each.textContent !== text) each.textContent = text;
   }
   for (const each of document.querySelectorAll(".age[data-read]")) {
