@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout import __version__
@@ -277,6 +278,19 @@ def _add_sandbox(commands: Any) -> None:
     parser.add_argument("--speed", type=speed, default=1.0, help="how much faster than AWS (default: %(default)g)")
     parser.add_argument(
         "--no-containers", action="store_true", help="start no model processes: every instance answers {}"
+    )
+    recording = parser.add_mutually_exclusive_group()
+    recording.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="write each call and its answer to it, without secrets, for a bug report",
+    )
+    recording.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="serve nothing: make a recording's calls again, and tell what differs",
     )
 
 

@@ -41,11 +41,19 @@ EXAMPLES = {
         'eval "$(sm-rollout completion bash)"',
         "sm-rollout completion fish > ~/.config/fish/completions/sm-rollout.fish",
     ),
-    "sandbox": ("sm-rollout sandbox --port 4599", "sm-rollout sandbox --speed 60 --no-containers"),
+    "sandbox": (
+        "sm-rollout sandbox --port 4599",
+        "sm-rollout sandbox --speed 60 --no-containers",
+        "sm-rollout sandbox --record calls.jsonl    # and later: sm-rollout sandbox --replay calls.jsonl",
+    ),
     "demo": ("sm-rollout demo", "sm-rollout demo --strategy linear --model subtle --keep"),
 }
 
 _ENDS = {
+    "sandbox": """
+exit codes of --replay:
+  0, 1               all calls are answered as recorded; some are not, or the file is no recording
+""",
     "guardian": """
 exit codes:
   1                  with --once: some rollout could not be looked at or taken back; the next look tries again

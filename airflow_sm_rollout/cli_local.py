@@ -5,18 +5,59 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from airflow_sm_rollout import __version__
 from airflow_sm_rollout.cli_ends import CommandFailed
 
+if TYPE_CHECKING:
+    from airflow_sm_rollout.sandbox.recording import Recorder
 
-def run_sandbox(options: argparse.Namespace) -> None:
+
+def run_sandbox(options: argparse.Namespace) -> int:
     """The command ``sandbox``."""
     with _sandbox_extra():
         from airflow_sm_rollout.sandbox.server import run
+    if options.replay is not None:
+        return _replay(options.replay)
+    with _recorder(options) as recorder:
+        try:
+            run(
+                *(options.port, options.speed, options.address, not options.no_containers),
+                names=options.allow_host,
+                recorder=recorder,
+            )
+        except OSError as error:
+            raise CommandFailed(f"can't listen on {options.address}:{options.port}: {error.strerror}") from error
+    return 0
+
+
+@contextmanager
+def _recorder(options: argparse.Namespace) -> Iterator[Recorder | None]:
+    from airflow_sm_rollout.sandbox.recording import Recorder
+
+    if options.record is None:
+        yield None
+        return
+    with options.record.open("w", encoding="utf-8") as file:
+        yield Recorder(file, version=__version__, speed=options.speed)
+
+
+def _replay(recording: Path) -> int:
+    from airflow_sm_rollout.sandbox.replaying import NoRecording, Replay
+
+    differing = set()
     try:
-        run(options.port, options.speed, options.address, not options.no_containers, names=options.allow_host)
-    except OSError as error:
-        raise CommandFailed(f"can't listen on {options.address}:{options.port}: {error.strerror}") from error
+        with recording.open(encoding="utf-8") as lines:
+            replay = Replay(lines)
+        for difference in replay.differences():
+            differing.add(difference.line)
+            print(difference, flush=True)
+    except (NoRecording, UnicodeDecodeError) as error:
+        raise CommandFailed(f"{recording} can't be replayed: {error}") from error
+    print(f"{replay.calls} calls made again, {len(differing)} answered otherwise")
+    return 1 if differing else 0
 
 
 def demo(options: argparse.Namespace) -> int:

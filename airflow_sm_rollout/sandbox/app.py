@@ -18,8 +18,10 @@ from airflow_sm_rollout.sandbox.constraints import validate
 from airflow_sm_rollout.sandbox.containers import ContainerHost, FunctionHost
 from airflow_sm_rollout.sandbox.elsewhere import Elsewhere
 from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.faults import Fault
 from airflow_sm_rollout.sandbox.permissions import simulate
 from airflow_sm_rollout.sandbox.process_host import ProcessHost
+from airflow_sm_rollout.sandbox.recording import Recorder
 from airflow_sm_rollout.sandbox.regional import Account, Regional
 from airflow_sm_rollout.sandbox.sessions import Sessions
 from airflow_sm_rollout.sandbox.surface import PassOn, leave_to_others, not_played
@@ -54,13 +56,13 @@ class CallRecord:
     error_code: str | None
 
 
-def process_sandbox(timings: Timings = AS_RECORDED) -> Sandbox:
+def process_sandbox(timings: Timings = AS_RECORDED, recorder: Recorder | None = None) -> Sandbox:
     """A sandbox on the machine's clock whose containers are real processes, which load their models from its own S3."""
 
     def fetch(url: str) -> bytes:
         return sandbox.elsewhere.get_object(url)
 
-    sandbox = Sandbox(timings=timings, host=ProcessHost(fetch), policies_act=True)
+    sandbox = Sandbox(timings=timings, host=ProcessHost(fetch), policies_act=True, recorder=recorder)
     return sandbox
 
 
@@ -75,6 +77,7 @@ class Sandbox:
     :param seed: of the random routing.
     :param policies_act: whether scaling policies that track a target make alarms, and scale when these ring. A test that says
         itself when a variant scales, by :meth:`.Scaling.scale`, leaves that out.
+    :param recorder: is told each call and its answer.
     """
 
     def __init__(
@@ -87,17 +90,20 @@ class Sandbox:
         account: str = "123456789012",
         seed: int = 0,
         policies_act: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
+        self._recorder = recorder
+        host = host or FunctionHost()
+        if recorder is not None:
+            host = recorder.host(host, self.clock.now)
         self.timings = timings
         self.schedule = Schedule(self.clock)
         self.faults = faults.Faults()
         self.calls: list[CallRecord] = []
         self.elsewhere = Elsewhere()
         self._sessions = Sessions(self.clock)
-        self._account = Account(
-            account, self.schedule, timings, host or FunctionHost(), self.faults, self.elsewhere, seed, policies_act
-        )
+        self._account = Account(account, self.schedule, timings, host, self.faults, self.elsewhere, seed, policies_act)
         self._home = Regional(self._account, region)
         self._regions = {region: self._home}
         self.region, self.services = self._home.region, self._home.services
@@ -117,7 +123,10 @@ class Sandbox:
                 self._refuse_ended(request, None)
                 return self._pass_on(request, call)
         except AwsError as error:
-            return wire.encode_refusal(request, error)
+            refused = wire.encode_refusal(request, error)
+            if self._recorder is not None:
+                self._recorder.exchange(request, refused, self.clock.now())
+            return refused
         try:
             self._refuse_ended(request, call)
             return wire.encode_answer(call, self.carry_out(call))
@@ -133,6 +142,7 @@ class Sandbox:
         :raises AnswerLost: see :meth:`handle`.
         """
         self.schedule.run_due()
+        at = self.clock.now()
         fault = self.faults.take_request_fault(call.operation)
         try:
             if fault is not None and fault.kind != "lost_answer":
@@ -140,8 +150,12 @@ class Sandbox:
             answer = self._perform(call)
         except AwsError as error:
             self._record(call, error.code)
+            if self._recorder is not None:
+                self._recorder.call(call, at, error=error)
             raise
         self._record(call, None)
+        if self._recorder is not None:
+            self._recorder.call(call, at, answer=answer, lost=fault is not None)
         if fault is not None:
             raise wire.AnswerLost
         return answer
@@ -153,6 +167,15 @@ class Sandbox:
         """
         answer: bytes = self._home.invoke({"EndpointName": endpoint_name, "Body": body})["Body"]
         return answer
+
+    def put_fault(self, fault: Fault | None) -> None:
+        """Let something go wrong; ``None`` takes away all that still waits."""
+        if self._recorder is not None:
+            self._recorder.fault(fault, self.clock.now())
+        if fault is None:
+            self.faults.clear()
+        else:
+            self.faults.add(fault)
 
     def close(self) -> None:
         """Stop what runs: training jobs, requests to shadows and containers."""
@@ -213,6 +236,8 @@ class Sandbox:
         if service == "sts":
             response = self._sessions.noted(request, response)
         self._keep(CallRecord(service, operation, {}, self.clock.now(), error_code))
+        if self._recorder is not None:
+            self._recorder.exchange(request, response, self.clock.now())
         return response
 
     def _ask_elsewhere(self, request: wire.HttpRequest, call: wire.Call | None) -> wire.HttpResponse:

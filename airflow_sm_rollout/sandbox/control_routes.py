@@ -34,10 +34,10 @@ def answer(sandbox: Sandbox, request: HttpRequest) -> HttpResponse:
 
 def _faults(sandbox: Sandbox, request: HttpRequest) -> HttpResponse:
     if request.method == "DELETE":
-        sandbox.faults.clear()
+        sandbox.put_fault(None)
     elif request.method == "POST":
         try:
-            sandbox.faults.add(Fault(**json.loads(request.body)))
+            sandbox.put_fault(Fault(**json.loads(request.body)))
         except (TypeError, ValueError) as error:
             return _json(400, {"error": str(error)})
     return _json(200, {"faults": [asdict(fault) for fault in sandbox.faults.waiting()]})

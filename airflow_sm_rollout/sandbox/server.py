@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from types import TracebackType
@@ -24,6 +25,7 @@ from airflow_sm_rollout.sandbox.app import Sandbox, process_sandbox
 from airflow_sm_rollout.sandbox.body import BadBody, read_body
 from airflow_sm_rollout.sandbox.door import Door
 from airflow_sm_rollout.sandbox.errors import AwsError
+from airflow_sm_rollout.sandbox.recording import Recorder
 from airflow_sm_rollout.sandbox.timings import Timings
 from airflow_sm_rollout.sandbox.wire import AnswerLost, HttpRequest, HttpResponse, encode_refusal
 
@@ -63,15 +65,18 @@ def run(
     real_containers: bool = True,
     *,
     names: Collection[str] = (),
+    recorder: Recorder | None = None,
 ) -> None:
     """Serve a new sandbox, ``speed`` times faster than AWS, until Ctrl-C.
 
     :param port: see :func:`serve`, like ``address`` and ``names``.
     :param real_containers: whether a real model process stands behind each instance; else every instance answers ``{}``.
+    :param recorder: is told each call and its answer.
     :raises OSError: if the port is taken.
     """
     timings = Timings().hurried(speed)
-    sandbox = process_sandbox(timings) if real_containers else Sandbox(timings=timings, policies_act=True)
+    make = process_sandbox if real_containers else partial(Sandbox, policies_act=True)
+    sandbox = make(timings=timings, recorder=recorder)
     server = serve(sandbox, port, address, names)
     with contextlib.closing(sandbox), server, contextlib.suppress(KeyboardInterrupt):
         print(f"AWS_ENDPOINT_URL={server.url}", flush=True)
