@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout import __version__
@@ -24,8 +23,8 @@ from airflow_sm_rollout.cli_ends import (
     take_any_text,
 )
 from airflow_sm_rollout.cli_examples import epilog_of
-from airflow_sm_rollout.cli_local import demo, run_sandbox
-from airflow_sm_rollout.cli_numbers import count, in_seconds, parse_days, port, speed
+from airflow_sm_rollout.cli_local import add_sandbox_options, demo, run_sandbox
+from airflow_sm_rollout.cli_numbers import count, in_seconds, parse_days
 from airflow_sm_rollout.cli_report import add_report_options, save_report
 from airflow_sm_rollout.cli_status import add_status_options, show_history, show_status
 from airflow_sm_rollout.core.control import Control, Wish
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from airflow_sm_rollout.aws.clients import Clients
     from airflow_sm_rollout.core.plan.strategy import Strategy
     from airflow_sm_rollout.core.rollout import Rollout
-
-DEFAULT_PORT = 4599
 
 _PLAN_OPTIONS = {
     "steps": "of a canary: shares in percent, rising to 100 (default: 10,50,100)",
@@ -101,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_answers(commands)
     _add_guardian(commands)
     _add_iam_policy(commands)
+    _add_probe(commands)
     _add_sandbox(commands)
     _add_demo(commands)
     _add_completion(commands)
@@ -268,30 +266,18 @@ def _add_iam_policy(commands: Any) -> None:
     )
 
 
+def _add_probe(commands: Any) -> None:
+    from airflow_sm_rollout.cli_probe import add_options, probe
+
+    text = (
+        "Ask your AWS account what the sandbox assumes of AWS, with an endpoint of its own, and show where they differ."
+    )
+    add_options(_add_command(commands, "probe", probe, text))
+
+
 def _add_sandbox(commands: Any) -> None:
-    parser = _add_command(
-        commands, "sandbox", run_sandbox, "Play SageMaker and CloudWatch on this machine until Ctrl-C."
-    )
-    parser.add_argument("--port", type=port, default=DEFAULT_PORT, help="0: any that is free (default: %(default)s)")
-    parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--allow-host", action="append", default=[], help="a name that its clients use for it")
-    parser.add_argument("--speed", type=speed, default=1.0, help="how much faster than AWS (default: %(default)g)")
-    parser.add_argument(
-        "--no-containers", action="store_true", help="start no model processes: every instance answers {}"
-    )
-    recording = parser.add_mutually_exclusive_group()
-    recording.add_argument(
-        "--record",
-        type=Path,
-        metavar="FILE",
-        help="write each call and its answer to it, without secrets, for a bug report",
-    )
-    recording.add_argument(
-        "--replay",
-        type=Path,
-        metavar="FILE",
-        help="serve nothing: make a recording's calls again, and tell what differs",
-    )
+    text = "Play SageMaker and CloudWatch on this machine until Ctrl-C."
+    add_sandbox_options(_add_command(commands, "sandbox", run_sandbox, text))
 
 
 def _add_demo(commands: Any) -> None:

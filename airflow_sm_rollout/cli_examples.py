@@ -41,6 +41,11 @@ EXAMPLES = {
         'eval "$(sm-rollout completion bash)"',
         "sm-rollout completion fish > ~/.config/fish/completions/sm-rollout.fish",
     ),
+    "probe": (
+        "sm-rollout probe --list",
+        "sm-rollout probe --model wine-2 --body request.json --instance-type ml.t2.medium",
+        "sm-rollout probe --model wine-2 --only weights-when --only stragglers --yes -o json",
+    ),
     "sandbox": (
         "sm-rollout sandbox --port 4599",
         "sm-rollout sandbox --speed 60 --no-containers",
@@ -50,6 +55,10 @@ EXAMPLES = {
 }
 
 _ENDS = {
+    "probe": """
+exit codes:
+  0, 1               AWS does as the sandbox; it differs in some fact, or some could not be asked
+""",
     "sandbox": """
 exit codes of --replay:
   0, 1               all calls are answered as recorded; some are not, or the file is no recording

@@ -6,13 +6,32 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_sm_rollout import __version__
 from airflow_sm_rollout.cli_ends import CommandFailed
+from airflow_sm_rollout.cli_numbers import port, speed
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.sandbox.recording import Recorder
+
+
+DEFAULT_PORT = 4599
+
+
+def add_sandbox_options(parser: Any) -> None:
+    """The options of ``sandbox``."""
+    parser.add_argument("--port", type=port, default=DEFAULT_PORT, help="0: any that is free (default: %(default)s)")
+    parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--allow-host", action="append", default=[], help="a name that its clients use for it")
+    parser.add_argument("--speed", type=speed, default=1.0, help="how much faster than AWS (default: %(default)g)")
+    text = "start no model processes: every instance answers {}"
+    parser.add_argument("--no-containers", action="store_true", help=text)
+    recording = parser.add_mutually_exclusive_group()
+    text = "write each call and its answer to it, without secrets, for a bug report"
+    recording.add_argument("--record", type=Path, metavar="FILE", help=text)
+    text = "serve nothing: make a recording's calls again, and tell what differs"
+    recording.add_argument("--replay", type=Path, metavar="FILE", help=text)
 
 
 def run_sandbox(options: argparse.Namespace) -> int:

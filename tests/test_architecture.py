@@ -238,7 +238,7 @@ def namers_of(name: str) -> set[str]:
         defined = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
         if name in set(names_in(tree)) - defined:
             found.add(module.relative_to(PACKAGE).as_posix())
-    return {module for module in found if not module.startswith(("sandbox/", "demo/"))}
+    return {module for module in found if not module.startswith(("sandbox/", "demo/", "probe/"))}
 
 
 @pytest.mark.parametrize(
