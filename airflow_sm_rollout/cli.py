@@ -376,10 +376,10 @@ def _read_record(clients: Clients, endpoint_name: str) -> Rollout | None:
     """
     from airflow_sm_rollout.aws.live import read_live_name
     from airflow_sm_rollout.aws.record import read_record
-    from airflow_sm_rollout.aws.world import read_endpoint
+    from airflow_sm_rollout.aws.serving import read_named
 
     record = read_record(clients.ssm, validate_endpoint_name(endpoint_name))
-    if record is None and read_endpoint(clients.sagemaker, read_live_name(clients.ssm, endpoint_name)) is None:
+    if record is None and read_named(clients.sagemaker, read_live_name(clients.ssm, endpoint_name)) is None:
         raise _no_endpoint(clients, endpoint_name)
     return record
 

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.deployment import Deploying
+from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.plan.mistakes import Options, with_others
 from airflow_sm_rollout.core.plan.strategy import Strategy, expand_strategy
@@ -41,6 +42,7 @@ def _read(given: Options) -> tuple[Plan, Strategy]:
     way = parse_traffic(of_plan.get("traffic", DEFAULT))
     function = FunctionAlias("any") if way.has_function else None
     deployment = Deploying(application="any", group="any") if way.has_deployment else None
-    plan = Plan(strategy, function=function, deployment=deployment, **of_plan)
+    evidence = Evidence(tolerances=None) if way.has_component else Evidence()
+    plan = Plan(strategy, function=function, deployment=deployment, evidence=evidence, **of_plan)
     validate_plan(plan)
     return plan, strategy

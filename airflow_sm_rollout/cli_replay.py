@@ -173,7 +173,7 @@ class _History:
     ) -> _History:
         from airflow_sm_rollout.aws.history import list_fleets, read_calls
         from airflow_sm_rollout.aws.live import read_live_name
-        from airflow_sm_rollout.aws.world import read_endpoint
+        from airflow_sm_rollout.aws.serving import read_endpoint
 
         name = read_live_name(clients.ssm, endpoint_name)
         endpoint = read_endpoint(clients.sagemaker, name)

@@ -96,9 +96,9 @@ def read_plan(file: str, endpoint_name: str) -> Rollout:
 def _tell_what_stands(clients: Clients, endpoint_name: str) -> None:
     from airflow_sm_rollout.aws.live import read_live_name
     from airflow_sm_rollout.aws.lost import read_rests
-    from airflow_sm_rollout.aws.world import read_endpoint
+    from airflow_sm_rollout.aws.serving import read_named
 
-    endpoint = read_endpoint(clients.sagemaker, read_live_name(clients.ssm, endpoint_name))
+    endpoint = read_named(clients.sagemaker, read_live_name(clients.ssm, endpoint_name))
     state = endpoint.describe() if endpoint else "there is no such endpoint"
     rests = read_rests(clients, endpoint_name, endpoint)
     if rests:

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_sm_rollout.aws.lost import read_rests
 from airflow_sm_rollout.aws.record import read_record
-from airflow_sm_rollout.aws.world import read_endpoint
+from airflow_sm_rollout.aws.serving import read_endpoint
 from airflow_sm_rollout.core.lost import find_unrecorded
 from airflow_sm_rollout.core.names import Names
 from airflow_sm_rollout.core.record import to_json

@@ -56,6 +56,13 @@ def test_what_a_way_to_split_traffic_refuses_is_said_beside_the_rest(capsys: pyt
     assert all(f"{name}=" in said for name in ("bake", "steps", "capacity"))
 
 
+def test_a_plan_of_a_component_is_shown_without_saying_that_nothing_is_compared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["plan", "--traffic", "components", "--strategy", "linear", "--step", "25", "--interval", "300"]) == 0
+    assert "a batch at a time needs room" in capsys.readouterr().out
+
+
 def test_a_plan_by_codedeploy_needs_no_role_to_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--traffic", "codedeploy", "--strategy", "canary", "--steps", "10,100", "--bake", "300"]) == 0
     assert "10 %" in capsys.readouterr().out

@@ -22,6 +22,7 @@ from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.strategy import blue_green
 from airflow_sm_rollout.core.rollout import Green, Plan
 from airflow_sm_rollout.core.traffic import TRAFFIC
+from convergence.components_lab import ComponentsLab
 from convergence.lambda_lab import PLACE, LambdaLab
 from production import Production, alarm_of
 
@@ -129,7 +130,19 @@ def test_the_functions_alarm_is_enough_to_watch_a_rollout_behind_it() -> None:
     assert told == []
 
 
-@pytest.mark.parametrize("traffic", [way for way in WAYS if way != "lambda"])
+def test_the_components_alarm_is_enough_to_watch_a_rollout_of_it() -> None:
+    [resource] = yaml.safe_load(of_way("components", "yaml"))["Resources"].values()
+    lab, told, name = ComponentsLab(), list[str](), resource["Properties"]["AlarmName"]
+    of_lab = [{"Name": "InferenceComponentName", "Value": lab.names.endpoint}]
+    lab.clients.cloudwatch.put_metric_alarm(**{**resource["Properties"], "Dimensions": of_lab})
+    lab.pass_time(120)
+    plan = Plan(lab.strategy, (name,), None, traffic="components", evidence=Evidence(tolerances=None))
+    rollout = plan_rollout(lab.clients, lab.names, {}, GREEN, plan, lab.now(), tell=told.append)
+    assert rollout.watched_alarms == (name,)
+    assert told == []
+
+
+@pytest.mark.parametrize("traffic", [way for way in WAYS if way not in ("lambda", "components")])
 def test_it_is_enough_to_watch_a_rollout(traffic: str, serving: Production) -> None:
     put_by_template(traffic, serving)
     [resource] = yaml.safe_load(of_way(traffic, "yaml"))["Resources"].values()

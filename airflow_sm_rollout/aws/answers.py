@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from botocore.parsers import ResponseParserError
@@ -18,3 +19,9 @@ def told(answer: Mapping[str, Any], member: str, whose: str) -> Any:
     if value is None:
         raise ResponseParserError(f"AWS does not tell {member} of {whose}")
     return value
+
+
+def moment_of(answer: Mapping[str, Any], member: str, whose: str) -> datetime:
+    """A moment that an answer can't do without; as AWS writes it, in seconds, or as botocore reads it."""
+    value = told(answer, member, whose)
+    return value if isinstance(value, datetime) else datetime.fromtimestamp(value, timezone.utc)

@@ -167,7 +167,7 @@ def _why_unsuitable(config: Mapping[str, Any], traffic: Traffic) -> str:
     if untaken:
         return untaken
     if "ModelName" not in variants[0]:
-        return "it hosts inference components, which have no variant weights"
+        return "it hosts inference components, which have no variant weights; traffic='components' rolls out one of them, by its name"
     return ""
 
 

@@ -35,12 +35,13 @@ _OF_CREDENTIALS = re.compile(
 )
 _LONGEST = 1000  # characters of a message
 _TEXTS = {
-    "Cannot update in-progress endpoint": BUSY,
+    "Cannot update in-progress ": BUSY,
     "Cannot create already existing ": EXISTS,
     # With the quotation mark: "Could not find model data at s3://..." is about what the request says.
     'Could not find endpoint "': GONE,
     'Could not find endpoint configuration "': GONE,
     'Could not find model "': GONE,
+    'Could not find inference component "': GONE,
 }
 
 

@@ -30,6 +30,8 @@ def read_figures(clients: Clients, rollout: Rollout, now: datetime, *, is_shadow
     """
     period = choose_period(rollout.metric_period_seconds, rollout.started_at, now)
     whose = {"blue": rollout.blue_dimensions, "green": rollout.green_dimensions}
+    if rollout.traffic.has_component:  # both publish under one name, and which of it is green's nobody knows
+        del whose["green"]
     if is_shadow_read:
         whose["shadow"] = {"EndpointName": rollout.endpoint_name, "VariantName": rollout.names.shadow}
     metrics = {"requests": requests_metric(is_queued=rollout.blue.is_asynchronous), **_METRICS}

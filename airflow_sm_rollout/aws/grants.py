@@ -62,6 +62,13 @@ class Grant:
         return allowed | ({"Condition": {"StringEquals": dict(self.condition)}} if self.condition else {})
 
 
+COMPONENT = (
+    Grant(
+        "RollInferenceComponent",
+        ("sagemaker:DescribeInferenceComponent", "sagemaker:UpdateInferenceComponent"),
+        ("inference-component/{endpoint}",),
+    ),
+)
 DEPLOYMENT_BACK = (
     Grant(
         "FollowAndStopDeployment",

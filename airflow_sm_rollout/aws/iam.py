@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from airflow_sm_rollout.aws.grants import ANY, DEPLOYMENT, DEPLOYMENT_BACK, Grant
+from airflow_sm_rollout.aws.grants import ANY, COMPONENT, DEPLOYMENT, DEPLOYMENT_BACK, Grant
 from airflow_sm_rollout.aws.verdict_alarm import NAMESPACE
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.names import (
@@ -148,6 +148,16 @@ _TWO_ENDPOINTS = (
     *_PAIR,
     Grant("SetLivePointer", ("ssm:PutParameter", "ssm:DeleteParameters"), (f"parameter{pointer_name('{endpoint}')}",)),
 )
+# A component stands on no config of its own, and scales on as it did.
+_OF_CONFIGS = ("sagemaker:ListEndpointConfigs", "sagemaker:CreateEndpointConfig", "sagemaker:DeleteEndpointConfig")
+_OF_COMPONENT = (
+    *(
+        replace(grant, actions=tuple(action for action in grant.actions if action not in _OF_CONFIGS))
+        for grant in (*_READ, *_MAKE)
+        if grant.purpose != "ReadScaling"
+    ),
+    *COMPONENT,
+)
 _FUNCTION = (
     Grant(
         "ReadFunction",
@@ -234,6 +244,7 @@ _GUARDIAN = (
         ("sagemaker:DeleteModel", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteEndpoint"),
         ("endpoint-config/{made}*", "model/{made}*", "endpoint/{made}*"),
     ),
+    *COMPONENT,
     Grant("RemoveItsAlarms", ("cloudwatch:DeleteAlarms",), ("alarm:sm-rollout-{endpoint}-*",)),
     _SUSPEND_AND_RESTORE_SCALING,
     _ALARMS_OF_SCALING,
@@ -252,6 +263,8 @@ def _grants_of(way: Traffic) -> tuple[Grant, ...]:
         return (*_PAIR, *_FUNCTION, *((*DEPLOYMENT, _TELL_JUDGEMENT) if way.has_deployment else ()))
     if way.has_pointer:
         return _TWO_ENDPOINTS
+    if way.has_component:
+        return (*_OF_COMPONENT, _TELL_JUDGEMENT)
     return (
         *_ONE_ENDPOINT,
         *((_END_SCALING,) if way.has_one_config else ()),

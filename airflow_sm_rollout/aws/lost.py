@@ -15,7 +15,7 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.errors import if_found, meaning_of
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.previous import read_previous
-from airflow_sm_rollout.aws.world import read_endpoint
+from airflow_sm_rollout.aws.serving import read_endpoint
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.lost import Rests, find_unrecorded, find_unrecorded_endpoints
 from airflow_sm_rollout.core.names import Names

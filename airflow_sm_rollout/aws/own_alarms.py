@@ -121,31 +121,24 @@ def _excess(
     :param counted: metrics and statistics whose sum are the bad calls.
     :param usual: blue's share where it has too few calls in a period to tell.
     """
-    queries = [
-        *_counts("g", rollout.green_dimensions, counted, rollout),
-        *_counts("b", rollout.blue_dimensions, counted, rollout),
-    ]
     green, blue = (" + ".join(f"{side}{index}" for index in range(len(counted))) for side in ("g", "b"))
+    queries = _counts("g", rollout.green_dimensions, counted, rollout)
     # "0 * gn" gives a point to each of green's periods also where blue has none; an error metric that has no point counts as 0.
-    blues = f"IF(bn + 0 * gn >= {defaults.min_requests}, ({blue}) / bn, {usual:.6f})"
+    blues = f"{usual:.6f} + 0 * gn"
+    if (
+        rollout.blue_dimensions != rollout.green_dimensions
+    ):  # else one figure is of both, and only what was before is blue's
+        queries += _counts("b", rollout.blue_dimensions, counted, rollout)
+        blues = f"IF(bn + 0 * gn >= {defaults.min_requests}, ({blue}) / bn, {usual:.6f})"
     excess = f"100 * (({green}) / gn - {TIMES_BLUES:g} * blues)"
     # No FILL: it would invent points for periods that are not published yet.
     rings = f"IF(gn >= {defaults.min_bad_requests}, IF({green} + 0 * gn >= {defaults.min_bad_requests}, excess, 0), 0)"
+    above = f"{kind}, % above {TIMES_BLUES:g} x blue's"
     return [
         *queries,
         {"Id": "blues", "Expression": blues, "Label": f"{kind}, blue's share", "ReturnData": False},
-        {
-            "Id": "excess",
-            "Expression": excess,
-            "Label": f"{kind}, % above {TIMES_BLUES:g} x blue's",
-            "ReturnData": False,
-        },
-        {
-            "Id": "ringing",
-            "Expression": rings,
-            "Label": f"{kind}, % above {TIMES_BLUES:g} x blue's",
-            "ReturnData": True,
-        },
+        {"Id": "excess", "Expression": excess, "Label": above, "ReturnData": False},
+        {"Id": "ringing", "Expression": rings, "Label": above, "ReturnData": True},
     ]
 
 

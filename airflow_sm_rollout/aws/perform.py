@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws import cloudwatch, codedeploy, front, live, own_alarms, scaling, verdict_alarm
+from airflow_sm_rollout.aws import cloudwatch, codedeploy, components, front, live, own_alarms, scaling, verdict_alarm
 from airflow_sm_rollout.aws.blue import read_tags
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
@@ -21,6 +21,7 @@ from airflow_sm_rollout.core import actions
 from airflow_sm_rollout.core.actions import Action
 from airflow_sm_rollout.core.errors import RolloutGaveUp
 from airflow_sm_rollout.core.front import deeds
+from airflow_sm_rollout.core.rolling_update import UpdateComponent
 from airflow_sm_rollout.core.rollout import Rollout
 
 
@@ -76,6 +77,11 @@ def _(action: actions.UpdateEndpoint, clients: Clients) -> None:
         **weights,
         **({"DeploymentConfig": action.deployment} if action.deployment else {}),
     )
+
+
+@perform.register
+def _(action: UpdateComponent, clients: Clients) -> None:
+    components.update(clients.sagemaker, action)
 
 
 @perform.register

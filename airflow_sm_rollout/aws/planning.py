@@ -11,11 +11,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_sm_rollout.aws.blue import read_blue, read_tags
+from airflow_sm_rollout.aws.blue import read_tags
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.cloudwatch import read_alarms
 from airflow_sm_rollout.aws.codedeploy import read_deployments
+from airflow_sm_rollout.aws.components import read_blue, read_component
 from airflow_sm_rollout.aws.errors import describe, meaning_of
 from airflow_sm_rollout.aws.evidence import read_thresholds, read_worst_errors
 from airflow_sm_rollout.aws.front import read_alias, read_front, read_version
@@ -23,14 +24,15 @@ from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.models import read_model, refuse_unlike
 from airflow_sm_rollout.aws.queue import read_longest_wait
 from airflow_sm_rollout.aws.record import read_record, why_too_large
+from airflow_sm_rollout.aws.serving import read_endpoint
 from airflow_sm_rollout.aws.sight import read_watchers
-from airflow_sm_rollout.aws.world import read_endpoint, translated_errors, utc_now
+from airflow_sm_rollout.aws.world import translated_errors, utc_now
 from airflow_sm_rollout.core.converge import validate_plan
 from airflow_sm_rollout.core.errors import RolloutRefused, describe_value
 from airflow_sm_rollout.core.front.alias import Alias, pointer_of_alias
 from airflow_sm_rollout.core.front.version import FunctionVersion
 from airflow_sm_rollout.core.names import Names
-from airflow_sm_rollout.core.observation import Endpoint
+from airflow_sm_rollout.core.observation import Component, Endpoint
 from airflow_sm_rollout.core.owner import is_of_run_that_is_gone
 from airflow_sm_rollout.core.plan.alarms import AlarmDefaults
 from airflow_sm_rollout.core.plan.evidence import published_every
@@ -134,7 +136,7 @@ def _read_rollout(
     if traffic.has_pointer:
         blue = _with_pointer(blue, clients, endpoint, pointer)
     blue = replace(blue, **alias.members) if alias else blue
-    blues = {"EndpointName": endpoint.name, "VariantName": blue.variant}
+    blues = traffic.dimensions_before(endpoint.name, blue.variant)
     return Rollout(
         endpoint_name=names.endpoint,
         rollout_id=names.rollout_id,
@@ -209,9 +211,21 @@ def _read_alias(clients: Clients, place: FunctionAlias) -> _AliasSeen:
     return _AliasSeen(alias, version, endpoint)
 
 
+def _read_component(clients: Clients, name: str) -> Component:
+    component = read_component(clients.sagemaker, name, None)
+    if component is None:
+        raise RolloutRefused(
+            f"endpoint_name={name!r}: there is no such inference component, which is what it names with traffic='components'. "
+            "A rollout replaces a model that serves; create the first one yourself"
+        )
+    return component
+
+
 def _read_live_endpoint(clients: Clients, where: _Where, pointer: Pointer | None) -> Endpoint:
     """The endpoint that clients call by this name: the one of that name, unless a live pointer names another."""
     name, traffic = where.names.endpoint, where.traffic
+    if traffic.has_component:
+        return _read_component(clients, name)
     split = pointer.split if pointer else Split(name)
     if split is None:
         raise RolloutRefused(f"{where} is not readable: it names no endpoint. Nothing was changed")

@@ -15,7 +15,8 @@ from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
 from airflow_sm_rollout.aws.live import read_pointer_of
 from airflow_sm_rollout.aws.parameters import pointer_of, read_parameters
 from airflow_sm_rollout.aws.record import record_of
-from airflow_sm_rollout.aws.world import read_endpoint, utc_now
+from airflow_sm_rollout.aws.serving import read_what_serves
+from airflow_sm_rollout.aws.world import utc_now
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.observation import Endpoint
@@ -62,7 +63,7 @@ def read_scene(clients: Clients, rollout: Rollout, wished: Control | None, *, ob
 
     def read_one(what: str, name: str, *, is_asked: bool = True) -> Endpoint | None:
         is_asked = is_asked and observes
-        return optionally(what, lambda: read_endpoint(clients.sagemaker, name)) if is_asked else None
+        return optionally(what, lambda: read_what_serves(clients.sagemaker, name, rollout)) if is_asked else None
 
     endpoint = read_one("the endpoint", rollout.green_endpoint_name)
     blue = read_one("blue's endpoint", rollout.blue_endpoint_name, is_asked=calls_blue_too(rollout, pointer))

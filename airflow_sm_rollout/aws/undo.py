@@ -14,7 +14,8 @@ from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.aws.models import read_model
 from airflow_sm_rollout.aws.previous import read_previous
 from airflow_sm_rollout.aws.record import SSM_HOLDS, read_record, write_record
-from airflow_sm_rollout.aws.world import AwsWorld, read_endpoint, translated_errors, utc_now
+from airflow_sm_rollout.aws.serving import read_what_serves
+from airflow_sm_rollout.aws.world import AwsWorld, translated_errors, utc_now
 from airflow_sm_rollout.core.errors import RolloutGaveUp, RolloutRefused
 from airflow_sm_rollout.core.goals import AsBefore, Done
 from airflow_sm_rollout.core.names import previous_name, validate_endpoint_name
@@ -120,9 +121,11 @@ def end_undo(clients: Clients, rollout: Rollout, done: Done) -> str:
     if done.outcome is Outcome.ROLLED_BACK:
         return f"undone: {done.reason}"
     with translated_errors("could not look"):
-        endpoint = read_endpoint(clients.sagemaker, rollout.endpoint_name)
+        endpoint = read_what_serves(clients.sagemaker, rollout.endpoint_name, rollout)
     why = because(endpoint) if endpoint is not None else ""
-    raise RolloutGaveUp(f"not undone: AWS did not take blue's config {rollout.blue.config_name}{why}; {done.reason}")
+    raise RolloutGaveUp(
+        f"not undone: AWS did not take blue's {rollout.traffic.config_word} {rollout.blue.config_name}{why}; {done.reason}"
+    )
 
 
 def _refuse_another(wanted: Wanted, previous: Kept | Undone) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
-from botocore.parsers import ResponseParserError
 
 from airflow_sm_rollout.aws import cloudwatch
-from airflow_sm_rollout.aws.answers import told
+from airflow_sm_rollout.aws.answers import moment_of
 from airflow_sm_rollout.aws.blue import config_of
 from airflow_sm_rollout.aws.causes import Meaning
 from airflow_sm_rollout.aws.clients import Clients
@@ -30,6 +29,7 @@ from airflow_sm_rollout.aws.perform import perform
 from airflow_sm_rollout.aws.queue import read_backlogs
 from airflow_sm_rollout.aws.record import read_record, record_of
 from airflow_sm_rollout.aws.scaling import read_scaling
+from airflow_sm_rollout.aws.serving import read_endpoint, read_named, read_what_serves
 from airflow_sm_rollout.aws.soon import ask_soon
 from airflow_sm_rollout.aws.whole import read
 from airflow_sm_rollout.core.actions import (
@@ -58,7 +58,7 @@ from airflow_sm_rollout.core.goals import (
     heeds_wishes,
 )
 from airflow_sm_rollout.core.names import Names, pointer_name
-from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation, Pending, Variant
+from airflow_sm_rollout.core.observation import Alarm, Endpoint, Observation
 from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
 
@@ -96,6 +96,7 @@ class AwsWorld:
         self._kept = Kept(self._clock.now)
         self._has_acted = False
         self._known: set[str] = set()
+        self._seen: Rollout | None = None
 
     def now(self) -> datetime:
         """AWS's time. Where no answer has told it yet, AWS is asked something."""
@@ -114,6 +115,7 @@ class AwsWorld:
 
     def _take(self, record: Rollout | None) -> Rollout | None:
         self.record = record if record is not None and record.rollout_id == self.rollout_id else None
+        self._seen = self.record or self._seen
         return record
 
     def _read_noted(self, goal: Goal) -> tuple[Rollout | None, Control | None, Mapping[str, Any]]:
@@ -147,8 +149,7 @@ class AwsWorld:
             rollout = record or planned
             if rollout is None or rollout.rollout_id != self.rollout_id:
                 pointer = self._pointer_in(found, goal)
-                name = live_name(pointer, self.endpoint_name)
-                endpoint = read_endpoint(self.clients.sagemaker, name)
+                endpoint = self._read_unheld(pointer, rollout)
                 return Observation(self._clock.now(), endpoint, record, pointer=pointer)
             pointer = self._read_pointer(rollout, found, goal)
             if record is not None and self._is_pointer_all(goal, rollout, pointer):
@@ -156,6 +157,13 @@ class AwsWorld:
                     self._clock.now(), None, record, control=control, pointer=pointer, is_pointer_all=True
                 )
             return replace(self._observe_needed(goal, rollout, record, pointer), control=control)
+
+    def _read_unheld(self, pointer: Pointer | None, other: Rollout | None) -> Endpoint | None:
+        """What serves where no record of this rollout is, told as this process has last seen the rollout."""
+        known, name = self._seen or other, live_name(pointer, self.endpoint_name)
+        if known is not None:
+            return read_what_serves(self.clients.sagemaker, name, known)
+        return read_named(self.clients.sagemaker, name)
 
     def _is_pointer_all(self, goal: Goal, rollout: Rollout, pointer: Pointer | None) -> bool:
         """Whether clients can be sent back to blue before anything else is known. What AWS does not tell at once keeps nobody on green."""
@@ -180,12 +188,14 @@ class AwsWorld:
             return read_pointer_of(self.clients, rollout, self._clock.now())
         return self._pointer_in(found, goal)
 
-    def _read_endpoint(self, name: str, goal: Goal) -> Endpoint | None:
+    def _read_endpoint(self, name: str, goal: Goal, rollout: Rollout) -> Endpoint | None:
         """An endpoint of the rollout's own is looked for, until it has been seen, in a way in which it is no error that there is none."""
         is_awaited = isinstance(goal, GreenDeployed) and name not in self._known
         if is_awaited and self.rollout_id in name and not self._is_listed("DescribeEndpoint", name):
             return None
-        found = self._read_once(("DescribeEndpoint", name), lambda: read_endpoint(self.clients.sagemaker, name))
+        found = self._read_once(
+            ("DescribeEndpoint", name), lambda: read_what_serves(self.clients.sagemaker, name, rollout)
+        )
         self._known |= {name} if found else set()
         return found
 
@@ -193,8 +203,8 @@ class AwsWorld:
         self, goal: Goal, rollout: Rollout, record: Rollout | None, pointer: Pointer | None
     ) -> Observation:
         two = rollout.traffic.has_pointer
-        endpoint = self._read_endpoint(rollout.blue_endpoint_name, goal)
-        green_endpoint = self._read_endpoint(rollout.green_endpoint_name, goal) if two else None
+        endpoint = self._read_endpoint(rollout.blue_endpoint_name, goal, rollout)
+        green_endpoint = self._read_endpoint(rollout.green_endpoint_name, goal, rollout) if two else None
         needed = needs(goal, rollout, green_endpoint if two else endpoint)
         return Observation(
             at=self._clock.now(),
@@ -247,7 +257,7 @@ class AwsWorld:
             serves = is_used(name, goal, rollout)
             why = why_other_config(name, config_of(described), rollout, is_to_serve=serves)
             if not why:
-                found[name] = _moment(told(described, "CreationTime", f"endpoint config {name}"))
+                found[name] = moment_of(described, "CreationTime", f"endpoint config {name}")
             elif serves:
                 raise RolloutGaveUp(
                     f"endpoint config {name} is another than the rollout's: {why}. Delete it, and try again"
@@ -303,70 +313,6 @@ class AwsWorld:
 def _may_change(asked: tuple[Any, ...]) -> bool:
     """Whether somebody else may change it at any time."""
     return asked == _NOTED or asked[0] == "DescribeEndpoint"
-
-
-def _moment(value: Any) -> datetime:
-    """A moment as AWS writes it: in seconds."""
-    return value if isinstance(value, datetime) else datetime.fromtimestamp(value, timezone.utc)
-
-
-def read_endpoint(sagemaker: Any, name: str) -> Endpoint | None:
-    """The endpoint; ``None``: there is none."""
-    described = if_found(lambda: sagemaker.describe_endpoint(EndpointName=name))
-    if described is None:
-        return None
-    whose = f"endpoint {name}"
-    status = told(described, "EndpointStatus", whose)
-    if status == "InService":
-        told(described, "ProductionVariants", whose)
-    return Endpoint(
-        name=described.get("EndpointName", name),
-        arn=told(described, "EndpointArn", whose),
-        status=status,
-        config_name=described.get("EndpointConfigName", ""),
-        variants=tuple(_variants(described.get("ProductionVariants", ()), status, whose)),
-        last_modified=told(described, "LastModifiedTime", whose),
-        failure_reason=described.get("FailureReason", ""),
-        pending=_pending(described.get("PendingDeploymentSummary")),
-    )
-
-
-def _pending(summary: Mapping[str, Any] | None) -> Pending | None:
-    if summary is None or "StartTime" not in summary:
-        return None
-    variants = summary.get("ProductionVariants", [])
-    statuses = [status for variant in variants for status in variant.get("VariantStatus", [])]
-    stages = [status.get("StatusMessage") or status.get("Status", "") for status in statuses]
-    return Pending(summary.get("EndpointConfigName", ""), " ".join(stages), summary["StartTime"])
-
-
-def _variants(described: Sequence[Mapping[str, Any]], status: str, whose: str) -> Iterator[Variant]:
-    for each in described:
-        name = told(each, "VariantName", f"a variant of {whose}")
-        is_only = len(described) == 1
-        if "CurrentWeight" not in each and status == "InService" and not is_only:
-            raise ResponseParserError(f"AWS does not tell the weight of variant {name} of {whose}")
-        weight = each.get("CurrentWeight", 1.0 if is_only else 0.0)
-        current, desired, max_concurrency = _capacity(each)
-        yield Variant(
-            name=name,
-            current_weight=weight,
-            desired_weight=each.get("DesiredWeight", weight),
-            current_count=current,
-            desired_count=desired,
-            max_concurrency=max_concurrency,
-        )
-
-
-def _capacity(described: Mapping[str, Any]) -> tuple[int, int, int | None]:
-    """Current and desired, and for a serverless variant its desired concurrency."""
-    if "CurrentServerlessConfig" in described:
-        now = described["CurrentServerlessConfig"]
-        desired = described.get("DesiredServerlessConfig", now)
-        provisioned = (each.get("ProvisionedConcurrency", 0) for each in (now, desired))
-        return *provisioned, desired.get("MaxConcurrency")
-    count = described.get("CurrentInstanceCount", 0)
-    return count, described.get("DesiredInstanceCount", count), None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_sm_rollout.core.front.deeds import BeginDeployment, MakeForDeployment, RemoveOfDeployment, StopDeployment
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.pointer import Split
+from airflow_sm_rollout.core.rolling_update import UpdateComponent
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.scaling import PROVISIONED
 
@@ -362,6 +363,7 @@ Action = (
     | CreateModel
     | CreateConfig
     | UpdateEndpoint
+    | UpdateComponent
     | SetCapacity
     | SetWeights
     | RegisterTarget

@@ -44,6 +44,8 @@ def describe_cost(plan: Plan, blues: int) -> str:
     """The instance-hours in a sentence; where the plan makes them ahead, with what that costs more. Empty for single steps."""
     if plan.strategy is None:
         return ""
+    if parse_traffic(plan.traffic).has_component:
+        return f"Green's copies take the place of blue's {blues}: a batch at a time needs room beside them"
     hours = instance_hours(plan, blues)
     told = f"Green costs about {hours:.2g} instance-hours beside blue's {blues} instance(s)"
     sparing = instance_hours(replace(plan, capacity=WHEN_NEEDED), blues)
@@ -74,5 +76,7 @@ def describe_spent(rollout: Rollout, shares: Sequence[tuple[datetime, float]], u
     hours, blue = spent_hours(rollout, shares, until), rollout.blue
     what = "instance-hours" if blue.max_concurrency is None else "hours of provisioned concurrency"
     told = f"at most {hours:.2g} {what} of green beside blue's {blue.capacity}"
+    if rollout.traffic.has_component:
+        told = "room for a batch of copies at a time"
     made = len(rollout.made_alarms)
     return f"{told}; {made} alarm(s) of its own" if made else told

@@ -46,6 +46,18 @@ def validate_plan(plan: Plan) -> None:
     """
     if plan.strategy is None:
         raise PlanError("strategy", None, "a strategy with traffic='guardrails', since SageMaker runs all of it")
+    validate_alarms(plan)
+    why = "with traffic='guardrails': SageMaker bakes by itself, looks at alarms only and asks nobody"
+    refuse_what_aws_does_not_heed(plan.evidence, why)
+    _validate_steps(plan.strategy)
+    _validate_bakes(plan.strategy)
+
+
+def validate_alarms(plan: Plan) -> None:
+    """Check that there are as many alarms as SageMaker can go back for.
+
+    :raises PlanError: naming the option.
+    """
     own = _OWN_ALARMS if plan.default_alarms else 0
     if not 1 <= len(plan.alarms) + own <= _MOST_ALARMS:
         least = "at least one" if not own else "none"
@@ -53,10 +65,6 @@ def validate_plan(plan: Plan) -> None:
             f"{least} and at most {_MOST_ALARMS - own} of your own: SageMaker goes back for 1 to {_MOST_ALARMS} alarms"
         )
         raise PlanError("alarms", list(plan.alarms), allowed)
-    why = "with traffic='guardrails': SageMaker bakes by itself, looks at alarms only and asks nobody"
-    refuse_what_aws_does_not_heed(plan.evidence, why)
-    _validate_steps(plan.strategy)
-    _validate_bakes(plan.strategy)
 
 
 def refuse_what_aws_does_not_heed(evidence: Evidence, where: str) -> None:

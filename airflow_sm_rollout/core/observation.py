@@ -126,6 +126,27 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Component(Endpoint):
+    """An inference component as DescribeInferenceComponent has it: as an endpoint with one variant, whose instances are its copies.
+
+    :ivar config_name: which specification it runs: blue's name for it, green's, or another's.
+    :param model_name: the SageMaker model that this names.
+    """
+
+    model_name: str = ""
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answers requests: one whose update has failed does so with the copies that it has."""
+        return self.status not in ("Creating", "Deleting") and any(each.current_count for each in self.variants)
+
+    def describe(self) -> str:
+        """Its state in a few words, for messages."""
+        counts = "".join(f", {each.current_count} of {each.desired_count} copies" for each in self.variants)
+        return f"inference component {self.name} is {self.status} on model {self.model_name}{counts}"
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """An alarm as CloudWatch has it.
 

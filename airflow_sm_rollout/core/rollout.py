@@ -80,7 +80,8 @@ class Blue:
     """What served before the rollout, and what a rollback restores.
 
     :param config_name: blue's endpoint config.
-    :param config: all that CreateEndpointConfig needs to make it again, tags included.
+    :param config: all that CreateEndpointConfig needs to make it again, tags included. Of an inference component: its specification as the
+        one variant, and the endpoint that hosts it.
     :param variant: the name of its one production variant.
     :param weight: its weight as it was set.
     :param instance_count: its instances as they were set, which may differ from the config's; of a serverless one its provisioned
@@ -119,6 +120,8 @@ class Blue:
     @property
     def capacity(self) -> str:
         """What it serves with, in words."""
+        if "EndpointName" in self.config:
+            return f"{self.instance_count} copies"
         if self.max_concurrency is None:
             return f"{self.instance_count} instance(s)"
         return f"{self.instance_count} provisioned of {self.max_concurrency} concurrent calls"
@@ -262,6 +265,11 @@ class Rollout:
         return self.traffic.dimensions(self.green_endpoint_name, self.green_variant, self.names.final_config)
 
     @property
+    def green_labels(self) -> Mapping[str, frozenset[str]]:
+        """What a figure that holds green's is labelled with."""
+        return self.traffic.green_labels(self)
+
+    @property
     def blue_dimensions(self) -> Mapping[str, str]:
         """The CloudWatch dimensions that are blue's alone."""
         return self.traffic.dimensions(self.blue_endpoint_name, self.blue.variant, self.blue.config_name)
@@ -278,9 +286,11 @@ class Rollout:
 
     @property
     def verdict_alarms(self) -> tuple[str, ...]:
-        """The alarm by which SageMaker obeys the comparison, where it shifts the traffic itself; none where nothing is compared."""
-        is_judged = self.traffic.is_shifted_by_aws and self.plan.evidence.tolerances is not None
-        return (self.names.verdict_alarm,) if is_judged else ()
+        """The alarm by which SageMaker obeys the comparison, where it shifts the traffic itself; none where nothing is compared. Of a
+        component there is one all the same: by nothing else does a person's abort reach SageMaker.
+        """
+        is_judged = self.plan.evidence.tolerances is not None or self.traffic.has_component
+        return (self.names.verdict_alarm,) if self.traffic.is_shifted_by_aws and is_judged else ()
 
     @property
     def made_alarms(self) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def _rollout_lines(rollout: Rollout, seen: Observation) -> Iterator[str]:
         # Questions are Airflow's, and the record knows nothing of them.
         end = f"if its DAG run asks no person and nobody drives it any more, sm-rollout rollback {rollout.endpoint_name} ends it"
         yield f"STALE: {stale}; {end}"
-    yield f"blue was config {rollout.blue.config_name} with {rollout.blue.capacity}"
+    yield f"blue was {rollout.traffic.config_word} {rollout.blue.config_name} with {rollout.blue.capacity}"
     yield _describe_plan(rollout)
     share = rollout.traffic.share(rollout, seen)
     yield "green's share is SageMaker's to set just now" if share is None else f"green has {share:g} % of the traffic"

@@ -224,7 +224,8 @@ class Story:
         if self.outcome is Outcome.PROMOTED:
             return f"green, {rollout.green_model_name}, alone"
         if self.outcome in (Outcome.ROLLED_BACK, Outcome.UNDONE):
-            return f"blue, {rollout.blue.model_name} on config {rollout.blue.config_name}, as before"
+            on_config = "" if rollout.traffic.has_component else f" on config {rollout.blue.config_name}"
+            return f"blue, {rollout.blue.model_name}{on_config}, as before"
         if self._is_by_aws:
             return f"blue and green, as {self.rollout.traffic.shifter} shifts the requests"
         share = self.shares[-1][1] if self.shares else 0.0

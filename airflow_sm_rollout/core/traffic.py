@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from airflow_sm_rollout.core import appspec, deployment_config
+from airflow_sm_rollout.core import appspec, deployment_config, rolling_update
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.kinds import ASYNCHRONOUS, SERVERLESS
 from airflow_sm_rollout.core.plan.deployment import CODEDEPLOY
@@ -20,6 +20,7 @@ from airflow_sm_rollout.core.scaling import why_not_carried
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.core.observation import Observation
+    from airflow_sm_rollout.core.plan.strategy import Strategy
     from airflow_sm_rollout.core.rollout import Plan, Rollout
 
 
@@ -66,6 +67,11 @@ class Traffic:
     """Whether clients call a Lambda function, whose alias is the live pointer."""
     has_deployment: ClassVar[bool] = False
     """Whether CodeDeploy shifts that alias."""
+    config_word: ClassVar[str] = "config"
+    """What says which model serves."""
+    has_component: ClassVar[bool] = False
+    """Whether what is rolled out is an inference component, whose specification takes the place of a config. Old and new copies publish
+    under one name then, so that no figure is green's alone."""
     shows_promotion: ClassVar[bool] = False
     """Whether the endpoint's config says that green was promoted; otherwise only the record does."""
 
@@ -81,9 +87,26 @@ class Traffic:
         """The CloudWatch dimensions that are one side's alone, by its names."""
         return {"EndpointName": endpoint, "VariantName": variant}
 
+    def green_labels(self, rollout: Rollout) -> Mapping[str, frozenset[str]]:
+        """What a figure that holds green's is labelled with: its endpoint, its variant, its config, its component."""
+        configs = frozenset((rollout.names.mixed_config, rollout.names.final_config))
+        return {
+            "endpoint": frozenset((rollout.green_endpoint_name,)),
+            "variant": frozenset((rollout.green_variant,)),
+            "config": configs,
+        }
+
+    def dimensions_before(self, endpoint: str, variant: str) -> Mapping[str, str]:
+        """The dimensions of what serves before a rollout."""
+        return {"EndpointName": endpoint, "VariantName": variant}
+
     def share(self, rollout: Rollout, seen: Observation) -> float | None:
         """Green's share in percent; ``None``: AWS does not tell it just now."""
         raise NotImplementedError
+
+    def longest_run(self, strategy: Strategy) -> timedelta:
+        """After how long AWS gives up a shift that has not ended."""
+        return self.longest_shift
 
     def validate(self, plan: Plan) -> None:
         """Check that it can do what is planned.
@@ -211,6 +234,9 @@ class Guardrails(Traffic):
             return None
         return 100.0 if seen.endpoint and seen.endpoint.config_name == rollout.names.final_config else 0.0
 
+    def longest_run(self, strategy: Strategy) -> timedelta:
+        return deployment_config.longest_run(strategy)
+
     def validate(self, plan: Plan) -> None:
         deployment_config.validate_plan(plan)
 
@@ -224,8 +250,45 @@ class Guardrails(Traffic):
         )
 
 
+class Components(Guardrails):
+    """SageMaker itself replaces the copies of an inference component, by an UpdateInferenceComponent with a DeploymentConfig. Rollouts know
+    the component by its name, as they know an endpoint.
+    """
+
+    name = "components"
+    shifter, means = "SageMaker", "a rolling update"
+    has_component = True
+    config_word = "specification of model"
+
+    def dimensions(self, endpoint: str, variant: str, config: str) -> Mapping[str, str]:
+        return {"InferenceComponentName": endpoint}
+
+    def dimensions_before(self, endpoint: str, variant: str) -> Mapping[str, str]:
+        return {"InferenceComponentName": endpoint}
+
+    def green_labels(self, rollout: Rollout) -> Mapping[str, frozenset[str]]:
+        host = str(rollout.blue.config.get("EndpointName", ""))
+        return {
+            "component": frozenset((rollout.endpoint_name,)),
+            "endpoint": frozenset((host,)),
+            "variant": frozenset((rollout.blue.variant,)),
+        }
+
+    def longest_run(self, strategy: Strategy) -> timedelta:
+        return rolling_update.longest_run(strategy)
+
+    def validate(self, plan: Plan) -> None:
+        rolling_update.validate_plan(plan)
+
+    def why_unsuited(self, rollout: Rollout) -> str:
+        return rolling_update.why_unsuited(rollout)
+
+    def alarm_instead(self, rollout: Rollout) -> str:
+        return f"Alarm on InferenceComponentName={rollout.endpoint_name}, under which old and new copies publish (docs/alarms.md)"
+
+
 TRAFFIC: Mapping[str, Traffic] = {
-    way.name: way for way in (Variants(), Endpoints(), Lambda(), Guardrails(), CodeDeploy())
+    way.name: way for way in (Variants(), Endpoints(), Lambda(), Guardrails(), Components(), CodeDeploy())
 }
 DEFAULT = "variants"
 

@@ -226,9 +226,10 @@ def _drift(rollout: Rollout, seen: Observation) -> str:
     if endpoint.config_name in (rollout.blue.config_name, rollout.names.spare_config):
         return ""  # an undo had begun, and somebody has deleted its record; or has done by hand what it does
     if endpoint.config_name != rollout.names.final_config:
-        return f"{endpoint.describe()}, and the rollout left it on config {rollout.names.final_config}"
+        left = rollout.green_model_name if rollout.traffic.has_component else rollout.names.final_config
+        return f"{endpoint.describe()}, and the rollout left it on {rollout.traffic.config_word} {left}"
     before = rollout.blue.instance_count
-    if rollout.blue.scaling is None and greens != before:
+    if rollout.blue.scaling is None and greens != before and not rollout.traffic.has_component:
         return f"{endpoint.describe()}, and blue had {before} instance(s), which may be too few by now"
     return ""
 
@@ -247,6 +248,16 @@ def _greens_instances(rollout: Rollout, seen: Observation) -> int | None:
 
 def describe_steps(rollout: Rollout, seen: Observation) -> Iterator[str]:
     """What an undo will do and how long that takes, line by line."""
+    yield from _steps_of_component(rollout) if rollout.traffic.has_component else _steps_of_endpoint(rollout, seen)
+
+
+def _steps_of_component(rollout: Rollout) -> Iterator[str]:
+    batches = "in batches as large as on the way here, without a wait"
+    yield f"inference component {rollout.endpoint_name} goes back to {rollout.blue.model_name}, {batches}"
+    yield from (f"what the rollout made is deleted: model {each}" for each in _made_models(rollout))
+
+
+def _steps_of_endpoint(rollout: Rollout, seen: Observation) -> Iterator[str]:
     blue, endpoint = rollout.blue, seen.endpoint
     seconds = int(UPDATE_TAKES.total_seconds())
     config = "" if blue.config_name in seen.configs else f"endpoint config {blue.config_name} is made again; "
@@ -267,6 +278,9 @@ def describe_steps(rollout: Rollout, seen: Observation) -> Iterator[str]:
         updates, most = ("two updates", 2 * seconds) if in_two else ("one update", seconds)
         yield f"{config}endpoint {rollout.endpoint_name} goes back to config {blue.config_name} with {count}: {updates}, about {most} s"
         yield f"blue ({blue.model_name}) serves everything after the first, about {seconds} s; until then green does"
-    made = [f"endpoint config {rollout.names.final_config}"]
-    made += [f"model {rollout.green_model_name}"] if rollout.green.is_made_by_rollout else []
+    made = [f"endpoint config {rollout.names.final_config}", *(f"model {each}" for each in _made_models(rollout))]
     yield f"weight and autoscaling are as before; what the rollout made is deleted: {', '.join(made)}"
+
+
+def _made_models(rollout: Rollout) -> tuple[str, ...]:
+    return (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()

@@ -17,9 +17,10 @@ from airflow_sm_rollout.aws.errors import AWS_ERRORS, describe
 from airflow_sm_rollout.aws.guardian import leave_look, leave_sign, note_taken_back, read_sign, read_taken_back
 from airflow_sm_rollout.aws.live import read_pointer_of
 from airflow_sm_rollout.aws.record import read_record, read_records, update_record
+from airflow_sm_rollout.aws.serving import read_what_serves
 from airflow_sm_rollout.aws.sight import read_parts
 from airflow_sm_rollout.aws.watch import Memory, look
-from airflow_sm_rollout.aws.world import AwsWorld, read_endpoint, translated_errors, utc_now
+from airflow_sm_rollout.aws.world import AwsWorld, translated_errors, utc_now
 from airflow_sm_rollout.core.advance import Passing, advance
 from airflow_sm_rollout.core.control import Control
 from airflow_sm_rollout.core.errors import RolloutError
@@ -149,12 +150,13 @@ class Guardian:
 
     def _see(self, record: Rollout, now: datetime) -> Observation:
         pointer = read_pointer_of(self._clients, record, now)
-        return Observation(now, read_endpoint(self._clients.sagemaker, record.endpoint_name), record, pointer=pointer)
+        endpoint = read_what_serves(self._clients.sagemaker, record.endpoint_name, record)
+        return Observation(now, endpoint, record, pointer=pointer)
 
     def _why_nobody_answers(self, record: Rollout, seen: Observation) -> str:
         if record.phase is not Phase.PROMOTED:
             return ""
-        green = read_endpoint(self._clients.sagemaker, record.green_endpoint_name)
+        green = read_what_serves(self._clients.sagemaker, record.green_endpoint_name, record)
         return why_nobody_answers(record, record.traffic.share(record, seen), green)
 
     def _judge(self, record: Rollout, seen: Observation, now: datetime) -> tuple[str, str]:

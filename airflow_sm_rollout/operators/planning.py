@@ -59,8 +59,8 @@ class PlanningOperator(FrontedOperator):
     :param strategy: which one, and its options, such as ``{"name": "canary", "steps": [10, 100], "bake": 600}`` (templated); see
         :mod:`~airflow_sm_rollout.core.plan.strategy`. ``None``: each shift names its share itself.
     :param traffic: the way to split traffic: ``variants`` (two production variants, any share), ``endpoints`` (two endpoints and a live
-        pointer, any share), ``lambda`` (two endpoints and a Lambda function in front, any share) or ``guardrails`` (SageMaker shifts by
-        itself) (templated).
+        pointer, any share), ``lambda`` (two endpoints and a Lambda function in front, any share), ``guardrails`` (SageMaker shifts by
+        itself) or ``components`` (SageMaker replaces the copies of an inference component, which ``endpoint_name`` names) (templated).
     :param alarms: names of your own alarms to watch, metric and composite; a list, or a string with commas (templated).
     :param default_alarms: the alarms that the rollout makes for green; ``None`` for none.
     :param delete_blue: after promotion, delete blue's config and model too, and where green is an endpoint of its own blue's endpoint.

@@ -43,7 +43,8 @@ class SnapshotOperator(PlanningOperator):
         self.link(context, handle_of(rollout))
         blue, strategy = rollout.blue, rollout.plan.strategy
         self.log.info(
-            "Blue is config %s, variant %s with weight %g on %s",
+            "Blue is %s %s, variant %s with weight %g on %s",
+            rollout.traffic.config_word,
             blue.config_name,
             blue.variant,
             blue.weight,

@@ -21,8 +21,9 @@ from datetime import timedelta
 from botocore.exceptions import ClientError
 
 from airflow_sm_rollout.aws.record import read_record
+from airflow_sm_rollout.aws.serving import read_endpoint
 from airflow_sm_rollout.aws.watch import Lookout, Memory, look
-from airflow_sm_rollout.aws.world import AwsWorld, read_endpoint
+from airflow_sm_rollout.aws.world import AwsWorld
 from airflow_sm_rollout.core.advance import advance
 from airflow_sm_rollout.core.errors import RolloutError, RolloutGaveUp
 from airflow_sm_rollout.core.goals import AsBefore, Done, Goal, GreenDeployed, GreenShare, OnlyGreen

@@ -27,6 +27,7 @@ from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.rollout import Phase, with_green_traffic, with_phase
 from airflow_sm_rollout.guardian.guardian import Guardian
 from airflow_sm_rollout.guardian.run import look_on, look_once
+from convergence.components_lab import ComponentsLab
 from convergence.deploy_lab import DeployLab
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, Lab
@@ -37,7 +38,7 @@ from convergence.test_guardian_walk import BEGUN, guard, guardian_of, ring_quiet
 from convergence.test_iam import IMPLIED, actions_of, is_allowed, resources_of
 from convergence.walk import Make
 
-LABS: list[Make] = [Lab, LiveLab, LambdaLab, GuardrailsLab]
+LABS: list[Make] = [Lab, LiveLab, LambdaLab, GuardrailsLab, ComponentsLab]
 
 
 def with_green_at(begun: int, make: Make = Lab) -> Lab:
@@ -340,8 +341,8 @@ def test_the_policy_names_exactly_the_actions_that_guardians_need_on_what_they_n
         ended_blues_scaling,
         deleted_function_in_part,
     ]
-    for make, begun in [*BEGUN, (LambdaLab, 2), (DeployLab, 2)]:
-        for happens in meanwhile:
+    for make, begun in [*BEGUN, (LambdaLab, 2), (DeployLab, 2), (ComponentsLab, 3)]:
+        for happens in meanwhile if make is not ComponentsLab else meanwhile[:1]:
             lab = with_green_at(begun, make)
             happens(lab)
             guardian = Guardian(lab.clients, name="g", prefix="fraud", now=lab.now)
@@ -361,8 +362,9 @@ def test_the_policy_names_exactly_the_actions_that_guardians_need_on_what_they_n
         "application-autoscaling:DeregisterScalableTarget",
         # $LATEST names green for a few seconds only.
         "lambda:UpdateFunctionConfiguration",
-        # CodeDeploy obeys the alarm itself here, before the guardian has to stop it.
+        # CodeDeploy obeys the alarm itself here, before the guardian has to stop it; and so does SageMaker.
         "codedeploy:StopDeployment",
+        "sagemaker:UpdateInferenceComponent",
         # AWS makes and deletes a scaling policy's alarms in the caller's name.
         "cloudwatch:PutMetricAlarm",
     }

@@ -30,8 +30,8 @@ from production import GOOD, IMAGE, Production
 TIMES = 100
 PATIENCE_SECONDS = 60
 STRATEGIES = {"guardrails": canary([25, 100], bake=timedelta(minutes=1))}
-# The record is the lock, and it is written alike behind a function and with two endpoints.
-LOCKING = [name for name in WAYS if not TRAFFIC[name].has_function]
+# The record is the lock, and it is written alike behind a function and with two endpoints, and for a component as for an endpoint.
+LOCKING = [name for name in WAYS if not (TRAFFIC[name].has_function or TRAFFIC[name].has_component)]
 PROCESSES = multiprocessing.get_context("spawn")
 
 

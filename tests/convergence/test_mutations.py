@@ -25,6 +25,7 @@ from airflow_sm_rollout.core.way import Rule
 from convergence import (
     test_blue_deleted_behind_green,
     test_canary,
+    test_components,
     test_deploy_rollout,
     test_drift,
     test_exits,
@@ -69,6 +70,7 @@ SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
     ),
     "lambda": (test_lambda_rollout, test_function_deleted),
     "codedeploy": (test_deploy_rollout, test_function_deleted),
+    "components": (test_components,),
     "guardrails": (test_guardrails, test_judges_alarm, test_scaling, test_drift, test_way_back, test_undo),
 }
 SAME = {"lambda": ("endpoints",), "codedeploy": ("lambda", "endpoints")}

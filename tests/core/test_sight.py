@@ -110,6 +110,27 @@ def test_a_metric_that_sagemaker_does_not_publish_but_for_its_spelling_sees_noth
     assert why_blind(Watcher("a", (replace(source, namespace="Shop"),)), by("variants")) == ""
 
 
+COMPONENT = replace(by("components"), blue=replace(BLUE, config={**BLUE.config, "EndpointName": "shared"}))
+OF_COMPONENT = {
+    "the component": (metric(InferenceComponentName="fraud"), True),
+    "another component": (metric(InferenceComponentName="churn"), False),
+    "its host's variant": (metric(EndpointName="shared", VariantName="AllTraffic"), True),
+    "its host's config": (
+        metric(EndpointName="shared", VariantName="AllTraffic", EndpointConfigName="shared-1"),
+        False,
+    ),
+    "an endpoint of its name": (metric(EndpointName="fraud", VariantName="AllTraffic"), False),
+    "a metric of the shop's": (metric("Shop"), True),
+}
+
+
+@pytest.mark.parametrize("name", OF_COMPONENT)
+def test_an_alarm_sees_a_component_if_it_reads_its_name_or_its_hosts_variant(name: str) -> None:
+    source, sees = OF_COMPONENT[name]
+    why = why_blind(Watcher("a", (source,)), COMPONENT)
+    assert (why == "") is sees, why
+
+
 @pytest.mark.parametrize("traffic", WAYS)
 @pytest.mark.parametrize("name", SIGHTS)
 def test_an_alarm_sees_green_if_green_is_among_what_it_reads(name: str, traffic: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
-from airflow_sm_rollout.core.deployment_config import LAUNCH_TAKES, longest_run
+from airflow_sm_rollout.core.deployment_config import LAUNCH_TAKES
 from airflow_sm_rollout.core.goals import Act, Decision, Goal, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Rollout
@@ -40,7 +40,7 @@ def wait_while_shifting(goal: Goal, rollout: Rollout, seen: Observation) -> Deci
     if pending is None or strategy is None or not is_shifting(rollout, endpoint):
         return wait_while_busy(goal, rollout, seen)
     left = max(pending.started_at + LAUNCH_TAKES + strategy.minimum_duration - seen.at, _SOON)
-    most = max(pending.started_at + longest_run(strategy) - seen.at, _SOON)
+    most = max(pending.started_at + rollout.traffic.longest_run(strategy) - seen.at, _SOON)
     return Wait(
         f"SageMaker is shifting traffic to green, and nothing can interrupt that: {pending.stage} "
         f"About {left.total_seconds():.0f} s are left, {most.total_seconds():.0f} s at most",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from airflow_sm_rollout.core.goals import AsBefore, GreenDeployed, GreenShadowed, GreenShare, OnlyGreen
 from airflow_sm_rollout.core.rules import (
     as_before,
+    components,
     green_deployed,
     green_shadowed,
     green_share,
@@ -71,6 +72,20 @@ WAYS: Mapping[str, Way] = {
             GreenShare: green_share.needs_of_aws,
             OnlyGreen: only_green.needs_of_guardrails,
             AsBefore: as_before.needs_of_guardrails,
+        },
+    ),
+    "components": Way(
+        rules={
+            GreenDeployed: components.GREEN_DEPLOYED,
+            GreenShare: components.GREEN_SHARE,
+            OnlyGreen: components.ONLY_GREEN,
+            AsBefore: components.AS_BEFORE,
+        },
+        needs={
+            GreenDeployed: components.needs_to_deploy,
+            GreenShare: green_share.needs_of_aws,
+            OnlyGreen: components.needs_to_promote,
+            AsBefore: components.needs_to_go_back,
         },
     ),
     "codedeploy": Way(

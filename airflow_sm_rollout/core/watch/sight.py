@@ -27,7 +27,7 @@ _PUBLISHED = """
     MemoryUtilization GPUUtilization GPUMemoryUtilization DiskUtilization ModelCacheHit LoadedModelCount
 """
 _LOGS_OF_ENDPOINT = re.compile(r"/aws/sagemaker/Endpoints/([^:*]+)")
-_DIMENSIONS = ("endpoint", "variant", "config")
+_DIMENSIONS = ("endpoint", "variant", "config", "component")
 _MOST_TRIED = 10  # alarms of a composite one, all of whose combinations are tried
 
 
@@ -148,7 +148,7 @@ def _why_never_published(source: Source) -> str:
     others = [condition for condition in source.conditions if not _dimension(condition.label)]
     if others:
         return f"reads {others[0].label}={others[0].value} of {source.namespace}, which is nothing of green's"
-    if not {"endpoint", "variant"} <= dimensions:
+    if dimensions != {"component"} and not {"endpoint", "variant"} <= dimensions:
         given = ", ".join(condition.label for condition in source.conditions) or "no dimension"
         return f"reads {source.namespace} by {given} alone, under which SageMaker publishes nothing of an endpoint"
     return ""
@@ -156,7 +156,7 @@ def _why_never_published(source: Source) -> str:
 
 def _why_unlogged(group: str, rollout: Rollout) -> str:
     found = _LOGS_OF_ENDPOINT.search(group)
-    if found is None or found[1] == rollout.green_endpoint_name:
+    if found is None or found[1] in rollout.green_labels["endpoint"]:
         return ""
     return f"reads the logs of endpoint {found[1]}, and green is {_describe_green(rollout)}"
 
@@ -168,17 +168,17 @@ def _dimension(label: str) -> str:
 
 
 def _fits(condition: Condition, rollout: Rollout) -> bool:
-    names = rollout.names
-    greens = {
-        "endpoint": {rollout.green_endpoint_name},
-        "variant": {rollout.green_variant},
-        "config": {names.mixed_config, names.final_config},
-    }
-    return (condition.value in greens[_dimension(condition.label)]) is condition.is_wanted
+    labels = rollout.green_labels
+    return (condition.value in labels.get(_dimension(condition.label), frozenset())) is condition.is_wanted
 
 
 def _describe_green(rollout: Rollout) -> str:
-    words = {"EndpointName": "endpoint", "VariantName": "variant", "EndpointConfigName": "config"}
+    words = {
+        "EndpointName": "endpoint",
+        "VariantName": "variant",
+        "EndpointConfigName": "config",
+        "InferenceComponentName": "inference component",
+    }
     return ", ".join(f"{words[name]} {value}" for name, value in rollout.green_dimensions.items())
 
 
