@@ -304,6 +304,13 @@ def _read_slow(
     return read_slow(clients.cloudwatch, sources, lately, limits.max_p99_ms)
 
 
+def _known_requests(watch: Watch, figures: NewFigures | None, memory: Memory) -> int:
+    """Green's in the periods of this watch that were read."""
+    new = [each.green for each in figures.periods if each.end > watch.started_at] if figures else []
+    kept = memory.ledger.requests if figures and memory.ledger and memory.ledger.sources == figures.sources else 0
+    return kept + sum(sample.requests for sample in new if sample)
+
+
 def _count_open_requests(
     clients: Clients,
     watch: Watch,
@@ -316,6 +323,8 @@ def _count_open_requests(
     """Green's requests in this watch after the periods that were read. Figures that are not final yet are counted too: they only grow."""
     if now < watch.end(control, now) and not watch.ends_early:
         return None
+    if _known_requests(watch, figures, memory) >= max(watch.min_requests, 1):
+        return 0.0  # there are enough without them
     until = figures.periods[-1].end if figures and figures.periods else memory.ledger.until if memory.ledger else None
     since = max(watch.started_at, until or watch.started_at)
     seconds = kept_seconds(rollout.metric_period_seconds, now - since)

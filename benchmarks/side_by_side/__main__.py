@@ -18,11 +18,13 @@ class Ended:
 
     :param harmed: requests that green harmed, in percent of those that all at once would have harmed in half an hour.
     :param lasted: seconds from the first of them to the last.
+    :param peak: the most that green got of the calls of a minute, in percent.
     """
 
     promoted: bool
     harmed: float
     lasted: float
+    peak: float
     seconds: float
     calls: Counter[str]
     refused: int
@@ -39,6 +41,7 @@ def run(arm: str, green: str, bake: int, seed: int) -> Ended:
         promoted,
         100 * len(harmed) / at_once if harmed else 0.0,
         harmed[-1] - harmed[0] if harmed else 0.0,
+        world.peak(),
         seconds,
         Counter(call.operation for call in calls),
         sum(call.error_code is not None for call in calls),
@@ -56,8 +59,9 @@ def render(green: str, ends: Sequence[Ended]) -> str:
     if not back:
         return "missed"
     stopped = [each for each in ends if not each.promoted]
-    harmed, lasted = (sum(values) / back for values in zip(*((e.harmed, e.lasted) for e in stopped), strict=True))
-    return f"{back} of {mean}: {harmed:.1f} %; {lasted:,.0f} s"
+    each = zip(*((e.harmed, e.lasted, e.peak) for e in stopped), strict=True)
+    harmed, lasted, peak = (sum(values) / back for values in each)
+    return f"{back} of {mean}: {harmed:.1f} %; {lasted:,.0f} s; at {peak:.0f} %"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

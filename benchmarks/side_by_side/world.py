@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -89,12 +90,14 @@ class World:
     """An endpoint in production, its clients, and a green that behaves in one way.
 
     :ivar harmed: when green harmed a request.
+    :ivar called: when clients sent one, and ``on_green`` when green got one.
     """
 
     green: str
     seed: int
     harmed: list[float] = field(default_factory=list)
     on_green: list[float] = field(default_factory=list)
+    called: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -119,9 +122,18 @@ class World:
         """Let time pass, with clients who call."""
         for _ in range(round(seconds)):
             for _ in range(self._arriving()):
+                self.called.append(self.clock)
                 with contextlib.suppress(AwsError):
                     self.sandbox.invoke(self.live())
             self.sandbox.schedule.advance(1.0)
+
+    def peak(self) -> float:
+        """The most that green got of the calls of a minute, in percent."""
+        if not self.on_green:
+            return 0.0
+        begin = self.on_green[0]
+        ours, alls = (Counter((at - begin) // 60 for at in each) for each in (self.on_green, self.called))
+        return max(100 * ours[minute] / alls[minute] for minute in ours)
 
     def live(self) -> str:
         """Where clients are sent: they resolve the live pointer, if there is one."""

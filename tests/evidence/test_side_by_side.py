@@ -19,6 +19,13 @@ def test_a_green_that_fails_is_taken_back_before_users_have_met_much_of_it(
     assert 0 < ended.harmed <= percent
 
 
+def test_a_green_that_is_slow_is_stopped_at_the_first_share_though_a_bake_is_shorter_than_the_warm_up() -> None:
+    ended = run("variants", "p50 x 2", bake=180, seed=3)
+    assert not ended.promoted
+    assert 5 < ended.peak < 20
+    assert ended.harmed < 3
+
+
 def test_a_plain_canary_lets_a_failing_green_serve_for_longer() -> None:
     by_hand, ours = (run(arm, "5XX 100 %", bake=180, seed=3) for arm in ("by hand, sample alarms", "variants"))
     assert ours.lasted < by_hand.lasted
@@ -26,9 +33,9 @@ def test_a_plain_canary_lets_a_failing_green_serve_for_longer() -> None:
 
 
 def test_a_cell_says_how_many_were_taken_back_or_that_all_were_missed() -> None:
-    back = Ended(promoted=False, harmed=0.5, lasted=61.0, seconds=400.0, calls=run_of(3), refused=1)
-    gone = Ended(promoted=True, harmed=9.0, lasted=900.0, seconds=1000.0, calls=run_of(7), refused=0)
-    assert render("5XX 5 %", [back, gone]) == "1 of 2: 0.5 %; 61 s"
+    back = Ended(promoted=False, harmed=0.5, lasted=61.0, peak=11.0, seconds=400.0, calls=run_of(3), refused=1)
+    gone = Ended(promoted=True, harmed=9.0, lasted=900.0, peak=100.0, seconds=1000.0, calls=run_of(7), refused=0)
+    assert render("5XX 5 %", [back, gone]) == "1 of 2: 0.5 %; 61 s; at 11 %"
     assert render("5XX 5 %", [gone]) == "missed"
     assert render("healthy", [back, gone]) == "1 of 2 back; 700 s, 5 calls, 1 refused"
 
