@@ -124,6 +124,7 @@ def _add_plan(commands: Any) -> None:
     _add_plan_options(parser)
     text = "when green gets its instances: all before it has traffic, or for each share (default: %(default)s)"
     parser.add_argument("--capacity", choices=("ahead", "when_needed"), default="ahead", help=text)
+    parser.add_argument("--keep-blue", help="how long blue is kept warm after the promotion, such as 1h (default: not)")
     parser.add_argument("--instances", type=count, default=1, help="blue's, for what it costs (default: %(default)s)")
 
 

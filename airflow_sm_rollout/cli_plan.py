@@ -12,11 +12,11 @@ from airflow_sm_rollout.core.plan.deployment import Deploying
 from airflow_sm_rollout.core.plan.evidence import Evidence
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.plan.mistakes import Options, with_others
-from airflow_sm_rollout.core.plan.strategy import Strategy, expand_strategy
+from airflow_sm_rollout.core.plan.strategy import Strategy, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Plan
 from airflow_sm_rollout.core.traffic import DEFAULT, parse_traffic
 
-_OF_PLAN = ("traffic", "capacity")
+_OF_PLAN = ("traffic", "capacity", "keep_blue")
 
 
 def read_plan(options: argparse.Namespace, of_strategies: Iterable[str]) -> tuple[Plan, Strategy]:
@@ -42,6 +42,8 @@ def _read(given: Options) -> tuple[Plan, Strategy]:
     way = parse_traffic(of_plan.get("traffic", DEFAULT))
     function = FunctionAlias("any") if way.has_function else None
     deployment = Deploying(application="any", group="any") if way.has_deployment else None
+    if "keep_blue" in of_plan:
+        of_plan["keep_blue"] = parse_duration("keep_blue", of_plan["keep_blue"])
     evidence = Evidence(tolerances=None) if way.has_component else Evidence()
     plan = Plan(strategy, function=function, deployment=deployment, evidence=evidence, **of_plan)
     validate_plan(plan)

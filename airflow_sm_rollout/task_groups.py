@@ -110,6 +110,7 @@ def canary_rollout(
         first, such as ``{"bake": 600, "percent": 50}``; see :class:`~airflow_sm_rollout.operators.shadow_green.ShadowGreenOperator`.
         ``watch_after="24h"`` watches on after the promotion, while tasks behind the group run, and undoes it where green does harm: see
         :class:`~airflow_sm_rollout.operators.watch_promoted.WatchPromotedOperator`.
+        ``keep_blue="1h"`` keeps blue's instances for the beginning of that, so that the way back is one change.
         ``notifiers`` are told how it goes: an Airflow notifier, a list, or a mapping of events; see
         :mod:`~airflow_sm_rollout.operators.notices`.
     :raises PlanError: when the DAG file is read, naming the option.
@@ -261,6 +262,7 @@ def _wire_rollout(
 def _watch_after(options: dict[str, Any], snapshot: Any, settle: Any, loop: dict[str, Any]) -> None:
     """A teardown, so that tasks behind the group don't wait for it; and beside ``verdict``, as only a run's leaves decide its state."""
     duration = options.get("watch_after")
+    _check_keeping(options.get("keep_blue"), duration)
     if not duration:
         return
     if not is_template(duration):
@@ -277,6 +279,17 @@ def _watch_after(options: dict[str, Any], snapshot: Any, settle: Any, loop: dict
         **{**_taken_by(WatchPromotedOperator, loop), **_TEARDOWN, "retries": _SETTLE_RETRIES},
     ).as_teardown(setups=snapshot, on_failure_fail_dagrun=True)
     settle >> watch
+
+
+def _check_keeping(keep_blue: Any, watch_after: Any) -> None:
+    """Blue is kept warm for a watch, which takes it away in the end."""
+    if not keep_blue:
+        return
+    if not watch_after:
+        raise PlanError("keep_blue", keep_blue, "left out, or given with watch_after: nobody would take blue away")
+    is_known = not is_template(watch_after)
+    if is_known and parse_duration("keep_blue", keep_blue) > parse_duration("watch_after", watch_after):
+        raise PlanError("keep_blue", keep_blue, f"at most watch_after, which is {watch_after}")
 
 
 def _steps(

@@ -92,6 +92,7 @@ class RolloutOptions(AirflowOptions, total=False):
     guardian: str | None
     image: str | None
     instance_type: str | None
+    keep_blue: DurationOption | None
     limits: Limits | Mapping[str, Any] | None
     measures: Measure | Mapping[str, Any] | Sequence[Measure | Mapping[str, Any]] | None
     metric_seconds: int | None

@@ -13,7 +13,7 @@ from airflow_sm_rollout.aws.clients import Clients
 from airflow_sm_rollout.aws.errors import meaning_of
 from airflow_sm_rollout.aws.models import read_model
 from airflow_sm_rollout.aws.previous import read_previous
-from airflow_sm_rollout.aws.record import SSM_HOLDS, read_record, write_record
+from airflow_sm_rollout.aws.record import SSM_HOLDS, read_record, update_record, write_record
 from airflow_sm_rollout.aws.serving import read_what_serves
 from airflow_sm_rollout.aws.world import AwsWorld, translated_errors, utc_now
 from airflow_sm_rollout.core.errors import RolloutGaveUp, RolloutRefused
@@ -22,7 +22,7 @@ from airflow_sm_rollout.core.names import previous_name, validate_endpoint_name
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.record import to_json
-from airflow_sm_rollout.core.rollout import Rollout
+from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.rules.shared import because
 from airflow_sm_rollout.core.undo import (
     UNDO_WITHIN,
@@ -78,9 +78,9 @@ def find_undo(clients: Clients, wanted: Wanted, now: Now = utc_now) -> Rollout |
     name = validate_endpoint_name(wanted.endpoint_name)
     with translated_errors("could not look"):
         record = read_record(clients.ssm, name)
-        if record is not None:
+        if record is not None and record.blue_until is None:
             return _own_or_refused(record, wanted)
-        kept = read_previous(clients.ssm, name)
+        kept = Kept(record, record.promoted_at or now()) if record else read_previous(clients.ssm, name)
     if kept is not None:
         _refuse_another(wanted, kept)
     if isinstance(kept, Undone):
@@ -103,6 +103,9 @@ def begin_undo(clients: Clients, wanted: Wanted, now: Now = utc_now) -> Rollout 
     if not isinstance(found, Possible):
         return found
     with translated_errors("could not record the undo"):
+        if found.seen.record is not None:
+            update_record(clients.ssm, found.rollout, turned_from=Phase.PROMOTED)
+            return begin_undo(clients, wanted, now)  # unless blue has gone meanwhile, it is what is in progress now
         try:
             write_record(clients.ssm, found.rollout, overwrite=False)
         except ClientError as error:
@@ -152,7 +155,7 @@ def _look(clients: Clients, wanted: Wanted, kept: Kept, now: Now) -> Possible:
         raise RolloutRefused(why)
     rollout = undo_of(kept, by=wanted.by, note=wanted.note, now=at, on_drift=wanted.on_drift)
     seen = world.observe(AsBefore(rollout))
-    if seen.record is not None:
+    if seen.record is not None and not (seen.record.blue_until and seen.record.rollout_id == kept.rollout_id):
         raise RolloutRefused(f"endpoint {wanted.endpoint_name} has just been taken by {seen.record.describe_owner()}")
     with translated_errors("could not look"):
         has_model = read_model(clients.sagemaker, rollout.blue.model_name) is not None

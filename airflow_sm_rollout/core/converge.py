@@ -62,6 +62,9 @@ def validate_plan(plan: Plan) -> None:
     if plan.capacity != AHEAD and not traffic.has_one_config:
         allowed = f"{AHEAD!r} with traffic={traffic.name!r}, where green has all its instances from the start"
         raise PlanError("capacity", plan.capacity, allowed)
+    if plan.keep_blue is not None and not (traffic.has_one_config or traffic.has_pointer):
+        allowed = f"left out with traffic={traffic.name!r}: AWS deletes blue's instances itself. With 'variants' or 'endpoints' they stay"
+        raise PlanError("keep_blue", plan.keep_blue, allowed)
     _validate_function(plan, traffic)
     traffic.validate(plan)
 

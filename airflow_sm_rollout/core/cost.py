@@ -47,11 +47,28 @@ def describe_cost(plan: Plan, blues: int) -> str:
     if parse_traffic(plan.traffic).has_component:
         return f"Green's copies take the place of blue's {blues}: a batch at a time needs room beside them"
     hours = instance_hours(plan, blues)
-    told = f"Green costs about {hours:.2g} instance-hours beside blue's {blues} instance(s)"
+    told = f"Green costs about {hours:.2g} instance-hours beside blue's {blues} instance(s){describe_kept(plan, blues)}"
     sparing = instance_hours(replace(plan, capacity=WHEN_NEEDED), blues)
     if hours <= sparing:
         return told
     return f"{told}; capacity='when_needed' about {sparing:.2g}, with some minutes more for each step"
+
+
+def describe_kept(plan: Plan, blues: int) -> str:
+    """What a blue costs that is kept warm, in a half sentence."""
+    if plan.keep_blue is None:
+        return ""
+    return f", and blue {blues * (plan.keep_blue / _HOUR):.2g} more while it is kept warm for {plan.keep_blue}"
+
+
+def describe_warm(rollout: Rollout) -> str:
+    """For how long blue is kept warm now, at which cost, and the way back; empty: it is not."""
+    until, kept, blue = rollout.blue_until, rollout.plan.keep_blue, rollout.blue
+    if until is None or kept is None:
+        return ""
+    hours = f"{blue.instance_count * (kept / _HOUR):.2g} instance-hours on {blue.capacity}"
+    back = f"until then sm-rollout undo {rollout.endpoint_name} is one change"
+    return f"blue is kept warm until {until:%Y-%m-%d %H:%M UTC}, {hours}; {back}"
 
 
 def spent_hours(rollout: Rollout, shares: Sequence[tuple[datetime, float]], until: datetime) -> float:

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from airflow_sm_rollout.core.control import Control, Wish
+from airflow_sm_rollout.core.cost import describe_warm
 from airflow_sm_rollout.core.errors import RolloutError
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.orphans import describe_age, why_stale
@@ -219,7 +220,7 @@ def why_not_watched(rollout: Rollout, seen: Observation, share: float | None) ->
     endpoint, since = seen.endpoint, judged_since(rollout)
     is_promoting = rollout.phase is Phase.FORWARD and _is_on_final_config(rollout, endpoint)
     if rollout.phase is Phase.PROMOTED or is_promoting:
-        return "green is promoted, what is left is to tidy"
+        return describe_warm(rollout) or "green is promoted, what is left is to tidy"
     if since is None:
         return "green has had no traffic yet"
     is_under_way = share == 0 and seen.at - since < _UNDER_WAY
@@ -238,6 +239,11 @@ def why_nobody_answers(rollout: Rollout, share: float | None, green: Endpoint | 
     if green is None:
         return f"green is promoted, and its endpoint {name}, which clients are sent to, is gone (deleted?)"
     return "" if green.answers else f"green is promoted, and its {green.describe()} can't answer"
+
+
+def is_warm_too_long(rollout: Rollout, now: datetime, patience: Patience) -> bool:
+    """Whether a blue that was kept warm should be gone, and nobody takes it away."""
+    return rollout.blue_until is not None and now - rollout.blue_until > patience.in_task
 
 
 def _is_on_final_config(rollout: Rollout, endpoint: Endpoint | None) -> bool:

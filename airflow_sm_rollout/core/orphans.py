@@ -61,8 +61,11 @@ def why_stale(record: Rollout, now: datetime, paused: timedelta) -> str:
 
 def _planned(record: Rollout) -> timedelta:
     """How long its bakes may take; a rollout by single operators has none that is known."""
-    strategy = record.plan.strategy
-    return strategy.minimum_duration + len(strategy.steps) * record.plan.evidence.extension if strategy else timedelta()
+    strategy, kept = record.plan.strategy, record.plan.keep_blue or timedelta()
+    bakes = (
+        strategy.minimum_duration + len(strategy.steps) * record.plan.evidence.extension if strategy else timedelta()
+    )
+    return bakes + kept
 
 
 def describe_age(age: timedelta) -> str:

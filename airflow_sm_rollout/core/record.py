@@ -92,8 +92,8 @@ def _plain(value: Any) -> Any:
 
 
 def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
-    moments = ("green_traffic_since", "shadow_since", "endpoint_modified")
-    since, shadow, modified = (stored.get(moment) for moment in moments)
+    moments = ("green_traffic_since", "shadow_since", "endpoint_modified", "promoted_at")
+    since, shadow, modified, promoted = (stored.get(moment) for moment in moments)
     return Rollout(
         endpoint_name=stored["endpoint_name"],
         rollout_id=stored["rollout_id"],
@@ -112,6 +112,7 @@ def _rollout_from(stored: Mapping[str, Any]) -> Rollout:
         worst_errors=stored.get("worst_errors", 0.0),
         metric_period_seconds=stored["metric_period_seconds"],
         undoes=stored.get("undoes", False),
+        promoted_at=datetime.fromisoformat(promoted) if promoted else None,
     )
 
 
@@ -136,6 +137,7 @@ def _plan_from(stored: Mapping[str, Any]) -> Plan:
         capacity=stored.get("capacity", WHEN_NEEDED),
         function=FunctionAlias(**function) if function else None,
         deployment=Deploying(**deployment) if deployment else None,
+        keep_blue=timedelta(seconds=stored["keep_blue"]) if stored.get("keep_blue") is not None else None,
     )
 
 

@@ -156,6 +156,7 @@ class Plan:
     :param evidence: by what green is judged, beside alarms.
     :param function: the Lambda function that clients call, where one stands in front of the endpoint.
     :param deployment: by whose means CodeDeploy shifts that function's alias, where it does.
+    :param keep_blue: how long blue keeps its instances after the promotion, without traffic; ``None``: it does not.
     :param capacity: when green gets its instances: ``ahead`` (all of them before it has traffic, so that a shift is a change of weights
         alone), or ``when_needed`` (for each share right before it).
     """
@@ -171,6 +172,7 @@ class Plan:
     capacity: str = AHEAD
     function: FunctionAlias | None = None
     deployment: Deploying | None = None
+    keep_blue: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ class Rollout:
     :param worst_errors: the largest share of blue's calls that failed in one minute of the hours before; 0: none, or nobody knows.
     :param worst_wait_seconds: of an asynchronous blue, how long a request waited at most in the hours before; ``None``: nobody knows.
     :param metric_period_seconds: how often the endpoint publishes its metrics.
+    :param promoted_at: when green was promoted, where blue is kept warm after that.
     :param undoes: whether it had ended with green promoted, and goes back after that; see :mod:`~airflow_sm_rollout.core.undo`.
     """
 
@@ -213,6 +216,7 @@ class Rollout:
     worst_wait_seconds: float | None = None
     metric_period_seconds: int = 60
     undoes: bool = False
+    promoted_at: datetime | None = None
 
     @property
     def traffic(self) -> Traffic:
@@ -221,8 +225,15 @@ class Rollout:
 
     @property
     def is_promoted_for_good(self) -> bool:
-        """Whether green is promoted and blue is being deleted: there is no way back while green serves."""
-        return self.phase is Phase.PROMOTED and self.plan.delete_blue
+        """Whether green is promoted and blue is being deleted, or waits for that: nothing but an undo goes back while green serves."""
+        return self.phase is Phase.PROMOTED and (self.plan.delete_blue or self.promoted_at is not None)
+
+    @property
+    def blue_until(self) -> datetime | None:
+        """How long blue is kept warm; ``None``: it is not, or not promoted yet, or going back."""
+        if self.phase is not Phase.PROMOTED or self.promoted_at is None or self.plan.keep_blue is None:
+            return None
+        return self.promoted_at + self.plan.keep_blue
 
     @property
     def names(self) -> Names:
@@ -350,6 +361,12 @@ class Rollout:
 def with_phase(rollout: Rollout, phase: Phase) -> Rollout:
     """The rollout, going the other way."""
     return replace(rollout, phase=phase)
+
+
+def with_promotion(rollout: Rollout, at: datetime) -> Rollout:
+    """The rollout, with green promoted."""
+    kept = at if rollout.plan.keep_blue is not None else None
+    return replace(rollout, phase=Phase.PROMOTED, promoted_at=kept)
 
 
 def with_green_traffic(rollout: Rollout, since: datetime, paused: timedelta = timedelta()) -> Rollout:

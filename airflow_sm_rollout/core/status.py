@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from airflow_sm_rollout.core.control import Wish
+from airflow_sm_rollout.core.cost import describe_warm
 from airflow_sm_rollout.core.observation import Observation
 from airflow_sm_rollout.core.orphans import describe_age, why_stale
 from airflow_sm_rollout.core.plan.strategy import Step
@@ -66,6 +67,8 @@ def _describe_plan(rollout: Rollout) -> str:
 def _describe_next(rollout: Rollout, seen: Observation, share: float | None) -> str:
     """What happens next, unless an alarm rings or a person wishes otherwise."""
     if rollout.phase is not Phase.FORWARD:
+        if rollout.blue_until is not None:
+            return f"what the rollout made is removed: {describe_warm(rollout)}"
         back = rollout.phase is Phase.ROLLING_BACK
         return "what the rollout made is removed" + (", once blue has all of the traffic" if back else "")
     return _describe_end(rollout, seen) or _describe_step(rollout, seen, share)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from airflow_sm_rollout.core.cost import describe_spent
+from airflow_sm_rollout.core.cost import describe_kept, describe_spent
 from airflow_sm_rollout.core.figures import Figures, total
 from airflow_sm_rollout.core.outcome import Aftermath, Outcome
 from airflow_sm_rollout.core.rollout import Rollout
@@ -213,7 +213,11 @@ class Story:
         until = self.ended_at or (self.figures.counted_at if self.figures else None)
         if self.outcome is Outcome.REFUSED:
             return "nothing: it was not started"
-        return describe_spent(self.rollout, self.shares, until) if until else "not known: no task has noted its end"
+        if until is None:
+            return "not known: no task has noted its end"
+        plan, blues = self.rollout.plan, self.rollout.blue.instance_count
+        kept = describe_kept(plan, blues) if self.outcome in (Outcome.PROMOTED, Outcome.UNDONE) else ""
+        return f"{describe_spent(self.rollout, self.shares, until)}{kept}"
 
     def _serving(self) -> str:
         rollout = self.rollout

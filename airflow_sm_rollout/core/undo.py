@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from airflow_sm_rollout.core.errors import RolloutError
-from airflow_sm_rollout.core.observation import Observation
+from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.orphans import describe_age
 from airflow_sm_rollout.core.pointer import Split, is_ours, share_on_green
 from airflow_sm_rollout.core.record import from_json
 from airflow_sm_rollout.core.rollout import Phase, Rollout
 from airflow_sm_rollout.core.rules.pair import live
-from airflow_sm_rollout.core.rules.shared import UPDATE_TAKES
+from airflow_sm_rollout.core.rules.shared import UPDATE_TAKES, WEIGHTS_TAKE
 
 UNDO_WITHIN = timedelta(days=7)
 _BY, _NOTED = "undone_by", "undo_note"  # what the record says of its owner beside the rollout's
@@ -86,7 +86,7 @@ def left_of(rollout: Rollout, record: Rollout | None, last: Kept | Undone | None
     :param last: what there is of this rollout, if it was promoted.
     """
     if record is not None and record.rollout_id == rollout.rollout_id:
-        return Left(is_undoing=record.undoes)
+        return Left(is_undoing=record.undoes, is_kept=record.blue_until is not None)
     if isinstance(last, Undone):
         return Left(undone=last.describe())
     return Left(is_kept=record is None and last is not None and now - last.at <= UNDO_WITHIN)
@@ -117,7 +117,8 @@ def previous_from_json(text: str, written_at: datetime) -> Kept | Undone:
             return Undone(**stored["undone"], at=written_at)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise RolloutError(f"nothing that can be undone was kept there: {text[:80]!r}") from None
-    return Kept(from_json(text), written_at)
+    rollout = from_json(text)
+    return Kept(rollout, rollout.promoted_at or written_at)
 
 
 def undo_of(kept: Kept, *, by: str, note: str, now: datetime, on_drift: str | None) -> Rollout:
@@ -225,6 +226,8 @@ def _drift(rollout: Rollout, seen: Observation) -> str:
         return ""
     if endpoint.config_name in (rollout.blue.config_name, rollout.names.spare_config):
         return ""  # an undo had begun, and somebody has deleted its record; or has done by hand what it does
+    if _is_beside_blue(rollout, endpoint):
+        return ""
     if endpoint.config_name != rollout.names.final_config:
         left = rollout.green_model_name if rollout.traffic.has_component else rollout.names.final_config
         return f"{endpoint.describe()}, and the rollout left it on {rollout.traffic.config_word} {left}"
@@ -238,6 +241,11 @@ def _unless_restoring(rollout: Rollout, drift: str) -> str:
     if not drift or rollout.plan.on_drift == "restore":
         return ""
     return f"somebody has changed something since: {drift}. Nothing was overwritten. To go back over it: on_drift='restore'"
+
+
+def _is_beside_blue(rollout: Rollout, endpoint: Endpoint) -> bool:
+    """Whether green serves on an endpoint on which blue is kept warm."""
+    return rollout.promoted_at is not None and endpoint.config_name == rollout.names.mixed_config
 
 
 def _greens_instances(rollout: Rollout, seen: Observation) -> int | None:
@@ -260,6 +268,9 @@ def _steps_of_component(rollout: Rollout) -> Iterator[str]:
 def _steps_of_endpoint(rollout: Rollout, seen: Observation) -> Iterator[str]:
     blue, endpoint = rollout.blue, seen.endpoint
     seconds = int(UPDATE_TAKES.total_seconds())
+    if endpoint is not None and _is_beside_blue(rollout, endpoint):
+        yield from _describe_warm_steps(rollout, endpoint)
+        return
     config = "" if blue.config_name in seen.configs else f"endpoint config {blue.config_name} is made again; "
     count = blue.capacity
     if rollout.traffic.has_pointer:
@@ -284,3 +295,13 @@ def _steps_of_endpoint(rollout: Rollout, seen: Observation) -> Iterator[str]:
 
 def _made_models(rollout: Rollout) -> tuple[str, ...]:
     return (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
+
+
+def _describe_warm_steps(rollout: Rollout, endpoint: Endpoint) -> Iterator[str]:
+    blue, now = rollout.blue, endpoint.variant(rollout.blue.variant)
+    update, change = (int(each.total_seconds()) for each in (UPDATE_TAKES, WEIGHTS_TAKE))
+    if now is not None and now.desired_count < blue.instance_count:
+        yield f"blue gets {blue.instance_count} instance(s), as many as green has, about {update} s"
+    yield f"blue ({blue.model_name}) is warm and serves everything by one change of weights, about {change} s"
+    yield f"endpoint {rollout.endpoint_name} goes back to config {blue.config_name}: one update, about {update} s; blue serves meanwhile"
+    yield "autoscaling is as before; what the rollout made is deleted"

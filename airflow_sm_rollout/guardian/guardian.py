@@ -34,6 +34,7 @@ from airflow_sm_rollout.core.guardian import (
     State,
     TakenBack,
     is_going_back,
+    is_warm_too_long,
     watch_whole,
     why_abandoned,
     why_nobody_answers,
@@ -129,6 +130,8 @@ class Guardian:
         control = read_control(self._clients.ssm, record.endpoint_name, record.rollout_id)
         if is_going_back(record, control) and self._is_guardians(record):
             return self._go_back(record)
+        if is_warm_too_long(record, now, self._patience):
+            return self._go_back(record)  # which ends the promotion
         seen = self._see(record, now)
         gone = self._why_nobody_answers(record, seen)
         if gone:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,8 @@ class PlanningOperator(FrontedOperator):
     )
 
     looks_inside = False
+    keep_blue: timedelta | None = None
+    """How long blue is kept warm after the promotion, where a task is behind it that watches and then takes blue away."""
     is_shadowed: bool | None = None
     """Whether green is a shadow before it has traffic; ``None``: this task does not know."""
 
@@ -246,6 +248,7 @@ class PlanningOperator(FrontedOperator):
             drain=parse_duration("drain", self.drain),
             on_drift=self.on_drift,
             capacity=self.capacity,
+            keep_blue=self.keep_blue,
             evidence=self.evidence,
             function=parse_function(self.function, self.alias, self.variable),
             deployment=parse_deployment(self.deployment),

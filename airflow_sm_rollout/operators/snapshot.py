@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_sm_rollout.core.cost import describe_cost
+from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.traces import PLANNED
 from airflow_sm_rollout.operators.handle import Handle, handle_of
 from airflow_sm_rollout.operators.planning import PlanningOperator
@@ -25,12 +26,17 @@ class SnapshotOperator(PlanningOperator):
 
     Options: see :class:`~.planning.PlanningOperator`.
 
+    :param keep_blue: how long blue keeps its instances after the promotion, without traffic: a timedelta, seconds, or text such as
+        ``1h``. A :class:`~.watch_promoted.WatchPromotedOperator` must follow, which takes them away then.
     :param is_shadowed: whether a :class:`~.shadow_green.ShadowGreenOperator` follows; ``None``: not known.
     :return: the rollout handle, with the frozen plan.
     """
 
-    def __init__(self, *, is_shadowed: bool | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, is_shadowed: bool | None = None, keep_blue: DurationOption | None = None, **kwargs: Any
+    ) -> None:
         self.is_shadowed = is_shadowed
+        self.keep_blue = parse_duration("keep_blue", keep_blue) if keep_blue else None
         super().__init__(**kwargs)
 
     linked = "blue_endpoint"

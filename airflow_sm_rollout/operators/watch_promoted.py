@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from airflow_sm_rollout.core.cost import describe_warm
 from airflow_sm_rollout.core.errors import PlanError, RolloutGaveUp, RolloutRefused
+from airflow_sm_rollout.core.goals import OnlyGreen
 from airflow_sm_rollout.core.outcome import Outcome
 from airflow_sm_rollout.core.plan.strategy import DurationOption, parse_duration
 from airflow_sm_rollout.core.traces import NOTE
@@ -94,11 +96,13 @@ class WatchPromotedOperator(UndoingOperator):
         record, previous = self.read_patiently("could not read what was promoted", lambda: read_last(ssm, name))
         if record is not None and record.undoes and self.rollout_id in (None, record.rollout_id):
             self._go_back(context, record, why_undone(record), deadline)
+        if record is not None and record.blue_until and self.rollout_id in (None, record.rollout_id):
+            return self._watch_beside_blue(context, record, deadline)
         if isinstance(previous, Undone) and self.rollout_id in (None, previous.rollout_id):
             raise RolloutGaveUp(previous.describe())
         if not isinstance(previous, Kept):
             raise RolloutGaveUp(f"nothing was kept of a promotion of endpoint {name}, so nothing could be undone")
-        if deadline is not None:
+        if deadline is not None and previous.rollout.plan.keep_blue is None:  # otherwise blue was being taken away
             self._go_back(context, previous.rollout, _LOST, deadline)
         self.rollout_id = self.rollout_id or previous.rollout_id
         self.link(context, handle_of(previous.rollout), to="green_endpoint")
@@ -108,6 +112,25 @@ class WatchPromotedOperator(UndoingOperator):
         if not judged.passes:
             raise RolloutGaveUp(f"{judged.reason}. Nothing was undone")
         return {"verdict": judged.verdict.value, "reason": judged.reason}
+
+    def _watch_beside_blue(self, context: Context, record: Rollout, deadline: datetime | None) -> dict[str, Any]:
+        """As long as blue is kept warm; then it goes, and the rest is watched.
+
+        :param deadline: until when blue has to be gone, where it is on its way.
+        """
+        from airflow_sm_rollout.core.watch.after import plan_beside_blue
+
+        self.rollout_id = record.rollout_id
+        after = plan_beside_blue(record, parse_duration("duration", self.duration), parse_alarms(self.alarms))
+        if deadline is None and after is not None:
+            self.log.info("%s", describe_warm(record))
+            judged = self.found or self._watch(after)
+            if judged.verdict in (Verdict.HARMFUL, Verdict.ABORTED) and not judged.passes:
+                self._go_back(context, record, judged.reason, deadline)
+            self.log.info("%s", judged.reason)
+        self.found = None
+        self.reach(context, OnlyGreen(record), deadline, record.names)
+        return self.run_until(context, None)
 
     def _skip_unless_promoted(self, context: Context) -> None:
         if self.settle_task_id is None:

@@ -35,7 +35,7 @@ class AfterTrigger(RolloutTrigger):
             await asyncio.sleep(self.poke_interval)
         await outlast_shortest_deferral(begun)
         told = {"verdict": judged.verdict.value, "reason": judged.reason}
-        if judged.passes:
+        if judged.passes and not watcher.after.is_beside_blue:
             yield TaskSuccessEvent(xcoms={"return_value": told, **self.counted})
         else:
             yield TriggerEvent(told)  # type: ignore[no-untyped-call]

@@ -32,6 +32,7 @@ from convergence import (
     test_function_deleted,
     test_guardrails,
     test_judges_alarm,
+    test_kept_warm,
     test_lambda_rollout,
     test_live_drift,
     test_live_refusals,
@@ -56,6 +57,7 @@ SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
         test_way_back,
         test_lost_record,
         test_undo,
+        test_kept_warm,
     ),
     "endpoints": (
         test_live_rollout,
@@ -67,6 +69,7 @@ SCENARIO_MODULES: dict[str, tuple[ModuleType, ...]] = {
         test_scaling,
         test_drift,
         test_undo,
+        test_kept_warm,
     ),
     "lambda": (test_lambda_rollout, test_function_deleted),
     "codedeploy": (test_deploy_rollout, test_function_deleted),

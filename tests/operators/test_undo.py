@@ -147,7 +147,8 @@ def test_a_groups_watch_after_undoes_at_hour_20_what_later_tasks_work_with_alrea
     def note(context: Any) -> None:
         told.append(context["rollout"])
 
-    group = roll_out(dag, watch_after="24h", notifiers={"undone": note}, deferrable=deferrable)
+    keeps_blue = {"keep_blue": "1h"} if deferrable else {}
+    group = roll_out(dag, watch_after="24h", notifiers={"undone": note}, deferrable=deferrable, **keeps_blue)
     with dag:
         group >> work_with_it()
     ended = run(dag)
@@ -230,6 +231,10 @@ def test_harm_that_can_t_be_undone_is_told_with_the_reason_and_changes_nothing(
     [
         ({"watch_after": "next week"}, "watch_after"),
         ({"watch_after": "24h", "default_alarms": None, "limits": None}, "watch_after"),
+        ({"keep_blue": "1h"}, "keep_blue"),
+        ({"keep_blue": "1h", "watch_after": "30m"}, "keep_blue"),
+        ({"keep_blue": "next week", "watch_after": "24h"}, "keep_blue"),
+        ({"keep_blue": "1h", "watch_after": "24h", "traffic": "guardrails", "steps": [10, 100]}, "keep_blue"),
     ],
 )
 def test_a_watch_after_that_is_not_possible_is_refused_when_the_file_is_read(

@@ -23,6 +23,7 @@ from airflow_sm_rollout.core.rules.autoscaling import (
 from airflow_sm_rollout.core.rules.aws_shift import tell_sagemaker_to_turn, wait_while_shifting
 from airflow_sm_rollout.core.rules.configs import create_blue_alone
 from airflow_sm_rollout.core.rules.deployed import alias_goes_back, codedeploy_rests, shifter_is_gone, stop_deployment
+from airflow_sm_rollout.core.rules.kept_warm import blue_has_enough
 from airflow_sm_rollout.core.rules.pair import (
     CREATE_TAKES,
     DELETE_TAKES,
@@ -36,11 +37,7 @@ from airflow_sm_rollout.core.rules.pair import (
     wait_for_clients,
 )
 from airflow_sm_rollout.core.rules.promoted import is_finishing, once_promoted
-from airflow_sm_rollout.core.rules.published import (
-    alias_can_go_back,
-    alias_says_since_when,
-    green_is_unpublished,
-)
+from airflow_sm_rollout.core.rules.published import alias_can_go_back, alias_says_since_when, green_is_unpublished
 from airflow_sm_rollout.core.rules.shared import (
     because,
     blue_config_exists,
@@ -303,6 +300,7 @@ def _pointer_as_before(goal: AsBefore, rollout: Rollout, seen: Observation) -> D
 
 VARIANTS: tuple[Rule, ...] = (
     once_promoted(only_green.VARIANTS),
+    blue_has_enough,
     _traffic_back_first,
     turn_around,
     if_endpoint(wait_while_busy),

@@ -40,11 +40,10 @@ from airflow_sm_rollout.core.rules.green_deployed import (
     own_alarms_exist,
     record_first,
 )
+from airflow_sm_rollout.core.rules.kept_warm import before_promotion, note_promotion
 from airflow_sm_rollout.core.rules.only_green import (
-    _before_promotion,
     _no_harm_but_by_verdict,
     _not_put_back,
-    _note_promotion,
     _note_update,
     _on_blue,
     _tidy_blue,
@@ -178,15 +177,15 @@ ONLY_GREEN: tuple[Rule, ...] = (
     is_in_service,
     on_known_config("blue", "final"),
     _not_put_back,
-    _before_promotion(_no_harm_but_by_verdict),
-    _before_promotion(heed_wish),
+    before_promotion(_no_harm_but_by_verdict),
+    before_promotion(heed_wish),
     _on_blue(_enough_copies),
     _on_blue(_verdict_alarm_watches),
     _on_blue(_note_update),
     _on_blue(_ask_sagemaker_to_roll),
-    _before_promotion(_all_copies_are_there),
-    _before_promotion(_was_watched),
-    _note_promotion,
+    before_promotion(_all_copies_are_there),
+    before_promotion(_was_watched),
+    note_promotion,
     _tidy_blue,
     record_goes,
 )

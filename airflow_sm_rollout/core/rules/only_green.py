@@ -12,7 +12,7 @@ from airflow_sm_rollout.core.deployment_config import deployment_config, obeyed_
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, OnlyGreen, Wait
 from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.pointer import share_on_green
-from airflow_sm_rollout.core.rollout import Phase, Rollout, with_endpoint_modified, with_green_traffic, with_phase
+from airflow_sm_rollout.core.rollout import Phase, Rollout, with_endpoint_modified, with_green_traffic
 from airflow_sm_rollout.core.rules.autoscaling import (
     blue_place,
     blue_scales_as_before,
@@ -32,6 +32,14 @@ from airflow_sm_rollout.core.rules.deployed import (
     note_deployment,
     shifter_is_gone,
     wait_while_codedeploy_shifts,
+)
+from airflow_sm_rollout.core.rules.kept_warm import (
+    before_final_config,
+    before_promotion,
+    blue_stays_warm,
+    green_scales_beside_blue,
+    note_promotion,
+    where_blue_is_kept,
 )
 from airflow_sm_rollout.core.rules.pair import (
     blue_is_unchanged,
@@ -112,16 +120,6 @@ def _all_traffic_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) 
     return GiveUp(f"green has {share:g} % of the traffic, promotion needs 100 %: shift it there and watch it first")
 
 
-def _before_final_config(rule: Rule) -> Rule:
-    """Once the endpoint is on the final config, green is promoted."""
-
-    @wraps(rule)
-    def guarded(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
-        return None if endpoint_of(seen).config_name == rollout.names.final_config else rule(goal, rollout, seen)
-
-    return guarded
-
-
 def _capacity_for_all(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     return capacity_for(100.0, rollout, seen)
 
@@ -147,15 +145,6 @@ def _tidy_after_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) 
     configs, models = old_of_blue(rollout)
     names = rollout.names
     return tidy(rollout, seen, [names.shadow_config, names.mixed_config, *configs], models)
-
-
-def _note_promotion(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
-    """Written before anything of the rollout or of blue is deleted, so that a retry knows why something is not there."""
-    if rollout.phase is Phase.PROMOTED:
-        return None
-    then = "is deleted" if rollout.plan.delete_blue else "is kept (delete_blue=False), delete it yourself"
-    of_blue = f"; blue's endpoint {rollout.blue_endpoint_name} {then}" if rollout.traffic.has_pointer else ""
-    return Act(actions.UpdateRecord(with_phase(rollout, Phase.PROMOTED), f"green is promoted{of_blue}"))
 
 
 def _pointer_on_green(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -199,16 +188,6 @@ def _on_blue(rule: Rule) -> Rule:
     def guarded(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
         is_on_blue = endpoint_of(seen).config_name == rollout.blue.config_name
         return rule(goal, rollout, seen) if is_on_blue else None
-
-    return guarded
-
-
-def _before_promotion(rule: Rule) -> Rule:
-    """Once green is promoted, its own alarms are deleted and say nothing."""
-
-    @wraps(rule)
-    def guarded(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
-        return rule(goal, rollout, seen) if rollout.phase is Phase.FORWARD else None
 
     return guarded
 
@@ -309,11 +288,14 @@ VARIANTS: tuple[Rule, ...] = (
     on_known_config("mixed", "final"),
     own_config_exists,
     _all_traffic_on_green,
-    _before_final_config(no_harm),
-    _before_final_config(heed_wish),
-    _before_final_config(_capacity_for_all),
+    before_final_config(before_promotion(no_harm)),
+    before_final_config(before_promotion(heed_wish)),
+    before_final_config(_capacity_for_all),
+    before_final_config(where_blue_is_kept(note_promotion)),
+    before_final_config(green_scales_beside_blue),
+    before_final_config(blue_stays_warm),
     _final_config_exists,
-    _before_final_config(_blues_scaling_ends),
+    before_final_config(_blues_scaling_ends),
     _update_to_final,
     green_scales_as_blue_did,
     _tidy_after_promotion,
@@ -329,10 +311,11 @@ ENDPOINTS: tuple[Rule, ...] = (
     green_is_unchanged,
     wait_for_green,
     green_is_in_service,
-    _before_promotion(no_harm),
-    _before_promotion(heed_wish),
-    _note_promotion,
+    before_promotion(no_harm),
+    before_promotion(heed_wish),
+    note_promotion,
     green_scales_as_blue_did,
+    blue_stays_warm,
     _of_a_blue_to_delete(blue_is_unchanged),
     _of_a_blue_to_delete(wait_while_busy),
     _of_a_blue_to_delete(_clients_left_blue),
@@ -355,15 +338,15 @@ GUARDRAILS: tuple[Rule, ...] = (
     is_in_service,
     on_known_config("blue", "final"),
     _not_put_back,
-    _before_promotion(_no_harm_but_by_verdict),
-    _before_promotion(heed_wish),
+    before_promotion(_no_harm_but_by_verdict),
+    before_promotion(heed_wish),
     _on_blue(blue_config_exists),
     _on_blue(_enough_instances),
     _on_blue(_verdict_alarm_watches),
     _on_blue(_note_update),
     _on_blue(_ask_sagemaker_to_shift),
-    _before_promotion(_was_watched),
-    _note_promotion,
+    before_promotion(_was_watched),
+    note_promotion,
     _tidy_blue,
     record_goes,
 )
@@ -374,10 +357,10 @@ CODEDEPLOY: tuple[Rule, ...] = (
     wait_for_green,
     alias_is_back_on_green,
     alias_calls_these_two,
-    _before_promotion(deployment_went_well),
-    _before_promotion(_no_harm_but_by_verdict),
-    _before_promotion(heed_abort),
-    _before_promotion(wait_while_codedeploy_shifts),
+    before_promotion(deployment_went_well),
+    before_promotion(_no_harm_but_by_verdict),
+    before_promotion(heed_abort),
+    before_promotion(wait_while_codedeploy_shifts),
     green_stands,
     green_is_unchanged,
     green_is_in_service,
@@ -390,9 +373,9 @@ CODEDEPLOY: tuple[Rule, ...] = (
     _before_shift(note_deployment),
     _before_shift(begin_deployment),
     alias_is_on_green,
-    _before_promotion(last_bake_is_over),
-    _before_promotion(_was_watched_by_then),
-    *ENDPOINTS[ENDPOINTS.index(_note_promotion) : ENDPOINTS.index(green_scales_as_blue_did)],
+    before_promotion(last_bake_is_over),
+    before_promotion(_was_watched_by_then),
+    *ENDPOINTS[ENDPOINTS.index(note_promotion) : ENDPOINTS.index(green_scales_as_blue_did)],
     latest_names_green,
     *ENDPOINTS[ENDPOINTS.index(green_scales_as_blue_did) : -1],
     shifter_is_gone,

@@ -30,4 +30,5 @@ def is_finishing(rollout: Rollout, endpoint: Endpoint | None) -> bool:
     is_promoted = rollout.phase is Phase.PROMOTED and rollout.traffic.shows_promotion
     if endpoint is None or not endpoint.answers or not (is_promoted or rollout.is_promoted_for_good):
         return False
-    return rollout.traffic.has_pointer or endpoint.config_name == rollout.names.final_config
+    configs = {rollout.names.final_config, *((rollout.names.mixed_config,) if rollout.blue_until else ())}
+    return rollout.traffic.has_pointer or endpoint.config_name in configs

@@ -49,7 +49,7 @@ def goes_forward(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | 
 
 def not_promoted_yet(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
     """Give up where this very rollout has promoted green: a cleared task of a run that ended well."""
-    if endpoint_of(seen).config_name != rollout.names.final_config:
+    if endpoint_of(seen).config_name != rollout.names.final_config and rollout.phase is not Phase.PROMOTED:
         return None
     return GiveUp(
         f"green was promoted already: {endpoint_of(seen).describe()}. Start a new rollout with a new DAG run",

@@ -35,12 +35,14 @@ class After:
     :param rollout: as it was promoted.
     :param since: when it was; what an alarm said before is not about green alone.
     :param alarms: names of the alarms.
+    :param is_beside_blue: whether blue is kept warm meanwhile, and something is to be done at the end.
     """
 
     rollout: Rollout
     since: datetime
     until: datetime
     alarms: tuple[str, ...]
+    is_beside_blue: bool = False
 
     @property
     def watches_anything(self) -> bool:
@@ -55,10 +57,20 @@ def plan_after(kept: Kept, duration: timedelta, alarms: Sequence[str] = ()) -> A
     return After(kept.rollout, kept.at, kept.at + duration, named)
 
 
+def plan_beside_blue(record: Rollout, duration: timedelta, alarms: Sequence[str] = ()) -> After | None:
+    """What to watch as long as blue is kept warm, the rollout's own alarms among it; ``None``: it is not."""
+    if record.blue_until is None or record.promoted_at is None:
+        return None
+    named = tuple(dict.fromkeys((*record.watched_alarms, *alarms)))
+    until = min(record.blue_until, record.promoted_at + duration)
+    return After(record, record.promoted_at, until, named, is_beside_blue=True)
+
+
 def after_to_dict(after: After) -> dict[str, Any]:
     """It as JSON."""
     moments = {"since": after.since.isoformat(), "until": after.until.isoformat()}
-    return {"rollout": to_json(after.rollout), "alarms": list(after.alarms), **moments}
+    stored = {"rollout": to_json(after.rollout), "alarms": list(after.alarms), **moments}
+    return {**stored, "is_beside_blue": after.is_beside_blue}
 
 
 def after_from_dict(stored: Mapping[str, Any]) -> After:
@@ -68,7 +80,8 @@ def after_from_dict(stored: Mapping[str, Any]) -> After:
     :raises KeyError: if something is not there.
     """
     since, until = (datetime.fromisoformat(stored[name]) for name in ("since", "until"))
-    return After(from_json(stored["rollout"]), since, until, tuple(stored["alarms"]))
+    rollout, is_beside = from_json(stored["rollout"]), bool(stored.get("is_beside_blue"))
+    return After(rollout, since, until, tuple(stored["alarms"]), is_beside)
 
 
 def round_at(after: After, moment: datetime) -> Watch:
@@ -142,8 +155,8 @@ def why_over(after: After, record: Rollout | None, previous: Kept | Undone | Non
             f"{record.describe_owner()} has begun on endpoint {name}, and what harms from then on may be another green"
         )
         return Judgement(Verdict.HEALTHY, f"no harm was found until then: {told}")
-    if record is not None:
-        return Judgement(Verdict.ABORTED, f"rollout {rollout_id} is being undone")
+    if record is not None:  # blue is kept warm, or served again
+        return Judgement(Verdict.ABORTED, f"rollout {rollout_id} is being undone") if record.undoes else None
     if previous is None:
         gone = f"what was kept of rollout {rollout_id} is gone (deleted?), so nothing could be undone any more"
         return Judgement(Verdict.INCONCLUSIVE, gone)
