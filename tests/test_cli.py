@@ -290,8 +290,8 @@ def test_the_policy_of_clients_is_printed_instead(tell: Callable[..., tuple[int,
     allowed = [(statement["Action"], statement["Resource"]) for statement in json.loads(shown)["Statement"]]
     assert allowed == [
         (["ssm:GetParameter"], ["arn:*:ssm:*:*:parameter/sm-rollout-live/fraud"]),
-        (["sagemaker:InvokeEndpoint"], ["arn:*:sagemaker:*:*:endpoint/fraud*"]),
-        (["sagemaker:InvokeEndpoint"], ["arn:*:sagemaker:*:*:endpoint/legacy"]),
+        (["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync"], ["arn:*:sagemaker:*:*:endpoint/fraud*"]),
+        (["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync"], ["arn:*:sagemaker:*:*:endpoint/legacy"]),
     ]
 
 
