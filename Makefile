@@ -21,8 +21,8 @@ unexport AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN A
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED) ## Roll out a good and a bad model on this machine (STRATEGY=linear or blue_green, TRAFFIC=endpoints or guardrails, MODEL=slow or subtle; DEMO=--keep leaves it running)
-	$(BIN)/sm-rollout demo $(if $(STRATEGY),--strategy $(STRATEGY)) $(if $(TRAFFIC),--traffic $(TRAFFIC)) $(if $(MODEL),--model $(MODEL)) $(DEMO)
+demo: $(INSTALLED) ## Roll out a good and a bad model on this machine (STRATEGY=linear or blue_green, TRAFFIC=endpoints or guardrails, ENDPOINT=serverless or async, MODEL=slow or subtle; DEMO=--keep leaves it running)
+	$(BIN)/sm-rollout demo $(if $(STRATEGY),--strategy $(STRATEGY)) $(if $(TRAFFIC),--traffic $(TRAFFIC)) $(if $(ENDPOINT),--endpoint $(ENDPOINT)) $(if $(MODEL),--model $(MODEL)) $(DEMO)
 
 check: $(INSTALLED) ## Lint, types and the pure core: what to run after every change, under a minute
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync check-style check-core

@@ -287,6 +287,9 @@ def _add_demo(commands: Any) -> None:
     _add_strategy(parser)
     models = "a slow one, or one that fails 1.5 %% of its requests instead of 0.5 %%; both by a canary (default: %(default)s)"
     parser.add_argument("--model", choices=_DEMO_MODELS, default=_DEMO_MODELS[0], help=f"other models: {models}")
+    parser.add_argument(
+        "--endpoint", choices=("instances", "serverless", "async"), default="instances", help="its kind"
+    )
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
 
 

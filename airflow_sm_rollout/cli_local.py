@@ -88,7 +88,11 @@ def demo(options: argparse.Namespace) -> int:
         from airflow_sm_rollout.demo.trials import TRIALS
     try:
         trial = TRIALS[options.model]
-        return run_demo(trial.adapt(find_script(options.strategy, options.traffic)), trial=trial, keep=options.keep)
+        return run_demo(
+            trial.adapt(find_script(options.strategy, options.traffic, options.endpoint)),
+            trial=trial,
+            keep=options.keep,
+        )
     except DemoFailed as error:
         raise CommandFailed(str(error)) from error
 

@@ -15,6 +15,8 @@ _COMPARED = (
     "DesiredWeight",
     "CurrentInstanceCount",
     "DesiredInstanceCount",
+    "CurrentServerlessConfig",
+    "DesiredServerlessConfig",
 )
 
 

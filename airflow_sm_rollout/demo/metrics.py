@@ -9,7 +9,9 @@ from typing import Any
 from airflow_sm_rollout.demo.report import VariantCounts
 
 PERIOD_SECONDS = 10
-_METRICS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
+_REQUESTS = ("Invocations", "InvocationsProcessed")
+"""An endpoint publishes one of the two: the second if it answers from a queue."""
+_METRICS = (*_REQUESTS, "Invocation4XXErrors", "Invocation5XXErrors")
 
 
 def count_invocations(cloudwatch: Any, dimensions: Mapping[str, str], since: float) -> VariantCounts:
@@ -35,8 +37,8 @@ def count_invocations(cloudwatch: Any, dimensions: Mapping[str, str], since: flo
     start = datetime.fromtimestamp(since // PERIOD_SECONDS * PERIOD_SECONDS, timezone.utc)
     end = datetime.now(timezone.utc) + timedelta(seconds=PERIOD_SECONDS)
     answer = cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=start, EndTime=end)
-    requests, *errors = (sum(result["Values"]) for result in answer["MetricDataResults"])
-    return VariantCounts(requests, sum(errors))
+    counts = [sum(result["Values"]) for result in answer["MetricDataResults"]]
+    return VariantCounts(sum(counts[: len(_REQUESTS)]), sum(counts[len(_REQUESTS) :]))
 
 
 def find_first_alarm(cloudwatch: Any, names: Iterable[str], since: float) -> float | None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from airflow_sm_rollout.demo import DemoFailed
@@ -39,13 +40,20 @@ class NotInProduction(DemoFailed):
 
 
 def put_into_production(
-    session: Any, instances: int = INSTANCES, hyperparameters: Mapping[str, str] | None = None
+    session: Any,
+    instances: int = INSTANCES,
+    *,
+    hyperparameters: Mapping[str, str] | None = None,
+    variant: Mapping[str, Any] = MappingProxyType({}),
+    config: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Train a first model and create its endpoint; returns once it serves. Again, it changes nothing.
 
     :param session: a boto3 session, or anything else with its ``client``.
     :param instances: that the endpoint gets.
     :param hyperparameters: of the training.
+    :param variant: what its variant has in place of instances; empty: it has instances.
+    :param config: what else its config has.
     :raises NotInProduction: with what SageMaker says.
     """
     sagemaker = session.client("sagemaker")
@@ -60,7 +68,7 @@ def put_into_production(
         ExecutionRoleArn=ROLE,
         Tags=TAGS,
     )
-    sagemaker.create_endpoint_config(**_config(instances))
+    sagemaker.create_endpoint_config(**_config(variant or _instances(instances)), **config)
     sagemaker.create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=CONFIG, Tags=TAGS)
     _wait(lambda: sagemaker.describe_endpoint(EndpointName=ENDPOINT), "EndpointStatus", "InService")
 
@@ -79,17 +87,14 @@ def _train(sagemaker: Any, hyperparameters: Mapping[str, str]) -> str:
     return str(job["ModelArtifacts"]["S3ModelArtifacts"])
 
 
-def _config(instances: int) -> dict[str, Any]:
-    variant = {
-        "VariantName": VARIANT,
-        "ModelName": MODEL,
-        "InstanceType": "ml.m5.large",
-        "InitialInstanceCount": instances,
-        "InitialVariantWeight": 1.0,
-    }
+def _instances(count: int) -> dict[str, Any]:
+    return {"InstanceType": "ml.m5.large", "InitialInstanceCount": count}
+
+
+def _config(capacity: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "EndpointConfigName": CONFIG,
-        "ProductionVariants": [variant],
+        "ProductionVariants": [{"VariantName": VARIANT, "ModelName": MODEL, "InitialVariantWeight": 1.0, **capacity}],
         "MetricsConfig": {"EnableEnhancedMetrics": True, "MetricPublishFrequencyInSeconds": 10},
         "Tags": TAGS,
     }

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from airflow_sm_rollout.core.traffic import Traffic, parse_traffic
 from airflow_sm_rollout.demo import DemoFailed, clients, front_clients
 from airflow_sm_rollout.demo.airflow_processes import HOST, AirflowProcesses
 from airflow_sm_rollout.demo.front import FRONT, put_in_front, shares_of_alias
+from airflow_sm_rollout.demo.kinds import KINDS
 from airflow_sm_rollout.demo.production import ENDPOINT, put_into_production
 from airflow_sm_rollout.demo.progress import Progress, render_table, render_timeline
 from airflow_sm_rollout.demo.report import Report, RunSeen, complaints, report_on
@@ -110,11 +112,15 @@ def set_up(directory: Path, stack: ExitStack, progress: Progress, script: Script
     airflow = AirflowProcesses(directory / "airflow", find_dags_folder(), environment)
     progress.say(f"Airflow will be at {airflow.url} (no login needed) in about a minute")
     progress.say("Training model v1 and putting it into production ...")
-    put_into_production(sandbox, script.instances, trial.production)
+    kind = KINDS[script.endpoint]
+    put_into_production(
+        sandbox, script.instances, hyperparameters=trial.production, variant=kind.variant, config=kind.config
+    )
     way = parse_traffic(script.traffic)
     if way.has_function:
         put_in_front(sandbox, sandbox.environment)
-    traffic = stack.enter_context(_clients(sandbox, directory, trial.requests_per_second, way))
+    program = front_clients if way.has_function else kind.clients
+    traffic = stack.enter_context(_clients(sandbox, directory, trial.requests_per_second, program))
     watch = stack.enter_context(ShareWatch(sandbox.url, _live(sandbox, way)))
     progress.say(f"Endpoint {ENDPOINT} answers {trial.requests_per_second:g} requests a second. Starting Airflow ...")
     stack.enter_context(airflow)
@@ -130,13 +136,15 @@ def _live(sandbox: SandboxProcess, way: Traffic) -> Callable[[], Mapping[str, fl
     return partial(live_shares, ENDPOINT, client=sandbox.client("ssm"), max_age=clients.HOLD_SECONDS)
 
 
-def _clients(sandbox: SandboxProcess, directory: Path, requests_per_second: float, way: Traffic) -> TrafficProcess:
+def _clients(
+    sandbox: SandboxProcess, directory: Path, requests_per_second: float, program: ModuleType
+) -> TrafficProcess:
     return TrafficProcess(
         sandbox.url,
         ENDPOINT,
         requests_per_second,
         records_file=directory / "requests.jsonl",
-        program=(front_clients if way.has_function else clients).__name__,
+        program=program.__name__,
         # A proxy has no business between the processes of one machine.
         environment={**sandbox.environment, "NO_PROXY": HOST, "no_proxy": HOST},
     )

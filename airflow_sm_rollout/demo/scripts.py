@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_sm_rollout.demo import DemoFailed
 from airflow_sm_rollout.demo.front import FRONT
+from airflow_sm_rollout.demo.kinds import KINDS
 from airflow_sm_rollout.demo.production import INSTANCES, ROLE
 from airflow_sm_rollout.demo.report import PROMOTE
 
@@ -27,6 +28,7 @@ class Script:
     :param plan: what else the trigger form would have.
     :param shares: by the name of the task that shifts traffic, the largest share in percent that it gives.
     :param instances: of the endpoint in production.
+    :param endpoint: which kind of endpoint that is (:mod:`~airflow_sm_rollout.demo.kinds`).
     :param patience_seconds: how long a run may go on without any of its tasks moving on.
     """
 
@@ -35,6 +37,7 @@ class Script:
     plan: Mapping[str, str]
     shares: Mapping[str, float]
     instances: int = INSTANCES
+    endpoint: str = "instances"
     patience_seconds: float = 300.0
 
     @property
@@ -102,11 +105,13 @@ _SCRIPTS = (
 )
 
 
-def find_script(strategy: str, traffic: str) -> Script:
-    """The script that shows a strategy by a way to split traffic.
+def find_script(strategy: str, traffic: str, endpoint: str = "instances") -> Script:
+    """The script that shows a strategy by a way to split traffic, on a kind of endpoint.
 
     :raises NoSuchDemo: where they don't go together, naming what does.
+    :raises NoSuchEndpoint: where the way can't do that kind, with why.
     """
+    KINDS[endpoint].refuse(traffic)
     by_traffic: dict[str, dict[str, Script]] = {}
     for script in _SCRIPTS:
         by_traffic.setdefault(script.traffic, {})[script.dag_id] = script
@@ -114,4 +119,4 @@ def find_script(strategy: str, traffic: str) -> Script:
     if strategy not in shown:
         can = ", ".join(shown) or "nothing here"
         raise NoSuchDemo(f"strategy {strategy} does not go with traffic {traffic}, which can do {can}")
-    return shown[strategy]
+    return replace(shown[strategy], endpoint=endpoint)

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 from urllib.parse import quote
 
 import urllib3
@@ -39,7 +39,7 @@ from airflow_sm_rollout.sandbox.process_host import start_python
 from airflow_sm_rollout.sandbox.train_model import LATE_COLUMNS, load_rows
 
 Outcome = Literal["answered", "failed", "dropped"]
-OUTCOMES: Mapping[int, Outcome] = {200: "answered", 424: "failed"}
+OUTCOMES: Mapping[int, Outcome] = {200: "answered", 202: "answered", 424: "failed"}
 
 COMPLETE_PERCENT = 40.0
 """Share of requests whose row has every column; the others come from clients that don't know :data:`.LATE_COLUMNS`."""
@@ -61,8 +61,8 @@ class Record:
     :param seconds: from sending to the whole answer.
     :param status: HTTP status; 0 if there was no answer.
     :param variant: the production variant that answered, if the answer says so; AWS's model of a ModelError has no place for it.
-    :param outcome: ``answered`` (200), ``failed`` (424, a ModelError: the model's own answer was an error), or ``dropped`` (everything
-        else: nobody answered, or somebody other than the model).
+    :param outcome: ``answered`` (200, or 202 of a queue), ``failed`` (424, a ModelError: the model's own answer was an error), or
+        ``dropped`` (everything else: nobody answered, or somebody other than the model).
     :param complete: whether the row had every column.
     :param error: the beginning of what came instead of an answer; empty if answered.
     """
@@ -146,6 +146,10 @@ class EndpointClient:
     :param region: for the signature's scope.
     """
 
+    operation: ClassVar[str] = "invocations"
+    says_type: ClassVar[str] = "Content-Type"
+    """The header that names the body's type."""
+
     def __init__(self, endpoint_url: str, region: str) -> None:
         self._endpoint_url = endpoint_url.rstrip("/")
         self._pool = urllib3.PoolManager(1, maxsize=1, retries=False, timeout=TIMEOUT_SECONDS)
@@ -153,15 +157,15 @@ class EndpointClient:
 
     def invoke(self, endpoint_name: str, body: bytes) -> tuple[int, str | None, str]:
         """Send one request: HTTP status (0: no answer), variant that answered, and the error if it is one."""
-        url = f"{self._endpoint_url}/endpoints/{quote(endpoint_name)}/invocations"
-        request = AWSRequest("POST", url, {"Content-Type": "application/json"}, body)
+        url = f"{self._endpoint_url}/endpoints/{quote(endpoint_name)}/{self.operation}"
+        request = AWSRequest("POST", url, {self.says_type: "application/json"}, body)
         self._auth.add_auth(request)
         try:
             answer = self._pool.request("POST", url, body=body, headers=dict(request.headers.items()))
         except urllib3.exceptions.HTTPError as error:
             return 0, None, repr(error)
         variant = answer.headers.get("x-amzn-Invoked-Production-Variant")
-        return answer.status, variant, "" if answer.status == 200 else answer.data.decode(errors="replace")
+        return answer.status, variant, "" if answer.status in (200, 202) else answer.data.decode(errors="replace")
 
     def close(self) -> None:
         """Close the connection."""

@@ -15,6 +15,7 @@ from airflow_sm_rollout.core.plan.function import parse_function
 from airflow_sm_rollout.core.plan.strategy import STRATEGIES, expand_strategy, parse_duration
 from airflow_sm_rollout.core.rollout import Plan
 from airflow_sm_rollout.demo.clients import HOLD_SECONDS
+from airflow_sm_rollout.demo.kinds import KINDS, NoSuchEndpoint
 from airflow_sm_rollout.demo.scripts import NoSuchDemo, Script, find_script
 
 DAGS = Path(__file__).parent.parent.parent / "dags"
@@ -72,3 +73,20 @@ def test_an_endpoint_is_drained_for_longer_than_clients_hold_its_name() -> None:
     for strategy in STRATEGIES:
         drain = find_script(strategy, "endpoints").plan["drain"]
         assert parse_duration("drain", drain).total_seconds() > 2 * HOLD_SECONDS
+
+
+KINDS_BY_WAY = {
+    "serverless": {"endpoints", "lambda", "codedeploy"},
+    "async": {"endpoints"},
+    "instances": {traffic for _, traffic in PAIRS},
+}
+
+
+@pytest.mark.parametrize("endpoint", KINDS)
+@pytest.mark.parametrize("traffic", sorted(KINDS_BY_WAY["instances"]))
+def test_a_kind_of_endpoint_is_shown_by_the_ways_that_can_or_refused_with_why(endpoint: str, traffic: str) -> None:
+    if traffic in KINDS_BY_WAY[endpoint]:
+        assert find_script("canary", traffic, endpoint).endpoint == endpoint
+        return
+    with pytest.raises(NoSuchEndpoint, match=f"does not go with traffic {traffic}: .*(serverless|asynchronous)"):
+        find_script("canary", traffic, endpoint)
