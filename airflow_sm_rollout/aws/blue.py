@@ -160,7 +160,7 @@ def _why_unsuitable(config: Mapping[str, Any], traffic: Traffic) -> str:
     variants = config.get("ProductionVariants", [])
     if len(variants) != 1:
         names = ", ".join(variant.get("VariantName", "") for variant in variants)
-        return f"it has {len(variants)} production variants ({names}), and blue must be one"
+        return f"it has {len(variants)} production variants ({names}), and green is one model: nobody can tell which of them it replaces"
     if config.get("ShadowProductionVariants"):
         return "it has a shadow variant, which AWS allows beside one production variant only"
     untaken = traffic.why_untaken(kinds_of(config))

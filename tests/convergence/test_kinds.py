@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+from airflow_sm_rollout.aws.planning import plan_rollout
 from airflow_sm_rollout.core.errors import RolloutRefused
+from airflow_sm_rollout.core.goals import GreenDeployed
 from airflow_sm_rollout.core.observation import Endpoint, Variant
+from airflow_sm_rollout.core.rollout import Green, Rollout
+from convergence.guardrails_lab import GuardrailsLab
 from convergence.kinds_lab import MAX_CONCURRENCY, REFUSED, TAKEN, ServerlessBlue, ServerlessKeptLab, ServerlessLiveLab
-from convergence.lab import BLUE_INSTANCES, ENDPOINT, Lab
-from convergence.live_lab import LiveLab
+from convergence.lab import BLUE_CONFIG, BLUE_INSTANCES, ENDPOINT, ROLE, Lab
+from convergence.lambda_lab import LambdaLab
+from convergence.live_lab import LiveLab, SharedLab
 
 ROLLED_BACK_FROM = (1, -1)
 """Behind so many tasks: green deployed, and all but promoted."""
@@ -130,3 +135,55 @@ def test_a_serverless_endpoint_is_described_by_what_it_has() -> None:
     endpoint = Endpoint(ENDPOINT, "arn", "InService", "c", (variant,), lab.now())
     assert endpoint.describe().endswith("(AllTraffic 100 % on 3 provisioned concurrency)")
     assert lab.plan().blue.capacity == "4 provisioned of 10 concurrent calls"
+
+
+def many_models(make: Callable[[], Lab]) -> tuple[Lab, Rollout]:
+    """Blue hosts many models, and so does green, which the user has made."""
+    lab = make()
+    plan, owner = lab.plan().plan, {"dag_id": "dag", "run_id": "run"}
+    container = {"Image": "many:1", "ModelDataUrl": "s3://models/", "Mode": "MultiModel"}
+    for name, prefix in (("many-v1", "blue/"), ("many-v2", "green/")):
+        lab.clients.sagemaker.create_model(
+            ModelName=name,
+            PrimaryContainer={**container, "ModelDataUrl": f"s3://models/{prefix}"},
+            ExecutionRoleArn=ROLE,
+        )
+    put_model_into_production(lab, "many-v1")
+    return lab, plan_rollout(lab.clients, lab.names, owner, Green(model_name="many-v2"), plan, lab.now())
+
+
+def put_model_into_production(lab: Lab, model: str) -> None:
+    sagemaker = lab.clients.sagemaker
+    [variant] = sagemaker.describe_endpoint_config(EndpointConfigName=BLUE_CONFIG)["ProductionVariants"]
+    sagemaker.create_endpoint_config(EndpointConfigName="many", ProductionVariants=[{**variant, "ModelName": model}])
+    sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName="many", RetainAllVariantProperties=True)
+    lab.pass_time(200)
+    lab.before = lab.describe()
+
+
+@pytest.mark.parametrize("make", [Lab, SharedLab, LambdaLab, GuardrailsLab])
+def test_an_endpoint_with_many_models_gets_another_folder_of_them_and_keeps_its_own(make: Callable[[], Lab]) -> None:
+    lab, rollout = many_models(make)
+    lab.reach(GreenDeployed(rollout))
+    config = lab.clients.sagemaker.describe_endpoint_config(EndpointConfigName=green_config(lab))
+    assert config["ProductionVariants"][-1]["ModelName"] == "many-v2"
+    lab.roll_back()
+    assert lab.describe() == lab.before
+
+
+def green_config(lab: Lab) -> str:
+    """The config that green is on, or is to be."""
+    configs = [each["EndpointConfigName"] for each in lab.clients.sagemaker.list_endpoint_configs()["EndpointConfigs"]]
+    return next(name for name in (lab.names.mixed_config, lab.names.final_config) if name in configs)
+
+
+def test_several_variants_are_refused_by_their_names() -> None:
+    lab = SharedLab()
+    sagemaker = lab.clients.sagemaker
+    [variant] = sagemaker.describe_endpoint_config(EndpointConfigName=BLUE_CONFIG)["ProductionVariants"]
+    two = [variant, {**variant, "VariantName": "Other"}]
+    sagemaker.create_endpoint_config(EndpointConfigName="two", ProductionVariants=two)
+    sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName="two")
+    lab.pass_time(200)
+    with pytest.raises(RolloutRefused, match=r"2 production variants \(AllTraffic, Other\), and green is one model"):
+        lab.plan()
