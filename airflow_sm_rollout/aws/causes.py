@@ -108,6 +108,7 @@ _BY_CODE: Mapping[Cause, str] = {
         ParameterNotFound ParameterVersionNotFound ResourceNotFound ResourceNotFoundException ObjectNotFoundException NotFoundException
         NoSuchKey NoSuchBucket NoSuchVersion InvalidResourceId
         ApplicationDoesNotExistException DeploymentConfigDoesNotExistException DeploymentGroupDoesNotExistException
+        ProvisionedConcurrencyConfigNotFoundException
         DeploymentDoesNotExistException DeploymentAlreadyCompletedException
         """,
     DENIED: """

@@ -7,11 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from airflow_sm_rollout.aws.answers import told
-from airflow_sm_rollout.aws.errors import if_found
+from airflow_sm_rollout.aws.causes import Meaning
+from airflow_sm_rollout.aws.errors import if_found, meaning_of
 from airflow_sm_rollout.core.actions import PutAlias
 from airflow_sm_rollout.core.front.alias import Alias, is_written_by, pointer_of_alias
-from airflow_sm_rollout.core.front.version import Front, FunctionVersion
+from airflow_sm_rollout.core.front.version import Front, FunctionVersion, Provisioned
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.pointer import Pointer
 from airflow_sm_rollout.core.rollout import Rollout
@@ -64,13 +67,15 @@ def read_front(client: Any, rollout: Rollout) -> Front | None:
     latest = if_found(lambda: client.get_function_configuration(FunctionName=place.function)) if place else None
     if place is None or latest is None:
         return None
-    green, name = rollout.green_endpoint_name, rollout.blue.function_version or ""
+    blue = rollout.blue
+    green, name = rollout.green_endpoint_name, blue.function_version or ""
     published = (each for each in _versions(client, place) if each.variables.get(place.variable) == green)
     number = next((each.number for each in published), None)  # a list does not tell whether it is ready
     front = Front(
         FunctionVersion(latest),
         read_version(client, place, name),
         read_version(client, place, number) if number else None,
+        provisioned=read_provisioned(client, place, number) if number and blue.function_provisioned else None,
     )
     return front if front.blue else replace(front, in_place=_read_in_place(client, rollout, place, front.green))
 
@@ -90,6 +95,21 @@ def _read_in_place(
         and (each.number in called or (green is not None and not each.differences(green, place.variable)))
     )
     return max(blues, key=lambda each: int(each.number), default=None)
+
+
+def read_provisioned(client: Any, place: FunctionAlias, qualifier: str) -> Provisioned | None:
+    """What is provisioned of the concurrency of an alias or a version; ``None``: nothing, or AWS does not tell who asks."""
+    asked = {"FunctionName": place.function, "Qualifier": qualifier}
+    try:
+        found = if_found(lambda: client.get_provisioned_concurrency_config(**asked))
+    except ClientError as error:
+        if meaning_of(error) is Meaning.DENIED:
+            return None
+        raise
+    if found is None:
+        return None
+    count = told(found, "RequestedProvisionedConcurrentExecutions", f"{qualifier} of function {place.function}")
+    return Provisioned(count, found.get("Status") or "READY", found.get("StatusReason") or "")
 
 
 def write_alias(client: Any, action: PutAlias) -> None:

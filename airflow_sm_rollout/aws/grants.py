@@ -39,14 +39,14 @@ class Grant:
         function's, and ``{made}`` for what the names of all that a rollout makes begin with; or ``*``, where AWS knows no narrower
         resource for these actions.
     :param service: of the ARN; by default that of the first action.
-    :param condition: what context keys must be equal to.
+    :param condition: what context keys must be equal to; of several values one.
     """
 
     purpose: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     service: str = ""
-    condition: Mapping[str, str] = field(default_factory=dict)
+    condition: Mapping[str, str | list[str]] = field(default_factory=dict)
 
     def statement(self, endpoint: str, region: str, account: str, function: str = "") -> dict[str, Any]:
         """The grant as a statement of a policy."""

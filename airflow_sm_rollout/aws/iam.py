@@ -24,6 +24,7 @@ from airflow_sm_rollout.core.names import (
     validate_endpoint_name,
 )
 from airflow_sm_rollout.core.plan.function import parse_function
+from airflow_sm_rollout.core.scaling import INSTANCES, PROVISIONED
 from airflow_sm_rollout.core.traffic import TRAFFIC, Traffic
 
 _READ = (
@@ -90,10 +91,12 @@ _MAKE = (
     Grant("ReadGuardiansNote", ("ssm:GetParameter",), (f"parameter{taken_back_name('{endpoint}')}",)),
 )
 # A scalable target's ARN holds an id of AWS's, so what narrows these is what they are about.
-_SCALABLE = {
+_SCALABLE: dict[str, str | list[str]] = {
     "application-autoscaling:service-namespace": "sagemaker",
-    "application-autoscaling:scalable-dimension": "sagemaker:variant:DesiredInstanceCount",
+    "application-autoscaling:scalable-dimension": INSTANCES,
 }
+# With two endpoints they may be serverless.
+_SCALABLE_OF_PAIR = {**_SCALABLE, "application-autoscaling:scalable-dimension": [INSTANCES, PROVISIONED]}
 _SUSPEND_AND_RESTORE_SCALING = Grant(
     "SuspendAndRestoreScaling",
     ("application-autoscaling:RegisterScalableTarget", "application-autoscaling:PutScalingPolicy"),
@@ -120,14 +123,14 @@ _PAIR = (
     *_READ,
     *_MAKE,
     Grant("FindGreensEndpoint", ("sagemaker:ListEndpoints",), (ANY,)),
-    _SUSPEND_AND_RESTORE_SCALING,
+    replace(_SUSPEND_AND_RESTORE_SCALING, condition=_SCALABLE_OF_PAIR),
     _ALARMS_OF_SCALING,
     # An endpoint that is deleted takes its scalable targets with it, if its deleter may do that.
     Grant(
         "EndScalingOfADeletedEndpoint",
         ("application-autoscaling:DeregisterScalableTarget", "application-autoscaling:DeleteScalingPolicy"),
         (ANY,),
-        condition=_SCALABLE,
+        condition=_SCALABLE_OF_PAIR,
     ),
     # With on_drift="restore".
     Grant("RestoreBluesEndpointConfig", ("sagemaker:UpdateEndpoint",), ("endpoint/{made}*", "endpoint-config/*")),
@@ -170,10 +173,19 @@ _FUNCTION = (
         ("function:{function}", "function:{function}:*"),
     ),
     # On versions alone: on the function itself it would allow to delete all of it.
-    Grant("RemoveGreensVersion", ("lambda:DeleteFunction",), ("function:{function}:*",)),
+    Grant(
+        "RemoveGreensVersion",
+        (
+            "lambda:DeleteFunction",
+            "lambda:GetProvisionedConcurrencyConfig",
+            "lambda:DeleteProvisionedConcurrencyConfig",
+        ),
+        ("function:{function}:*",),
+    ),
     # Green's; and blue's once more where somebody has deleted it.
     Grant("PublishVersions", ("lambda:PublishVersion",), ("function:{function}", "function:{function}:*")),
 )
+_WARM_GREEN = Grant("WarmGreensVersion", ("lambda:PutProvisionedConcurrencyConfig",), ("function:{function}:*",))
 # Where the live pointer names an endpoint that is called otherwise.
 _RESTORE_OTHER_BLUE = Grant(
     "RestoreBluesEndpoint",
@@ -260,7 +272,7 @@ _GUARDIAN = (
 def _grants_of(way: Traffic) -> tuple[Grant, ...]:
     """AWS refuses to remove a variant from a config while it scales, so where both are in one, a promotion ends blue's scaling first."""
     if way.has_function:
-        return (*_PAIR, *_FUNCTION, *((*DEPLOYMENT, _TELL_JUDGEMENT) if way.has_deployment else ()))
+        return (*_PAIR, *_FUNCTION, _WARM_GREEN, *((*DEPLOYMENT, _TELL_JUDGEMENT) if way.has_deployment else ()))
     if way.has_pointer:
         return _TWO_ENDPOINTS
     if way.has_component:

@@ -195,6 +195,21 @@ def _(action: actions.DeleteVersion, clients: Clients) -> None:
 
 
 @perform.register
+def _(action: deeds.ProvisionVersion, clients: Clients) -> None:
+    clients.functions.put_provisioned_concurrency_config(
+        FunctionName=action.place.function,
+        Qualifier=action.number,
+        ProvisionedConcurrentExecutions=action.count,
+    )
+
+
+@perform.register
+def _(action: deeds.ReleaseVersion, clients: Clients) -> None:
+    named = {"FunctionName": action.place.function, "Qualifier": action.number}
+    _tolerating(Meaning.GONE, lambda: clients.functions.delete_provisioned_concurrency_config(**named))
+
+
+@perform.register
 def _(action: deeds.MakeForDeployment, clients: Clients) -> None:
     codedeploy.make(clients.codedeploy, action)
 

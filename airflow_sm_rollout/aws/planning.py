@@ -19,7 +19,7 @@ from airflow_sm_rollout.aws.codedeploy import read_deployments
 from airflow_sm_rollout.aws.components import read_blue, read_component
 from airflow_sm_rollout.aws.errors import describe, meaning_of
 from airflow_sm_rollout.aws.evidence import read_thresholds, read_worst_errors
-from airflow_sm_rollout.aws.front import read_alias, read_front, read_version
+from airflow_sm_rollout.aws.front import read_alias, read_front, read_provisioned, read_version
 from airflow_sm_rollout.aws.live import read_pointer
 from airflow_sm_rollout.aws.models import read_model, refuse_unlike
 from airflow_sm_rollout.aws.queue import read_longest_wait
@@ -182,11 +182,16 @@ class _AliasSeen:
     alias: Alias
     version: FunctionVersion
     endpoint_name: str
+    provisioned: int | None = None
 
     @property
     def members(self) -> dict[str, Any]:
         """What of it is recorded with blue."""
-        return {"function_version": self.alias.version, "function_timeout": self.version.timeout}
+        return {
+            "function_version": self.alias.version,
+            "function_timeout": self.version.timeout,
+            "function_provisioned": self.provisioned,
+        }
 
     def pointer(self, now: datetime) -> Pointer:
         return pointer_of_alias(self.alias, {self.alias.version: self.endpoint_name}, now)
@@ -208,7 +213,13 @@ def _read_alias(clients: Clients, place: FunctionAlias) -> _AliasSeen:
             f"version {alias.version} of function {place.function}, which alias {place.alias} calls, has no environment variable "
             f"{place.variable} that names the endpoint. Give variable= the name of the one that does. Nothing was changed"
         )
-    return _AliasSeen(alias, version, endpoint)
+    if read_provisioned(clients.functions, place, place.alias):
+        raise RolloutRefused(
+            f"{place} has provisioned concurrency, and AWS lets no such alias call two versions. Provision version {alias.version} "
+            "instead: the rollout provisions as much for green's. Nothing was changed"
+        )
+    warm = read_provisioned(clients.functions, place, alias.version)
+    return _AliasSeen(alias, version, endpoint, warm.count if warm else None)
 
 
 def _read_component(clients: Clients, name: str) -> Component:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_sm_rollout.core.front.deeds import BeginDeployment, MakeForDeployment, RemoveOfDeployment, StopDeployment
+from airflow_sm_rollout.core.front.deeds import (
+    BeginDeployment,
+    MakeForDeployment,
+    ProvisionVersion,
+    ReleaseVersion,
+    RemoveOfDeployment,
+    StopDeployment,
+)
 from airflow_sm_rollout.core.plan.function import FunctionAlias
 from airflow_sm_rollout.core.pointer import Split
 from airflow_sm_rollout.core.rolling_update import UpdateComponent
@@ -381,6 +388,8 @@ Action = (
     | NameEndpoint
     | PublishVersion
     | DeleteVersion
+    | ProvisionVersion
+    | ReleaseVersion
     | MakeForDeployment
     | BeginDeployment
     | StopDeployment

@@ -94,6 +94,7 @@ class Blue:
     :param scaling: how its variant scales; ``None``: not by itself.
     :param function_version: where a Lambda function calls it, the number of the version that does.
     :param function_timeout: how long a call of that function may take.
+    :param function_provisioned: what was provisioned of that version's concurrency; ``None``: nothing.
     :param max_concurrency: of a serverless one, as it was set; ``None``: it has instances.
     """
 
@@ -110,6 +111,7 @@ class Blue:
     scaling: Scaling | None = None
     function_version: str | None = None
     function_timeout: timedelta = timedelta()
+    function_provisioned: int | None = None
     max_concurrency: int | None = None
 
     @property

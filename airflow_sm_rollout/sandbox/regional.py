@@ -14,7 +14,7 @@ from airflow_sm_rollout.sandbox.codedeploy import CodeDeploy
 from airflow_sm_rollout.sandbox.containers import ContainerHost
 from airflow_sm_rollout.sandbox.elsewhere import Elsewhere
 from airflow_sm_rollout.sandbox.faults import Faults
-from airflow_sm_rollout.sandbox.functions import Functions
+from airflow_sm_rollout.sandbox.functions import Functions, ProvisionedConcurrency
 from airflow_sm_rollout.sandbox.parameters import Parameters
 from airflow_sm_rollout.sandbox.sagemaker.hosting import Hosting
 from airflow_sm_rollout.sandbox.sagemaker.region import Region
@@ -111,7 +111,7 @@ class Regional:
             "sagemaker-runtime": [hosting.runtime, hosting.async_runtime],
             "cloudwatch": [self.cloudwatch],
             "codedeploy": [self._codedeploy],
-            "lambda": [self._functions],
+            "lambda": [self._functions, ProvisionedConcurrency(self.region, self._functions)],
             "ssm": [self._parameters],
             "application-autoscaling": [self.scaling],
             "resourcegroupstaggingapi": [tagging],

@@ -33,6 +33,7 @@ class Timings:
         an endpoint of components took over 35 min to create).
     :param delete_component: DeleteInferenceComponent to gone (not recorded).
     :param update_function: UpdateFunctionConfiguration to LastUpdateStatus Successful (documented: seconds; not recorded).
+    :param provision_function: PutProvisionedConcurrencyConfig to READY (documented: a minute or two; not recorded).
     :param start_deployment: CodeDeploy's CreateDeployment to its first deed (not recorded).
     :param poll_alarms: how often CodeDeploy looks at a deployment's alarms (not recorded).
     :param hook_timeout: how long CodeDeploy waits for a hook to report (documented: an hour).
@@ -59,6 +60,7 @@ class Timings:
     launch_copies: float = 60.0
     delete_component: float = 30.0
     update_function: float = 2.0
+    provision_function: float = 60.0
     start_deployment: float = 2.0
     poll_alarms: float = 10.0
     hook_timeout: float = 3600.0

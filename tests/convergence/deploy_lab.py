@@ -18,7 +18,7 @@ from airflow_sm_rollout.sandbox.functions.function import Function
 from airflow_sm_rollout.sandbox.functions.runtime import Reply
 from convergence.guardrails_lab import JudgedLab
 from convergence.lab import ROLE, USER_ALARM
-from convergence.lambda_lab import PLACE, LambdaLab
+from convergence.lambda_lab import PLACE, LambdaLab, Warm
 
 HOOK = "CodeDeployHook_check"
 OWN_GROUP = {"applicationName": "scorer", "deploymentGroupName": "live"}
@@ -166,6 +166,11 @@ class HookedLab(DeployLab):
             self.clients.codedeploy.put_lifecycle_event_hook_execution_status(
                 deploymentId=deployment.id, lifecycleEventHookExecutionId=event.execution_id, status=word
             )
+
+
+@dataclass
+class WarmDeployLab(Warm, DeployLab):
+    """Blue's version has provisioned concurrency."""
 
 
 MAKERS = [DeployLab, OwnGroupLab]

@@ -107,6 +107,15 @@ class LambdaLab(LiveLab):
             **super().read_world(),
             "versions": {each["Version"]: without(each) for each in listed},
             "alias": without(alias),
+            "provisioned": self.provisioned() if self.stands() else {},
+        }
+
+    def provisioned(self) -> dict[str, int]:
+        """What is provisioned, by alias or number."""
+        told = self.clients.functions.list_provisioned_concurrency_configs(FunctionName=PLACE.function)
+        return {
+            each["FunctionArn"].rpartition(":")[2]: each["RequestedProvisionedConcurrentExecutions"]
+            for each in told["ProvisionedConcurrencyConfigs"]
         }
 
     def stands(self) -> bool:
@@ -180,6 +189,25 @@ class DeletingLambdaLab(LambdaLab):
     delete_blue: bool = True
 
 
+class Warm(LambdaLab):
+    """Blue's version has provisioned concurrency."""
+
+    def _put_blue_into_production(self) -> None:
+        super()._put_blue_into_production()
+        self.provision("1", 3)
+        self.pass_time(120)
+
+    def provision(self, qualifier: str, count: int) -> None:
+        self.clients.functions.put_provisioned_concurrency_config(
+            FunctionName=PLACE.function, Qualifier=qualifier, ProvisionedConcurrentExecutions=count
+        )
+
+
+@dataclass
+class WarmLambdaLab(Warm, DeletingLambdaLab):
+    """Blue is not kept."""
+
+
 def second_lambda_rollout() -> LambdaLab:
     """A rollout whose blue is the green of one before."""
     lab = DeletingLambdaLab()
@@ -193,4 +221,4 @@ def without(told: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps({name: value for name, value in told.items() if name not in _OF_THE_MOMENT}))
 
 
-MAKERS = [LambdaLab, DeletingLambdaLab, second_lambda_rollout]
+MAKERS = [LambdaLab, DeletingLambdaLab, second_lambda_rollout, WarmLambdaLab]

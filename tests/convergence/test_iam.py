@@ -27,10 +27,10 @@ from airflow_sm_rollout.core.watch.after import plan_after
 from airflow_sm_rollout.core.watch.verdict import Verdict
 from airflow_sm_rollout.sandbox.app import CallRecord
 from convergence.components_lab import ComponentsLab
-from convergence.deploy_lab import DeployLab
+from convergence.deploy_lab import WarmDeployLab
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Lab
-from convergence.lambda_lab import PLACE, LambdaLab
+from convergence.lambda_lab import PLACE, LambdaLab, WarmLambdaLab
 from convergence.live_lab import LiveLab, second_rollout, with_pointer
 from convergence.test_exits import ring, scale, update_by_hand, wish
 
@@ -124,8 +124,8 @@ LABS: dict[str, tuple[Callable[[], Lab], ...]] = {
     "variants": (Lab,),
     "guardrails": (GuardrailsLab,),
     "endpoints": (LiveLab, with_pointer),
-    "lambda": (LambdaLab,),
-    "codedeploy": (DeployLab,),
+    "lambda": (WarmLambdaLab,),
+    "codedeploy": (WarmDeployLab,),
     "components": (ComponentsLab,),
 }
 FUNCTIONS = {"lambda": "fraud-scorer", "codedeploy": "fraud-scorer"}
@@ -160,7 +160,12 @@ def actions_of(statements: list[dict[str, list[str]]]) -> set[str]:
 def test_the_policy_names_exactly_the_actions_that_rollouts_need(traffic: str) -> None:
     called = calls_of_rollouts(traffic)
     needed = called | {implied for call in called for implied in IMPLIED.get(call, ())}
-    assert actions_of(policy(traffic, ENDPOINT, function=FUNCTIONS.get(traffic))["Statement"]) == needed
+    assert (
+        actions_of(
+            policy(traffic, ENDPOINT, region="us-east-1", account="1", function=FUNCTIONS.get(traffic))["Statement"]
+        )
+        == needed
+    )
 
 
 @pytest.mark.parametrize("traffic", WAYS)
@@ -312,3 +317,15 @@ def test_clients_may_ask_the_pointer_and_call_what_it_names_and_nothing_else() -
 def test_a_name_that_could_widen_the_policy_is_refused() -> None:
     with pytest.raises(PlanError):
         policy("variants", "*")
+
+
+@pytest.mark.parametrize("traffic", ["endpoints", "lambda"])
+def test_what_scales_a_serverless_endpoint_may_be_changed_and_nothing_else_that_scales(traffic: str) -> None:
+    statements = policy(traffic, ENDPOINT, region="us-east-1", account="1", function=FUNCTIONS.get(traffic))[
+        "Statement"
+    ]
+    scaling = [each for each in statements if "application-autoscaling:RegisterScalableTarget" in each["Action"]]
+    dimensions = "application-autoscaling:scalable-dimension"
+    assert [each["Condition"]["StringEquals"][dimensions] for each in scaling] == [
+        ["sagemaker:variant:DesiredInstanceCount", "sagemaker:variant:DesiredProvisionedConcurrency"]
+    ]

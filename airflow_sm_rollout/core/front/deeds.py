@@ -1,9 +1,11 @@
-"""What a rollout does in CodeDeploy, as values; see :mod:`airflow_sm_rollout.core.actions`."""
+"""What a rollout does in CodeDeploy, and what it provisions of a function, as values; see :mod:`airflow_sm_rollout.core.actions`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from airflow_sm_rollout.core.plan.function import FunctionAlias
 
 if TYPE_CHECKING:
     from airflow_sm_rollout.core.rollout import Rollout
@@ -55,3 +57,26 @@ class StopDeployment:
 
     def __str__(self) -> str:
         return f"stop deployment {self.deployment_id}, and let CodeDeploy go back"
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionVersion:
+    """Provision concurrency for a version of a function."""
+
+    place: FunctionAlias
+    number: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"provision {self.count} concurrent calls for version {self.number} of function {self.place.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseVersion:
+    """Provision nothing for a version any more."""
+
+    place: FunctionAlias
+    number: str
+
+    def __str__(self) -> str:
+        return f"provision nothing for version {self.number} of function {self.place.function} any more"

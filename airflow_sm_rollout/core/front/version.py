@@ -89,6 +89,20 @@ class FunctionVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What is provisioned of a version's concurrency.
+
+    :param count: what was asked for.
+    :param status: ``READY``, ``IN_PROGRESS`` or ``FAILED``.
+    :param failure: why it failed, as AWS says.
+    """
+
+    count: int
+    status: str = "READY"
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Front:
     """A function as it was seen.
 
@@ -96,12 +110,14 @@ class Front:
     :param blue: the version that the alias called before the rollout; ``None``: somebody has deleted it.
     :param green: the version that calls green's endpoint; ``None``: none yet, or none any more.
     :param in_place: where blue's is gone, a version that can be called in its place; ``None``: none can, or blue's stands.
+    :param provisioned: of that version; ``None``: nothing is, or blue has nothing of it either.
     """
 
     latest: FunctionVersion
     blue: FunctionVersion | None
     green: FunctionVersion | None = None
     in_place: FunctionVersion | None = None
+    provisioned: Provisioned | None = None
 
 
 def _compared(version: FunctionVersion, variable: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow_sm_rollout.core import actions
+from airflow_sm_rollout.core.front.deeds import ProvisionVersion, ReleaseVersion
 from airflow_sm_rollout.core.front.version import Front, FunctionVersion
 from airflow_sm_rollout.core.goals import Act, Decision, GiveUp, Goal, Wait
 from airflow_sm_rollout.core.observation import Observation
@@ -14,6 +15,7 @@ from airflow_sm_rollout.core.rollout import Phase, Rollout, with_blue_version
 from airflow_sm_rollout.core.rules.pair import place_of, point_at
 
 UPDATE_TAKES = timedelta(seconds=5)
+PROVISION_TAKES = timedelta(minutes=1)  # not recorded
 
 
 def why_unready(place: FunctionAlias, front: Front | None, endpoints: tuple[str, ...]) -> str:
@@ -58,7 +60,27 @@ def green_is_published(goal: Goal, rollout: Rollout, seen: Observation) -> Decis
             published = actions.PublishVersion(place, f"sm-rollout {rollout.rollout_id}", front.latest.revision)
             return _unless_busy(front.latest, place, published)
         return _let_latest_name(green, place, front)
-    return latest_left_green(goal, rollout, seen) or green_can_be_called(goal, rollout, seen)
+    ready = latest_left_green(goal, rollout, seen) or green_can_be_called(goal, rollout, seen)
+    return ready or _as_much_is_provisioned(place, rollout, front)
+
+
+def _as_much_is_provisioned(place: FunctionAlias, rollout: Rollout, front: Front) -> Decision | None:
+    """Green's version starts as warm as blue's: before it has traffic."""
+    wanted, now, green = rollout.blue.function_provisioned, front.provisioned, front.green
+    if not wanted or green is None:
+        return None
+    if now is None or (now.count != wanted and now.status != "IN_PROGRESS"):
+        return Act(ProvisionVersion(place, green.number, wanted))
+    if now.status == "FAILED":
+        return GiveUp(
+            f"AWS could not provision {wanted} concurrent calls for version {green.number} of function {place.function}, as many as blue's "
+            f"has: {now.failure or 'it gives no reason'}"
+        )
+    return (
+        None
+        if now.status == "READY"
+        else Wait(f"AWS provisions version {green.number} of {place.function}", PROVISION_TAKES)
+    )
 
 
 def green_can_be_called(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -94,7 +116,8 @@ def green_is_unpublished(goal: Goal, rollout: Rollout, seen: Observation) -> Dec
     left = latest_left_green(goal, rollout, seen)
     if left is not None or seen.front is None or seen.front.green is None:
         return left
-    return Act(actions.DeleteVersion(place_of(rollout), seen.front.green.number))
+    place, number = place_of(rollout), seen.front.green.number
+    return Act(ReleaseVersion(place, number) if seen.front.provisioned else actions.DeleteVersion(place, number))
 
 
 def alias_can_go_back(goal: Goal, rollout: Rollout, seen: Observation) -> Decision | None:

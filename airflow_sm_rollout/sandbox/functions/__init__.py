@@ -4,4 +4,5 @@ A function's code runs in processes of this machine, with the variables of the v
 not played is refused by name: code by image, layers, event sources and URLs among them.
 """
 
+from airflow_sm_rollout.sandbox.functions.provisioned import ProvisionedConcurrency as ProvisionedConcurrency
 from airflow_sm_rollout.sandbox.functions.service import Functions as Functions

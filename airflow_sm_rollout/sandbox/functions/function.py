@@ -71,6 +71,8 @@ class Function:
     aliases: dict[str, Alias] = field(default_factory=dict)
     last_number: int = 0
     busy_until: float = 0.0
+    provisioned: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """By alias or number, how much concurrency, and when it is ready."""
 
     def version(self, qualifier: str | None) -> Version | None:
         """The version of a number; ``None``: the function has none of it."""

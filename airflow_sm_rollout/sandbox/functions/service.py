@@ -52,11 +52,11 @@ class Functions:
         return {"Configuration": self.get_function_configuration(params)}
 
     def get_function_configuration(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        function, qualifier = self._named(params)
+        function, qualifier = self.named(params)
         alias = function.aliases.get(str(qualifier))
         version = function.version(alias.version if alias else qualifier)
         if version is None:
-            raise self._not_found(function.name, qualifier)
+            raise self.not_found(function.name, qualifier)
         return self._describe(function, version)
 
     def update_function_configuration(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,20 +68,20 @@ class Functions:
         return self._update(params, code=_unzippable(params["ZipFile"]))
 
     def publish_version(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        function, _ = self._named(params)
+        function, _ = self.named(params)
         self._hold(function, params)
         return self._describe(function, self._publish(function, params.get("Description", "")))
 
     def list_versions_by_function(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        function, _ = self._named(params)
+        function, _ = self.named(params)
         versions = [function.latest, *function.published.values()]
         shown, more = _page(versions, params)
         return {"Versions": [self._describe(function, version) for version in shown], **more}
 
     def delete_function(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        function, number = self._named(params)
+        function, number = self.named(params)
         if number is None:
-            self._host.forget(self._arn(function.name))
+            self._host.forget(self.arn(function.name))
             del self._functions[function.name]
             return {"StatusCode": 204}
         if number == LATEST:
@@ -91,34 +91,35 @@ class Functions:
         if holders:
             text = f"Version {number} is referenced by alias(es) {', '.join(holders)}; delete or change these first."
             raise AwsError("ResourceConflictException", text, 409)
+        function.provisioned.pop(number, None)
         if function.published.pop(number, None):
-            self._host.forget(self._arn(function.name, number))
+            self._host.forget(self.arn(function.name, number))
         return {"StatusCode": 204}
 
     def create_alias(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        function, _ = self._named(params)
+        function, _ = self.named(params)
         if params["Name"] in function.aliases:
-            arn = self._arn(function.name, params["Name"])
+            arn = self.arn(function.name, params["Name"])
             raise AwsError("ResourceConflictException", f"Alias already exists: {arn}", 409)
         return self._keep(function, Alias(params["Name"], "", "", {}), params)
 
     def get_alias(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        function, _ = self._named(params)
+        function, _ = self.named(params)
         return self._describe_alias(function, self._alias(function, params["Name"]))
 
     def list_aliases(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        function, _ = self._named(params)
+        function, _ = self.named(params)
         shown, more = _page([function.aliases[name] for name in sorted(function.aliases)], params)
         return {"Aliases": [self._describe_alias(function, alias) for alias in shown], **more}
 
     def update_alias(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        function, _ = self._named(params)
+        function, _ = self.named(params)
         alias = self._alias(function, params["Name"])
         _compare(params, alias.revision, "RevisionId")
         return self._keep(function, alias, params)
 
     def delete_alias(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        function, _ = self._named(params)
+        function, _ = self.named(params)
         function.aliases.pop(params["Name"], None)
         return {}
 
@@ -128,11 +129,11 @@ class Functions:
             raise not_played(f"Invoke with InvocationType {params['InvocationType']}")
         event = _event(params)
         with self._region.schedule.lock:
-            function, qualifier = self._named(params)
+            function, qualifier = self.named(params)
             version = function.resolve(qualifier, self._rng)
         if version is None:
-            raise self._not_found(function.name, qualifier)
-        reply = self._host.invoke(self._arn(function.name, version.number), version, event)
+            raise self.not_found(function.name, qualifier)
+        reply = self._host.invoke(self.arn(function.name, version.number), version, event)
         failed = {"FunctionError": reply.error} if reply.error else {}
         return {"StatusCode": 200, "ExecutedVersion": version.number, "Payload": reply.payload, **failed}
 
@@ -141,7 +142,7 @@ class Functions:
         self._host.close()
 
     def _update(self, params: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
-        function, _ = self._named(params)
+        function, _ = self.named(params)
         self._hold(function, params)
         settings = {**function.latest.settings, **changed.get("settings", {})}
         code = changed.get("code", function.latest.code)
@@ -152,7 +153,7 @@ class Functions:
     def _hold(self, function: Function, params: Mapping[str, Any]) -> None:
         """Refuse a change while another one is under way, or where the caller has seen another revision."""
         if self._region.now() < function.busy_until:
-            arn = self._arn(function.name)
+            arn = self.arn(function.name)
             text = f"The operation cannot be performed at this time. An update is in progress for resource: {arn}"
             raise AwsError("ResourceConflictException", text, 409)
         _compare(params, function.latest.revision, "Revision Id")
@@ -173,30 +174,38 @@ class Functions:
         weights = alias.weights if routing is None else routing.get("AdditionalVersionWeights", {})
         for number in (version, *weights):
             if function.version(number) is None:
-                raise self._not_found(function.name, number)
+                raise self.not_found(function.name, number)
         refusal = function.why_not_weighted(version, weights)
+        if weights and alias.name in function.provisioned:
+            refusal = "Alias with weights can not be used with Provisioned Concurrency"
         if refusal:
             raise AwsError("InvalidParameterValueException", refusal)
         description = params.get("Description", alias.description)
         function.aliases[alias.name] = Alias(alias.name, version, description, dict(weights))
         return self._describe_alias(function, function.aliases[alias.name])
 
-    def _named(self, params: Mapping[str, Any]) -> tuple[Function, str | None]:
+    def named(self, params: Mapping[str, Any]) -> tuple[Function, str | None]:
+        """The function that a call is about, and its qualifier.
+
+        :raises AwsError: ``ResourceNotFoundException`` if there is none.
+        """
         name, qualifier = split_name(params["FunctionName"], params.get("Qualifier"))
         if name not in self._functions:
-            raise self._not_found(name, qualifier)
+            raise self.not_found(name, qualifier)
         return self._functions[name], qualifier
 
     def _alias(self, function: Function, name: str) -> Alias:
         if name not in function.aliases:
-            text = f"Cannot find alias arn: {self._arn(function.name, name)}"
+            text = f"Cannot find alias arn: {self.arn(function.name, name)}"
             raise AwsError("ResourceNotFoundException", text, 404)
         return function.aliases[name]
 
-    def _not_found(self, name: str, qualifier: str | None) -> AwsError:
-        return AwsError("ResourceNotFoundException", f"Function not found: {self._arn(name, qualifier)}", 404)
+    def not_found(self, name: str, qualifier: str | None) -> AwsError:
+        """The refusal of what is not there."""
+        return AwsError("ResourceNotFoundException", f"Function not found: {self.arn(name, qualifier)}", 404)
 
-    def _arn(self, name: str, qualifier: str | None = None) -> str:
+    def arn(self, name: str, qualifier: str | None = None) -> str:
+        """A function's ARN, or that of one of its versions or aliases."""
         arn = self._region.arn_of("lambda", f"function:{name}")
         return f"{arn}:{qualifier}" if qualifier else arn
 
@@ -206,7 +215,7 @@ class Functions:
         return {
             **version.settings,
             "FunctionName": function.name,
-            "FunctionArn": self._arn(function.name, version.number if version.number != LATEST else None),
+            "FunctionArn": self.arn(function.name, version.number if version.number != LATEST else None),
             "CodeSize": len(version.code),
             "CodeSha256": digest,
             "LastModified": timestamp(version.modified).isoformat(timespec="milliseconds").replace("+00:00", "+0000"),
@@ -219,7 +228,7 @@ class Functions:
     def _describe_alias(self, function: Function, alias: Alias) -> dict[str, Any]:
         routing = {"RoutingConfig": {"AdditionalVersionWeights": dict(alias.weights)}} if alias.weights else {}
         return {
-            "AliasArn": self._arn(function.name, alias.name),
+            "AliasArn": self.arn(function.name, alias.name),
             "Name": alias.name,
             "FunctionVersion": alias.version,
             "Description": alias.description,
