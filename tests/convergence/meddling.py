@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import random
 import sys
 from collections import Counter
@@ -29,6 +30,7 @@ from airflow_sm_rollout.core.names import pointer_name
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.sandbox.faults import Fault
 from convergence import lab as labs
+from convergence.deploy_lab import DeployLab
 from convergence.direct import direct_clients
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, USER_ALARM, Killed, Lab
@@ -187,7 +189,6 @@ MEDDLINGS: tuple[Meddling, ...] = (
         "the alias is deleted",
         lambda lab: lab.clients.functions.delete_alias(FunctionName=PLACE.function, Name=PLACE.alias),
         ("alias",),
-        may_stay=True,
     ),
     Meddling(
         "the alias calls a version of somebody's",
@@ -196,7 +197,7 @@ MEDDLINGS: tuple[Meddling, ...] = (
         may_stay=True,
     ),
     Meddling("green's version is deleted", delete_version("green")),
-    Meddling("blue's version is deleted", delete_version("blue"), ("alias", "versions"), may_stay=True),
+    Meddling("blue's version is deleted", delete_version("blue"), ("alias", "versions")),
     Meddling("the unpublished function is changed", change_latest, ("versions",)),
     Meddling(
         "the function is deleted",
@@ -333,7 +334,7 @@ def moments(make: Make) -> list[int]:
     return sorted(sites.reads + sites.writes)
 
 
-LABS: tuple[Make, ...] = (Lab, LiveLab, SharedLab, LambdaLab, GuardrailsLab)
+LABS: tuple[Make, ...] = (Lab, LiveLab, SharedLab, LambdaLab, DeployLab, GuardrailsLab)
 
 
 def cases(make: Make) -> list[tuple[Meddling, int, str]]:
@@ -364,6 +365,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="which cases these are")
     asked = parser.parse_args()
     labs.clients_of = direct_clients
+    logging.disable()  # what the sandbox can't store is no news here
     for name in asked.labs:
         print(walk_some(by_name[name], asked.size, asked.seed), flush=True)
 
