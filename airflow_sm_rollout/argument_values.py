@@ -7,9 +7,11 @@ which argument was meant. So each is looked at when the DAG file is read, and re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from numbers import Integral, Real
+from numbers import Integral
+from operator import index
 from typing import Any
 
 from airflow.sdk import TaskGroup
@@ -37,7 +39,11 @@ class _Kind:
 
 
 def _is_count(value: Any, least: int) -> bool:
-    return type(value) is not bool and isinstance(value, Integral) and least <= int(value) <= _MOST
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return False
+    with suppress(TypeError):  # numpy calls a duration integral, too
+        return least <= index(value) <= _MOST
+    return False
 
 
 def _is_delay(value: Any) -> bool:
@@ -47,7 +53,7 @@ def _is_delay(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)  # Airflow takes no other kinds
     return is_real and abs(value) <= _MOST  # no comparison with NaN is true
 
 

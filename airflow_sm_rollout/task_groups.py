@@ -267,6 +267,8 @@ def _watch_after(options: dict[str, Any], snapshot: Any, settle: Any, loop: dict
         return
     if not is_template(duration):
         duration = parse_duration("watch_after", duration)
+        if not duration:
+            raise PlanError("watch_after", options["watch_after"], "left out, or above 0")
     nothing_watches = options.get("default_alarms", True) is None and not any(map(options.get, _WATCHED_AFTER))
     if nothing_watches:
         allowed = f"left out, or give {', '.join(_WATCHED_AFTER)} or default_alarms: nobody would be watching"

@@ -57,7 +57,7 @@ def describe_value(value: object) -> str:
     """A value as Python writes it, shortened where it is long, so that the sentence around it can be read."""
     try:
         shown = _shorten.repr(value)
-    except ValueError:  # a number of so many digits that Python does not write it
+    except Exception:  # noqa: BLE001 - a number of so many digits that Python does not write it, or an object that fails at it
         return f"a {type(value).__name__} that can't be written"
     return shown if len(shown) <= 2 * _SHOWN else f"{shown[:_SHOWN]} ..."
 

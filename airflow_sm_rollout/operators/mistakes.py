@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 
 from airflow_sm_rollout.core.errors import PlanError
 from airflow_sm_rollout.core.plan.mistakes import Options, with_others
-from airflow_sm_rollout.core.plan.options import meant
+from airflow_sm_rollout.core.plan.options import meant, plain
 
 _T = TypeVar("_T")
 _PLACES = ("dag", "task_group", "parent_group")
@@ -30,11 +30,15 @@ def saying_all(build: Callable[[Options], _T], options: Options) -> _T:
     """
     if _is_read_inside.get():
         return build(options)  # whoever builds this one says it
+
+    def build_of_plain(given: Options) -> _T:
+        return build({name: plain(name, value) for name, value in given.items()})
+
     with _reading_inside():
         try:
-            return build(options)
+            return build_of_plain(options)
         except PlanError as error:
-            found = with_others(error, partial(_read_nowhere, build), options)
+            found = with_others(error, partial(_read_nowhere, build_of_plain), options)
     raise found
 
 

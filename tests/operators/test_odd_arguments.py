@@ -7,8 +7,10 @@ import warnings
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from airflow.sdk import DAG
 
@@ -23,6 +25,7 @@ AIRFLOWS_ALONE = {"inlets"}
 ODD: tuple[Any, ...] = (
     *(None, True, False, 7, -1, 0, 2.5, math.nan, math.inf, 10**30, 10**5000, Decimal("2.5")),
     *("", "x", "None", "a b/\0", "x" * 10_000, "{{ params.x }}", "überall ✓", b"x"),
+    *(np.float32(2.5), np.int64(7), np.array([1, 2]), np.array([]), np.timedelta64(5, "m"), Fraction(1, 3)),
     *([], ["x"], [7], (), ("a",), {}, {"a": 1}, {1, 2}, object(), print, lambda context: None),
     *(timedelta(seconds=-1), timedelta.max, date(2026, 1, 1), datetime(2026, 1, 1)),  # noqa: DTZ001 - odd on purpose
 )

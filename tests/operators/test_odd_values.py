@@ -19,6 +19,21 @@ from airflow_sm_rollout.operators.options import options_of
 from airflow_sm_rollout.operators.snapshot import SnapshotOperator
 from airflow_sm_rollout.task_arguments import known_arguments
 
+
+class Failing:
+    """An object that fails at whatever it is asked.
+
+    :param at: the method that fails.
+    """
+
+    def __init__(self, at: str) -> None:
+        def fail(*asked: object) -> None:
+            raise RuntimeError(at)
+
+        setattr(self, at, fail)
+        self.__class__ = type(f"Failing{at}", (Failing,), {at: fail, "__hash__": object.__hash__})
+
+
 ODD: dict[str, Any] = {
     "None": None,
     "True": True,
@@ -59,6 +74,15 @@ ODD: dict[str, Any] = {
     "a class": int,
     "an object": object(),
     "a number beyond real ones": 1j,
+    "a decimal that is no number": Decimal("sNaN"),
+    "an array": np.array([10, 100]),
+    "an empty array": np.array([]),
+    "a numpy duration": np.timedelta64(5, "m"),
+    "a numpy moment": np.datetime64("2026-01-01"),
+    "what can't be compared": Failing("__eq__"),
+    "what is neither true nor false": Failing("__bool__"),
+    "what can't be written": Failing("__repr__"),
+    "a list of what can't be written": [Failing("__repr__")],
 }
 GREEN: dict[str, Any] = {"endpoint_name": "wine", "model_name": "wine-v2"}
 _AIRFLOWS = known_arguments()[0] | {"rollout", "strategy", "is_shadowed"}

@@ -70,7 +70,8 @@ def _without(options: dict[str, Any], named: str) -> dict[str, Any] | None:
 def _replaced(options: dict[str, Any], gone: tuple[str, ...], named: str) -> dict[str, Any] | None:
     left = {name: value for name, value in options.items() if name not in gone}
     left.update(_STANDING_IN.get(named, {}))
-    return None if left == options else left
+    is_same = left.keys() == options.keys() and all(left[name] is options[name] for name in left)  # == may fail
+    return None if is_same else left
 
 
 def _less(mapping: Options, member: str) -> dict[str, Any]:

@@ -20,6 +20,25 @@ Fitting = Mapping[str, tuple[Callable[[float], bool], str]]
 _NOTHING = ("", "none", "null")
 
 
+def plain(option: str, value: Any) -> Any:
+    """A value as Python's own kinds have it: a number or an array of numpy's as a number or a list.
+
+    :raises PlanError: for one that can't be compared, written, or told true from false, so that nobody can read it.
+    """
+    listed = getattr(type(value), "tolist", None)
+    if listed is not None and not isinstance(value, memoryview):
+        return listed(value)
+    if type(value) is dict:
+        return {
+            name: plain(f"{option}.{name}" if isinstance(name, str) else option, each) for name, each in value.items()
+        }
+    try:
+        bool(value), value in (0, "", None), str(value)
+    except Exception:  # noqa: BLE001 - whatever an object of somebody's raises
+        raise PlanError(option, value, "a value of Python's own kinds, such as a text, a number or a list") from None
+    return value
+
+
 def unrendered(value: Any) -> Any:
     """What a template meant by a text: a list or a mapping where it is the text of one, ``None`` for no or an empty value."""
     if not isinstance(value, str):
