@@ -31,7 +31,7 @@ from convergence.components_lab import ComponentsLab
 from convergence.deploy_lab import DeployLab
 from convergence.guardrails_lab import GuardrailsLab
 from convergence.lab import BLUE_CONFIG, BLUES_TARGET, ENDPOINT, SCALES, Lab
-from convergence.lambda_lab import PLACE, LambdaLab
+from convergence.lambda_lab import PLACE, LambdaLab, WarmLambdaLab
 from convergence.live_lab import LiveLab
 from convergence.test_exits import green_share, update_by_hand, wish
 from convergence.test_guardian_walk import BEGUN, guard, guardian_of, ring_quietly
@@ -341,7 +341,7 @@ def test_the_policy_names_exactly_the_actions_that_guardians_need_on_what_they_n
         ended_blues_scaling,
         deleted_function_in_part,
     ]
-    for make, begun in [*BEGUN, (LambdaLab, 2), (DeployLab, 2), (ComponentsLab, 3)]:
+    for make, begun in [*BEGUN, (WarmLambdaLab, 2), (DeployLab, 2), (ComponentsLab, 3)]:
         for happens in meanwhile if make is not ComponentsLab else meanwhile[:1]:
             lab = with_green_at(begun, make)
             happens(lab)
