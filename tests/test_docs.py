@@ -11,12 +11,15 @@ import venv
 from datetime import datetime, timezone
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import boto3
 import cfnlint.api
 import hcl2
 import pytest
 import yaml
+from airflow.models.connection import Connection
+from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 
 from airflow_sm_rollout.airflow_versions import as_stored, read_dags
 from airflow_sm_rollout.aws.clients import Clients
@@ -49,7 +52,26 @@ def test_there_is_no_block_of_a_kind_that_is_not_run() -> None:
     assert languages - {""} == {"python", "sh", "json", "yaml", "hcl", "text"}
 
 
-@pytest.mark.parametrize("policy", [pytest.param(text, id=page) for page, text in blocks("json") if page != CLIENTS])
+def json_blocks(*, are_connections: bool) -> list[Any]:
+    """Policies, or what the extra of a connection to AWS has."""
+    found = [(page, text) for page, text in blocks("json") if page != CLIENTS]
+    return [
+        pytest.param(text, id=page) for page, text in found if ("region_name" in json.loads(text)) is are_connections
+    ]
+
+
+@pytest.mark.parametrize("extra", json_blocks(are_connections=True))
+def test_every_connection_is_one_that_the_amazon_provider_reads(extra: str) -> None:
+    document = json.loads(extra)
+    connection = AwsConnectionWrapper(Connection(conn_id="aws", conn_type="aws", extra=extra))
+    assert connection.region_name == document["region_name"]
+    assert connection.role_arn == document["role_arn"]
+    assert connection.botocore_config is not None
+    for service, settings in document["service_config"].items():
+        assert connection.get_service_endpoint_url(service) == settings["endpoint_url"]
+
+
+@pytest.mark.parametrize("policy", json_blocks(are_connections=False))
 def test_every_policy_is_one_that_iam_can_read(policy: str) -> None:
     """AWS's grammar: a version, and statements with an effect, an action and whom or what they are about."""
     document = json.loads(policy)

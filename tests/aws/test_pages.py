@@ -13,9 +13,11 @@ from airflow_sm_rollout.aws.figures import read_figures
 from airflow_sm_rollout.aws.history import list_fleets
 from airflow_sm_rollout.aws.listed import read_names
 from airflow_sm_rollout.aws.planning import plan_rollout
+from airflow_sm_rollout.aws.previous import read_promoted
 from airflow_sm_rollout.aws.record import read_record, read_records
 from airflow_sm_rollout.aws.scaling import read_scaling, read_whole_scaling
 from airflow_sm_rollout.core.goals import GreenDeployed
+from airflow_sm_rollout.core.names import previous_name
 from airflow_sm_rollout.core.rollout import Green, Plan, Rollout
 from airflow_sm_rollout.sandbox.app import Sandbox
 from airflow_sm_rollout.sandbox.wire import Call
@@ -191,11 +193,24 @@ def made(described_by: str) -> Callable[[Lab], object]:
     return read
 
 
+def promoted(lab: Lab) -> object:
+    lab.run()
+    name = previous_name(ENDPOINT)
+    kept = lab.clients.ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    [promotion] = read_promoted(lab.clients.ssm, ENDPOINT)
+    for other in ("0000000a", "0000000b"):
+        lab.clients.ssm.put_parameter(Name=name, Value=kept.replace(promotion, other), Type="String", Overwrite=True)
+    found = sorted(read_promoted(lab.clients.ssm, ENDPOINT))
+    assert len(found) == 3
+    return len(found)
+
+
 READS: dict[str, Callable[[Lab], object]] = {
     "DescribeScalableTargets": targets,
     "DescribeScheduledActions": scheduled,
     "GetParametersByPath": records,
     "DescribeAlarmHistory": figures,
+    "GetParameterHistory": promoted,
     "ListMetrics": fleets,
     "ListEndpoints": made("DescribeEndpoint"),
     "ListEndpointConfigs": made("DescribeEndpointConfig"),
