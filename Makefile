@@ -38,7 +38,7 @@ check-core: $(INSTALLED)
 unit: $(INSTALLED) ## Run all tests that start neither Airflow's processes nor a browser (TESTS="-k alarm" for some)
 	$(PYTEST) --numprocesses 3 --dist loadgroup -m "not slow" $(TESTS)
 
-test: $(INSTALLED) browser ## Run all tests, lint and type checks included (TESTS="-k alarm" for some)
+test: $(INSTALLED) browser services ## Run all tests, lint and type checks included (TESTS="-k alarm" for some)
 	$(PYTEST) --numprocesses 3 --dist loadgroup $(TESTS)
 
 matrix: $(INSTALLED) ## Run what depends on Airflow on each version that is supported (TESTS="-s unit-mwaa-3.2.1" for one; needs their Pythons)
@@ -48,9 +48,9 @@ cluster: $(INSTALLED) services ## Run twelve rollouts on Celery, Redis and Postg
 	PYTHONPATH=tests $(BIN)/python -m cluster $(if $(ROUNDS),--rounds $(ROUNDS))
 
 services:
-	@command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
-		echo "Installing Redis and PostgreSQL, for the cluster ..."; \
-		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends postgresql redis-server; }
+	@command -v redis-server >/dev/null && command -v prometheus >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
+		echo "Installing PostgreSQL and Prometheus, which measures are counted by in the tests, and Redis, for the cluster ..."; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends postgresql prometheus redis-server; }
 
 # Airflow's pages are tested in a real browser. Selenium finds it on the PATH.
 browser:

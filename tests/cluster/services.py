@@ -108,6 +108,18 @@ def postgres(home: Path) -> Service:
     return server
 
 
+def prometheus(home: Path, data: Path) -> Service:
+    """A Prometheus that scrapes nobody.
+
+    :param data: blocks of samples that it has.
+    """
+    program, [port] = find("prometheus", "prometheus"), free_ports(1)
+    home.mkdir()
+    (home / "prometheus.yml").write_text("{}\n")
+    options = [f"--config.file={home / 'prometheus.yml'}", f"--web.listen-address={HOST}:{port}"]
+    return Service(home, port, [program, *options, f"--storage.tsdb.path={data}", "--storage.tsdb.retention.time=100y"])
+
+
 def find(program: str, package: str) -> str:
     """Path of a program.
 
