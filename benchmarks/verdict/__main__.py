@@ -43,6 +43,9 @@ def main(arguments: list[str]) -> None:
         default=60,
         help="how often ours has figures; the others have them by the minute",
     )
+    parser.add_argument(
+        "--alone", action="store_true", help="without the other judges, which take nearly all of the time"
+    )
     options = parser.parse_args(arguments)
     half = HELD_BACK if options.half == "held-back" else TUNING
     runs = 60 if options.quick else options.runs
@@ -51,7 +54,10 @@ def main(arguments: list[str]) -> None:
     print(_head(half))
     chosen = (cell for cell in _choose(half, quick=options.quick) if options.only in cell.name)
     cells = [cell for cell in chosen if options.share in (None, cell.share)]
-    for row in measure(cells, seed=half.seed, runs=runs, harmless_runs=2 * runs, seconds=options.seconds):
+    measured = measure(
+        cells, seed=half.seed, runs=runs, harmless_runs=2 * runs, seconds=options.seconds, alone=options.alone
+    )
+    for row in measured:
         rows.append(beside_optimum(row, half.seed))
         print(_render(rows[-1]), flush=True)
     print()
@@ -77,7 +83,7 @@ def _head(half: Half) -> str:
 
 
 def _render(row: Row) -> str:
-    judged = "".join(f"{_render_outcome(row.outcomes[judge]):>18}" for judge in JUDGES)
+    judged = "".join(f"{_render_outcome(row.outcomes.get(judge)):>18}" for judge in JUDGES)
     ours = row.outcomes[OURS]
     passed = f"{100 * ours.passed:.1f} / {100 * ours.passed_by(10):.0f}"
     kind = "harm" if row.cell.harmful else ""
@@ -92,7 +98,9 @@ def _render_optimum(row: Row) -> str:
     return f"{100 * found:.1f} / {row.optimum.minutes:.3g}".rjust(14) + part.rjust(6)
 
 
-def _render_outcome(outcome: Outcome) -> str:
+def _render_outcome(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return ""
     rolled_back = f"{100 * outcome.rolled_back:.1f}"
     return f"{rolled_back} / {outcome.median_harm:.3g}" if outcome.rolled_back else rolled_back
 

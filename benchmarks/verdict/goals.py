@@ -61,7 +61,11 @@ def judge_goals(rows: Sequence[Row]) -> list[Goal]:
             )
             for name in ("clean", "real noise")
         ),
-        *(_against(harmful, harmless, judge) for judge in (KAYENTA_CAREFUL, KAYENTA_WARM, KAYENTA)),
+        *(
+            _against(harmful, harmless, judge)
+            for judge in (KAYENTA_CAREFUL, KAYENTA_WARM, KAYENTA)
+            if all(judge in row.outcomes for row in rows)
+        ),
     ]
     return [goal for goal in goals if goal]
 

@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_sm_rollout.core.comparison import bets, metric, rate
+from airflow_sm_rollout.core.comparison import bets, deadline, health, metric, rate
 from airflow_sm_rollout.core.plan.tolerances import METRICS, Tolerances
 from benchmarks.verdict.outcome import Outcome
 from benchmarks.verdict.scatter import Scatter, estimate
@@ -37,7 +37,7 @@ def judge(
     for index in range(bake.known.shape[1]):
         known = bake.known[:, index].all(axis=-1)
         course.take(index * seconds / 60, seconds / 60, known, green[..., index], blue[..., index])
-    return Outcome(course.harmful_at, course.healthy_at)
+    return Outcome(course.harmful_at, np.where(np.isnan(course.harmful_at), course.healthy_at, _NAN))
 
 
 def _counts(side: Side) -> Floats:
@@ -71,7 +71,7 @@ class _Course:
 
     def take(self, start: float, minutes: float, known: Flags, green: Floats, blue: Floats) -> None:
         """Take one more period."""
-        goes_on = known & np.isnan(self.harmful_at) & np.isnan(self.healthy_at)
+        goes_on = known & np.isnan(self.harmful_at)
         self._first_call = np.where(goes_on & np.isnan(self._first_call) & (green[0] > 0), start, self._first_call)
         self._begun = np.where(goes_on & np.isnan(self._begun), start, self._begun)
         self._length += np.where(goes_on, minutes, 0.0)
@@ -79,6 +79,7 @@ class _Course:
         ready = goes_on & (self._waiting[:, 0] > 0).all(axis=0)
         if ready.any():
             length = np.where(ready, self._length, minutes)
+            self._metrics.asks_health = np.isnan(self.healthy_at)
             self._metrics.take(*self._waiting, length, length / self.planned_minutes, ready, self._is_warm())
             self._decide(ready, start + minutes)
         self._waiting = np.where(ready, 0.0, self._waiting)
@@ -97,7 +98,8 @@ class _Course:
         baked = end >= self._first_call + self.tolerances.min_bake_minutes
         healthy = (harm < 1) & baked & (health >= 1 / self.tolerances.false_pass)
         self.harmful_at = np.where(ready & harmful, end, self.harmful_at)
-        self.healthy_at = np.where(ready & healthy & ~harmful, end, self.healthy_at)
+        first = ready & healthy & ~harmful & np.isnan(self.healthy_at)
+        self.healthy_at = np.where(first, end, self.healthy_at)
 
 
 class _Metrics:
@@ -117,11 +119,13 @@ class _Metrics:
         self._expected = np.zeros(shape)
         self._line = _Line(self._ratio, self._points, self._scatter)
         self._weights = np.array([[metric.WEIGHTS[name]] for name in METRICS])
+        self._hedge = _Hedge(1 / (self._weights * tolerances.false_rollback * bets.BY_DEADLINE), self._scatter)
         self._guard = _Guard(self._scatter)
         self._health = _Health(_Line(healthy_ratio, healthy_points, of_health), tolerances, shape)
         self._calls, self._events = np.where(known, blue[0], 0).sum(-1), np.where(known, blue[1:], 0).sum(-1)
         self._errors = np.array([[name in metric.ERRORS] for name in METRICS])
         self._was_warm = np.zeros(shape, dtype=bool)
+        self.asks_health = np.ones(shape[1], dtype=bool)
 
     @property
     def evidence(self) -> Floats:
@@ -129,7 +133,8 @@ class _Metrics:
         of_guards = np.zeros_like(self._capital.total)
         for row, name in enumerate(metric.GUARD_WEIGHTS):
             of_guards[METRICS.index(name)] = metric.GUARD_WEIGHTS[name] * self._guard.capital.total[row]
-        return self._weights * self._capital.total + of_guards
+        of_rates = (1 - bets.BY_DEADLINE) * self._capital.total + bets.BY_DEADLINE * self._hedge.total
+        return self._weights * of_rates + of_guards
 
     @property
     def health(self) -> Floats:
@@ -146,22 +151,29 @@ class _Metrics:
         self._was_warm |= begins
         self._health.stake_all(begins)
         self._guard.bet(counts, blue_rate, minutes, planned, ready)
-        self._bet(counts, blue_rate, minutes, planned, ready & warm)
-        self._health.bet(counts, blue_rate, minutes, ready & (warm | ~self._was_warm))
+        self._bet(counts, blue_rate, minutes, planned, (ready & warm, np.broadcast_to(ready, warm.shape)))
+        self._health.bet(counts, blue_rate, minutes, ready & self.asks_health & (warm | ~self._was_warm))
         self._calls = self._calls + np.where(ready, blue[0], 0)
         self._events = self._events + np.where(ready, counts[3], 0)
 
     def _bet(
-        self, counts: tuple[Floats, ...], blue_rate: Floats, minutes: Floats, planned: Floats, bets_on: Flags
+        self,
+        counts: tuple[Floats, ...],
+        blue_rate: Floats,
+        minutes: Floats,
+        planned: Floats,
+        taken: tuple[Flags, Flags],
     ) -> None:
+        bets_on, ready = taken
         hardly_ever = self._points > bets._HARDLY_EVER * blue_rate
-        ratio = self._open_ratio(counts[0], blue_rate, bets_on & ~hardly_ever)
-        split = _split(counts, ratio, self._scatter, self._odds, minutes)
-        line = self._line.log_factors(counts, blue_rate, self._odds, minutes)
-        factors = np.where(hardly_ever, line, split)
-        self._capital.multiply(
-            np.minimum(factors, bets._MOST_LOG_A_MINUTE * np.maximum(0.5, minutes)), planned, bets_on
-        )
+        chosen = self._hedge.choose_odds(counts, blue_rate, planned, minutes)
+        odds = np.concatenate([np.broadcast_to(self._odds, (2, *chosen.shape)), chosen[None]])
+        ratio = self._open_ratio(counts[0], blue_rate, ready & self._was_warm & ~hardly_ever)
+        split = _split(counts, ratio, self._scatter, odds, minutes)
+        line = self._line.log_factors(counts, blue_rate, odds, minutes)
+        factors = np.minimum(np.where(hardly_ever, line, split), bets._MOST_LOG_A_MINUTE * np.maximum(0.5, minutes))
+        self._capital.multiply(factors[:2], planned, bets_on)
+        self._hedge.take(factors[2], planned, bets_on, ready)
 
     def _open_ratio(self, n_green: Floats, blue_rate: Floats, splits: Flags) -> Floats:
         tolerated = np.maximum(self._ratio, 1 + self._points / blue_rate) - 1
@@ -308,7 +320,7 @@ class _Guard:
         factors = self._line.log_factors(mine, blue_rate[self._rows], odds, minutes)
         left = np.minimum(most, self._left + most * minutes)
         beyond = self._bunched.log_factors(mine, blue_rate[self._rows], odds, minutes)
-        bounded = np.minimum(np.minimum(factors, np.maximum(left, beyond)), bets.MOST_EXPONENT)
+        bounded = np.minimum(np.minimum(factors, np.maximum(left, beyond)), deadline.MOST_EXPONENT)
         factors = np.where((factors > left).any(axis=0), bounded, factors)
         left = np.maximum(0.0, left - np.maximum(0.0, factors.max(axis=0)))
         self._left = np.where(ready, left, self._left)
@@ -338,18 +350,52 @@ class _Health:
         meeting = _Meeting(self._line, counts, blue_rate, minutes)
         line, possible = meeting.line, bets_on & meeting._tells & (meeting.line > blue_rate)
         target = line - self._boldness(meeting.tells / minutes, minutes, possible) * (line - blue_rate)
-        factor = np.minimum(meeting.log_factor(target), bets.MOST_EXPONENT)
-        grown = np.minimum(self._bet * np.exp(factor), bets._ENOUGH * self._goal)
+        factor = np.minimum(meeting.log_factor(target), deadline.MOST_EXPONENT)
+        grown = np.minimum(self._bet * np.exp(factor), health._ENOUGH * self._goal)
         self._bet = np.where(possible, grown, self._bet)
         self._elapsed = self._elapsed + np.where(bets_on, minutes, 0.0)
 
     def _boldness(self, tells: Floats, minutes: Floats, possible: Flags) -> Floats:
         while (late := possible & (self._deadline < self._elapsed + minutes)).any():
-            later = bets._NEXT_DEADLINE * np.maximum(self._deadline, minutes)
+            later = deadline.NEXT_DEADLINE * np.maximum(self._deadline, minutes)
             self._deadline = np.where(late, later, self._deadline)
-        reached = np.maximum(self.evidence / (bets._ABOVE_GOAL * self._goal), bets._LEAST_OF_GOAL)
         told = np.sqrt(np.maximum(tells * (self._deadline - self._elapsed), 1e-300))
-        z = np.interp(np.minimum(reached, bets._MOST_OF_GOAL), _BELOW, _Z)
-        stake = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) / (reached * told)
-        least = bets._LEAST_STAKE
-        return np.where(reached >= bets._MOST_OF_GOAL, least, np.clip(stake, least, 1.0))
+        stake = _stake_by_deadline(self.evidence / (health._ABOVE_GOAL * self._goal)) / told
+        return np.clip(stake, health._LEAST_STAKE, 1.0)
+
+
+class _Hedge:
+    """See :class:`airflow_sm_rollout.core.comparison.deadline.Hedge`."""
+
+    def __init__(self, goal: Floats, scatter: Scatter) -> None:
+        self._goal, self._scatter = goal, scatter
+        self.total = np.ones(scatter.bunching.shape)
+        self._deadline, self._passed = np.ones(self.total.shape), np.zeros(self.total.shape)
+
+    def choose_odds(self, counts: tuple[Floats, ...], blue_rate: Floats, planned: Floats, minutes: Floats) -> Floats:
+        """What to bet on in a period."""
+        while (late := self._deadline < self._passed + planned).any():
+            self._deadline = np.where(late, deadline.NEXT_DEADLINE * self._deadline, self._deadline)
+        n_green, _, n_blue, _ = counts
+        p, events = n_green / (n_green + n_blue), blue_rate * (n_green + n_blue)
+        g = np.minimum(p * events / np.minimum(n_green, events), deadline._MOST_PART)
+        noise = 2 * self._scatter.own_noise**2 * p * events * (1 - p) ** 2 / ((1 - g) * np.minimum(minutes, 1.0))
+        phi = self._scatter.bunching + noise
+        left = phi * p * (1 - p) * events * (self._deadline - self._passed) / planned
+        stake = _stake_by_deadline(self.total / self._goal) / np.sqrt(np.maximum(left, 1e-12))
+        odds: Floats = np.exp(np.clip(phi * stake, np.log(deadline._LEAST_ODDS), np.log(deadline._MOST_ODDS)))
+        return odds
+
+    def take(self, factor: Floats, planned: Floats, bets_on: Flags, ready: Flags) -> None:
+        """What the period has brought."""
+        grown = np.minimum(
+            self.total * np.exp(np.minimum(factor, deadline.MOST_EXPONENT)), np.exp(deadline.MOST_EXPONENT)
+        )
+        self.total = np.where(bets_on, grown, self.total)
+        self._passed = self._passed + np.where(ready, planned, 0.0)
+
+
+def _stake_by_deadline(reached: Floats) -> Floats:
+    reached = np.maximum(reached, deadline._LEAST_OF_GOAL)
+    z = np.interp(np.minimum(reached, deadline.MOST_OF_GOAL), _BELOW, _Z)
+    return np.where(reached >= deadline.MOST_OF_GOAL, 0.0, np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) / reached)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from functools import partial
 
 import numpy as np
 
@@ -30,7 +29,7 @@ class Differs(AssertionError):
 def judge(
     traffic: Traffic, tolerances: Tolerances, seconds: int, rng: np.random.Generator, *, steps: int | None = None
 ) -> Outcome:
-    """What is said of each run. A bake ends with the first verdict, so what is healthy first has passed.
+    """What is said of each run at the end of its bake, which goes on when green is proven healthy, as it does where nothing is set.
 
     :param seconds: how often there are figures in the bake, 60 or a part of it.
     :param rng: for the time in its minute at which each call was.
@@ -61,17 +60,11 @@ def _decide(
 ) -> tuple[float, float]:
     planned = bake[-1].end - bake[0].start
     renewed = [bake[0].start + minute * MINUTE for minute in range(0, planned // MINUTE, steps)] if steps else []
-    ask = partial(compare, baseline, tolerances=tolerances, planned=planned, renewed=renewed)
-    said = ask(bake)
-    if said.verdict is Finding.HARM and said.decided_at:
-        until = next(index for index, period in enumerate(bake) if period.end == said.decided_at)
-        before = ask(bake[:until])
-        if before.verdict is Finding.CANNOT_TELL:
-            return (said.decided_at - bake[0].start) / MINUTE, np.nan
-        said = before
+    said = compare(baseline, bake, tolerances, planned=planned, renewed=renewed)
     if said.decided_at is None:
         return np.nan, np.nan
-    return np.nan, (said.decided_at - bake[0].start) / MINUTE
+    decided = (said.decided_at - bake[0].start) / MINUTE
+    return (decided, np.nan) if said.verdict is Finding.HARM else (np.nan, decided)
 
 
 def as_periods(traffic: Traffic, seconds: int = 60, begin: datetime = BEGIN) -> Iterator[list[Period]]:

@@ -12,7 +12,7 @@ from airflow_sm_rollout.core.comparison.comparison import Tolerances
 from benchmarks.verdict import alarms, kayenta, ours
 from benchmarks.verdict.optimum import Optimum
 from benchmarks.verdict.outcome import Outcome
-from benchmarks.verdict.traffic import generate
+from benchmarks.verdict.traffic import Traffic, generate
 from benchmarks.verdict.worlds import Cell
 
 CAREFUL = 3.2
@@ -48,12 +48,15 @@ class Row:
         return self.outcomes[OURS]
 
 
-def measure(cells: Iterable[Cell], *, seed: int, runs: int, harmless_runs: int, seconds: int = 60) -> Iterator[Row]:
+def measure(
+    cells: Iterable[Cell], *, seed: int, runs: int, harmless_runs: int, seconds: int = 60, alone: bool = False
+) -> Iterator[Row]:
     """Judge cells, each from a seed of its own, so that it is the same whichever others are judged.
 
     :param runs: of each harmful cell.
     :param harmless_runs: of each harmless one, where what is looked for is rare.
     :param seconds: how often ours has figures; the others always have them by the minute.
+    :param alone: without the others, which take nearly all of the time.
     """
     tolerances = Tolerances()
     warm_up = round(tolerances.warm_up_minutes)
@@ -61,16 +64,16 @@ def measure(cells: Iterable[Cell], *, seed: int, runs: int, harmless_runs: int, 
         seeds = [seed, zlib.crc32(cell.name.encode()), cell.requests, round(1000 * cell.share)]
         rng = np.random.default_rng(seeds)
         traffic = generate(cell, runs if cell.harmful else harmless_runs, rng)
-        warm, careful = kayenta.judge(traffic, warm_up, (kayenta.CONFIDENCE_98, CAREFUL))
-        yield Row(
-            cell,
-            {
-                OURS: ours.judge(traffic, tolerances, seconds, rng),
-                KAYENTA: kayenta.judge(traffic, 0)[0],
-                KAYENTA_WARM: warm,
-                KAYENTA_CAREFUL: careful,
-                ALARM: alarms.five_percent_or_slow(traffic),
-                AWS_ALARM: alarms.every_call_fails(traffic),
-            },
-            seconds,
-        )
+        outcomes = {OURS: ours.judge(traffic, tolerances, seconds, rng)}
+        yield Row(cell, outcomes if alone else {**outcomes, **_others(traffic, warm_up)}, seconds)
+
+
+def _others(traffic: Traffic, warm_up: int) -> dict[str, Outcome]:
+    warm, careful = kayenta.judge(traffic, warm_up, (kayenta.CONFIDENCE_98, CAREFUL))
+    return {
+        KAYENTA: kayenta.judge(traffic, 0)[0],
+        KAYENTA_WARM: warm,
+        KAYENTA_CAREFUL: careful,
+        ALARM: alarms.five_percent_or_slow(traffic),
+        AWS_ALARM: alarms.every_call_fails(traffic),
+    }

@@ -55,9 +55,8 @@ def estimate(
     mean, ratio = np.where(told, np.maximum(mean, 1e-12), 1.0), np.where(told, ratio, 1.0)
     assumed = unknown or floor
     if bunched:
-        bunching = np.clip(
-            ratio - floor.own_noise**2 * mean, floor.bunching, max(floor.bunching, dispersion._LARGEST_BUNCH)
-        )
+        seen = np.maximum(ratio - floor.own_noise**2 * mean, dispersion._BUNCHED_AT_LEAST * ratio)
+        bunching = np.clip(seen, floor.bunching, max(floor.bunching, dispersion._LARGEST_BUNCH))
         noise = np.maximum(floor.own_noise, np.sqrt(np.maximum(0.0, (ratio - bunching) / mean)))
     else:
         rate = events.sum(axis=1) / np.maximum(calls.sum(axis=1), 1)

@@ -24,7 +24,7 @@ from benchmarks.verdict.worlds import Cell, Effect
 CALLS = (60, 600, 6_000, 60_000)
 BAKES = (10, 30, 60)
 SHARE = 0.1
-RUNS = 200
+RUNS = 400
 GOOD = "as good as blue"
 GREENS = {
     "every call fails": Effect(points=1.0),

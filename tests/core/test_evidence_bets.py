@@ -15,11 +15,12 @@ from airflow_sm_rollout.core.comparison.bets import (
     Capital,
     Count,
     HarmTest,
-    HealthTest,
     LineTest,
     SplitTest,
 )
+from airflow_sm_rollout.core.comparison.deadline import Hedge
 from airflow_sm_rollout.core.comparison.dispersion import Dispersion, estimate_bunching, estimate_noise
+from airflow_sm_rollout.core.comparison.health import HealthTest
 
 INDEPENDENT = Dispersion(1.0, 0.0)
 DEFAULT = Dispersion(1.25, 0.25)
@@ -91,7 +92,7 @@ def test_splitting_events_wins_nothing_against_a_green_like_blue(
 def test_splitting_events_wins_nothing_against_a_green_on_the_opened_line(ratio: float) -> None:
     for blue, guess, odds in itertools.product((0.002, 0.02, 0.1), (0.5, 1, 2), (1.4, 3.5)):
         rate = blue * guess
-        opened = SplitTest(ratio, 0.0, INDEPENDENT, (odds, odds))._open_ratio(20, rate)
+        opened = SplitTest(ratio, 0.0, INDEPENDENT)._open_ratio(20, rate)
         capital = split_capital(ratio, odds, INDEPENDENT, rate)
         assert expectation(20, 40, opened * blue, blue, capital) <= 1 + 1e-9
 
@@ -353,3 +354,38 @@ def test_capital_that_is_enough_is_not_heaped_up() -> None:
         health.bet((60_000, 900), (540_000, 2_700), 0.005, 1.0)
         bad_minutes += 1
     assert bad_minutes <= 10
+
+
+@pytest.mark.parametrize("points", [0.0, 0.5])
+def test_odds_chosen_by_a_deadline_win_nothing_against_a_green_on_the_line(points: float) -> None:
+    """All outcomes of three periods, after each of which the odds are chosen anew; by splitting events, and by the line."""
+
+    def expected(outcomes: Sequence[tuple[int, int]], chance: float) -> float:
+        test = HarmTest(1.0, points, INDEPENDENT, only(3.5), Hedge(20.0, INDEPENDENT))
+        for x_green, x_blue in outcomes:
+            test.bet((3, x_green), (5, x_blue), 0.2, 1 / 3, 1.0)
+        if len(outcomes) == 3:
+            return chance * test.evidence
+        return sum(
+            expected([*outcomes, (x_green, x_blue)], chance * chance_green * chance_blue)
+            for (x_green, chance_green), (x_blue, chance_blue) in itertools.product(
+                enumerate(binomial(3, 0.2 + points)), enumerate(binomial(5, 0.2))
+            )
+        )
+
+    assert 0.7 < expected([], 1.0) <= 1 + 1e-9
+
+
+def bet_on_harm(planned: int, minutes: int) -> Hedge:
+    """What a bet by a deadline has become of a green with twice blue's errors, so many minutes on."""
+    hedge = Hedge(1000.0, DEFAULT)
+    test = HarmTest(1.1, 0.0005, DEFAULT, only(3.5), hedge)
+    for (_, x_green), (_, x_blue) in zip(draw(7, 6, 1, minutes), draw(8, 27, 1, minutes), strict=True):
+        test.bet((600, x_green), (5400, x_blue), 0.005, 1 / planned, 1.0)
+    return hedge
+
+
+def test_harm_is_proven_by_the_end_of_the_plan_and_not_lost_again_after_it() -> None:
+    assert bet_on_harm(30, 10).total < 1000
+    assert bet_on_harm(30, 30).total > 900
+    assert bet_on_harm(30, 45).total > 900

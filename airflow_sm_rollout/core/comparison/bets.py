@@ -44,17 +44,8 @@ that grow fastest, the projection of an alternative on the null (Grünwald, de H
 2302.11401), by a quadratic approximation of the divergence or, near the far end, from the projection of a green that fails every call.
 ``s = 1 / (bunching + own_noise^2 n q / (1 - q))``, ``q`` the variant's rate on the line.
 
-**Betting on health** is a line test whose stake follows from what is still missing. Whoever bets so that the capital grows fastest has
-it there, on average, soonest, but often late. What is wanted is to have 1 / beta of it by a deadline, the end of the least bake, and for
-that the best bet is the one that hedges a digital option (Browne 1999, "Reaching goals by a deadline", Adv. Appl. Probab.
-31): of a capital that is ``w`` of the goal, with ``z`` what the rest of the time is expected to tell, in standard deviations,
-
-    stake = density(quantile(w)) / (w z)     of the stake that grows fastest, ``quantile`` and ``density`` being the standard normal's.
-
-It is small where little is missing, so that what was won is kept; but never less than a tenth, so that a green which gets worse loses
-it, nor more than 1. The goal aimed at is 1.2 times what is needed: every metric has to be above at the same time, and with so small
-stakes a capital that was aimed at just that would linger below it. Deadlines are followed by ones 3.5 times as late. Any stake is fair
-that is known before the period, so the level does not depend on any of this.
+**By a deadline.** More than half of a harm test's capital, and all of health's, is staked by what is still missing at a deadline:
+:mod:`~airflow_sm_rollout.core.comparison.deadline`.
 
 Assumed, so what breaks it: calls are routed at random, not by client; given the rates of a period, calls are independent up to the
 dispersion; events are counted in the period of their call; thresholds and tolerances are fixed before; one process for a whole rollout.
@@ -63,30 +54,26 @@ An error that only green's instance makes is green's, also where the instance is
 
 from __future__ import annotations
 
-from math import exp, log, log1p, sqrt
-from statistics import NormalDist
+from collections.abc import Sequence
+from math import exp, log, log1p
 
-from airflow_sm_rollout.core.comparison.dispersion import Dispersion
+from airflow_sm_rollout.core.comparison.deadline import Hedge
+from airflow_sm_rollout.core.comparison.dispersion import Dispersion, noise_lasts
 
 Count = tuple[int, int]
 """Calls of a variant in a period, and how many of them were events."""
 Pair = tuple[float, float]
 """One for each of two alternatives: a small and a large difference are enough, and what lies between is found by either."""
+Each = tuple[float, ...]
+"""One for each alternative that is bet on."""
 
 FIRST_STAKE = 0.8
 _MOST_LOG_A_MINUTE = 2.5
 _OPENING = 2.0
 _NEAR_CERTAIN = 0.98
 _HARDLY_EVER = 2.0
-_NOTHING = (0.0, 0.0)
-_NORMAL = NormalDist()
-_LEAST_OF_GOAL, _MOST_OF_GOAL = 1e-9, 0.9
-_ABOVE_GOAL = 1.2
-_NEXT_DEADLINE = 3.5
-_LEAST_STAKE = 0.1
-_ENOUGH = 10.0
-MOST_EXPONENT = 60.0
-"""More than any proof needs, and finite."""
+BY_DEADLINE = 0.6
+"""The part of a harm test's capital that is bet by a deadline."""
 
 
 class Capital:
@@ -128,52 +115,63 @@ class HarmTest:
     :param ratio: tolerated ratio of green's rate to blue's, 1 or more.
     :param points: tolerated difference of the rates; the larger of the two counts.
     :param odds: alternatives: odds ratios, and the capital each gets.
+    :param hedge: what chooses a further one in each period, for its part of the capital; ``None``: there is none.
     """
 
-    __slots__ = ("_capital", "_line", "_odds", "_points", "_split")
+    __slots__ = ("_capital", "_hedge", "_line", "_odds", "_points", "_split")
 
-    def __init__(self, ratio: float, points: float, dispersion: Dispersion, odds: tuple[Pair, Pair]) -> None:
+    def __init__(
+        self, ratio: float, points: float, dispersion: Dispersion, odds: tuple[Pair, Pair], hedge: Hedge | None = None
+    ) -> None:
         (one, weight), (other, other_weight) = odds
-        self._points = points
+        self._points, self._hedge = points, hedge
         self._odds = one, other
-        self._split = SplitTest(ratio, points, dispersion, self._odds)
+        self._split = SplitTest(ratio, points, dispersion)
         self._line = LineTest(ratio, points, dispersion)
         self._capital = Capital((weight, other_weight))
 
     @property
     def evidence(self) -> float:
         """What the capital of 1 has become."""
-        return self._capital.total
+        if self._hedge is None:
+            return self._capital.total
+        return (1 - BY_DEADLINE) * self._capital.total + BY_DEADLINE * self._hedge.total
+
+    def pass_by(self, planned_share: float) -> None:
+        """Let a period go by in which nothing is bet."""
+        if self._hedge:
+            self._hedge.pass_by(planned_share)
 
     def bet(self, green: Count, blue: Count, blue_rate: float, planned_share: float, minutes: float) -> None:
         """Take one more period.
 
         :param planned_share: the period's length over the planned time.
         """
-        self.stake(planned_share, self.log_factors(green, blue, blue_rate, minutes))
+        self.stake(planned_share, self.log_factors(green, blue, blue_rate, planned_share, minutes))
 
-    def stake(self, planned_share: float, log_factors: Pair) -> None:
-        """Bet on what a period says; the arguments are those of :meth:`Capital.multiply`."""
-        self._capital.multiply(planned_share, log_factors)
+    def stake(self, planned_share: float, log_factors: Each) -> None:
+        """Bet on what a period says, which :meth:`log_factors` tells."""
+        one, other, *by_deadline = log_factors
+        self._capital.multiply(planned_share, (one, other))
+        if self._hedge:
+            self._hedge.multiply(by_deadline[0])
+            self._hedge.pass_by(planned_share)
 
     def begin_anew(self) -> None:
         """Nothing was staked so far: the margin opens with the calls that come."""
         self._split.begin_anew()
 
-    def log_factors(self, green: Count, blue: Count, blue_rate: float, minutes: float) -> Pair:
-        """Logarithms of what a period multiplies the capital of each alternative by.
+    def log_factors(self, green: Count, blue: Count, blue_rate: float, planned_share: float, minutes: float) -> Each:
+        """Logarithms of what a period multiplies the capital of each alternative by; the hedge's is the last one.
 
         :param blue_rate: blue's in all earlier periods, above 0.
         :param minutes: the period's length.
         """
-        if self._points > _HARDLY_EVER * blue_rate:
-            factors = self._line.log_factors(green, blue, blue_rate, self._odds, minutes)
-        else:
-            factors = self._split.log_factors(green, blue, blue_rate, minutes)
+        hedge, odds = self._hedge, self._odds
+        chosen = (*odds, hedge.choose_odds(green[0], blue[0], blue_rate, planned_share, minutes)) if hedge else odds
+        test = self._line if self._points > _HARDLY_EVER * blue_rate else self._split
         most = _MOST_LOG_A_MINUTE * max(0.5, minutes)
-        if factors[0] > most or factors[1] > most:
-            return min(factors[0], most), min(factors[1], most)
-        return factors
+        return tuple(min(factor, most) for factor in test.log_factors(green, blue, blue_rate, chosen, minutes))
 
 
 class SplitTest:
@@ -181,41 +179,32 @@ class SplitTest:
 
     :param ratio: tolerated ratio of green's rate to blue's, 1 or more.
     :param points: tolerated difference of the rates; the larger of the two counts.
-    :param odds: alternatives: odds ratios.
     """
 
-    __slots__ = ("_bunching", "_expected", "_more", "_noise", "_odds_logs", "_points", "_ratio")
+    __slots__ = ("_bunching", "_expected", "_noise", "_points", "_ratio")
 
-    def __init__(self, ratio: float, points: float, dispersion: Dispersion, odds: Pair) -> None:
+    def __init__(self, ratio: float, points: float, dispersion: Dispersion) -> None:
         self._ratio, self._points = ratio, points
         self._bunching, self._noise = dispersion.bunching, 2 * dispersion.own_noise**2
-        self._odds_logs = log(odds[0]), log(odds[1])
-        self._more = odds[0] - 1, odds[1] - 1
         self._expected = 0.0
 
     def begin_anew(self) -> None:
         """The margin opens with the calls that come."""
         self._expected = 0.0
 
-    def log_factors(self, green: Count, blue: Count, blue_rate: float, minutes: float) -> Pair:
-        """Logarithms of what a period multiplies the capital of each alternative by."""
+    def log_factors(self, green: Count, blue: Count, blue_rate: float, odds: Sequence[float], minutes: float) -> Each:
+        """Logarithms of what a period multiplies capitals by that bet on green's odds being so many times as large."""
         (n_green, x_green), (n_blue, x_blue) = green, blue
         events = x_green + x_blue
         ratio = self._open_ratio(n_green, blue_rate)
         p = ratio * n_green / (ratio * n_green + n_blue)
         trials = min(n_green, events)
-        if not trials:
-            return _NOTHING
-        g = p * events / trials
+        g = p * events / trials if trials else 1.0
         if g >= _NEAR_CERTAIN:
-            return _NOTHING
-        noise = self._noise * p * events * (1 - p) ** 2 / ((1 - g) * _noise_lasts(minutes))
+            return (0.0,) * len(odds)
+        noise = self._noise * p * events * (1 - p) ** 2 / ((1 - g) * noise_lasts(minutes))
         power = 1 / (self._bunching + noise)
-        (log_one, log_other), (more_one, more_other) = self._odds_logs, self._more
-        return (
-            power * (x_green * log_one - trials * log(1 + more_one * g)),
-            power * (x_green * log_other - trials * log(1 + more_other * g)),
-        )
+        return tuple(power * (x_green * log(each) - trials * log(1 + (each - 1) * g)) for each in odds)
 
     def _open_ratio(self, n_green: int, blue_rate: float) -> float:
         tolerated = max(self._ratio, 1 + self._points / blue_rate) - 1
@@ -240,22 +229,18 @@ class LineTest:
         line = self.ratio * blue_rate + self.points
         if line >= _NEAR_CERTAIN:
             return None
-        noise = self._noise / _noise_lasts(minutes)
+        noise = self._noise / noise_lasts(minutes)
         green = 1 / (self._bunching + noise * n_green * line / (1 - line))
         blue = 1 / (self._bunching + noise * n_blue * blue_rate / (1 - blue_rate))
         return Meeting(self, line, blue_rate, (n_green, n_blue), (green, blue))
 
-    def log_factors(self, green: Count, blue: Count, blue_rate: float, odds: Pair, minutes: float) -> Pair:
+    def log_factors(self, green: Count, blue: Count, blue_rate: float, odds: Sequence[float], minutes: float) -> Each:
         """Logarithms of what a period multiplies capitals by that bet on green's odds being so many times those of the line."""
         (n_green, x_green), (n_blue, x_blue) = green, blue
         meeting = self.meet(n_green, n_blue, blue_rate, minutes)
         if meeting is None:
-            return _NOTHING
-        one, other = odds
-        return (
-            meeting.log_factor(x_green, x_blue, meeting.above(one)),
-            meeting.log_factor(x_green, x_blue, meeting.above(other)),
-        )
+            return (0.0,) * len(odds)
+        return tuple(meeting.log_factor(x_green, x_blue, meeting.above(each)) for each in odds)
 
 
 class Meeting:
@@ -325,54 +310,3 @@ class Meeting:
             if_all_fail = (ratio * m_green - points * m_blue) / (ratio * (m_green + m_blue))
             b0 = max(b0, target * target * if_all_fail)
         return min(max(b0, blue_rate / 4), _NEAR_CERTAIN * (1 - points) / ratio)
-
-
-class HealthTest:
-    """Evidence that green's rate is below a line over blue's, as much as is needed by a deadline if that is possible.
-
-    :param line: what is bet against.
-    :param goal: capital that is proof. Ten times as much is kept at most, so that a green which gets worse is not called healthy for long.
-    :param deadline: by when it is wanted, in minutes with figures; the next one is 3.5 times as late.
-    :param stake: the part of the capital that is bet from the first period on; the rest waits, see :meth:`stake_all`.
-    """
-
-    __slots__ = ("_bet", "_deadline", "_elapsed", "_goal", "_line", "_waiting")
-
-    def __init__(self, line: LineTest, goal: float, deadline: float, stake: float) -> None:
-        self._line, self._goal, self._deadline = line, goal, deadline
-        self._bet, self._waiting = stake, 1 - stake
-        self._elapsed = 0.0
-
-    @property
-    def evidence(self) -> float:
-        """What the capital of 1 has become."""
-        return self._bet + self._waiting
-
-    def stake_all(self) -> None:
-        """From now on bet what has waited, too: a cold start may have taken all the rest."""
-        self._bet, self._waiting = self.evidence, 0.0
-
-    def bet(self, green: Count, blue: Count, blue_rate: float, minutes: float) -> None:
-        """Take one more period; the arguments are those of :meth:`HarmTest.bet`."""
-        meeting = self._line.meet(green[0], blue[0], blue_rate, minutes)
-        if meeting and meeting.line > blue_rate:
-            target = meeting.line - self._boldness(meeting.tells / minutes, minutes) * (meeting.line - blue_rate)
-            log_factor = meeting.log_factor(green[1], blue[1], target)
-            most = _ENOUGH * self._goal
-            self._bet = min(self._bet * exp(min(log_factor, MOST_EXPONENT)), most)
-        self._elapsed += minutes
-
-    def _boldness(self, tells_a_minute: float, minutes: float) -> float:
-        """What is staked, as a part of what lets the capital grow fastest."""
-        while self._deadline < self._elapsed + minutes:
-            self._deadline = _NEXT_DEADLINE * max(self._deadline, minutes)
-        reached = max(self.evidence / (_ABOVE_GOAL * self._goal), _LEAST_OF_GOAL)
-        if reached >= _MOST_OF_GOAL:
-            return _LEAST_STAKE
-        told = sqrt(tells_a_minute * (self._deadline - self._elapsed))
-        return min(1.0, max(_LEAST_STAKE, _NORMAL.pdf(_NORMAL.inv_cdf(reached)) / (reached * told)))
-
-
-def _noise_lasts(minutes: float) -> float:
-    """A variant's own noise is that of a minute, so shorter periods share it, and its variance weighs so much more in each."""
-    return minutes if minutes < 1 else 1.0

@@ -27,6 +27,8 @@ _CLIPPED_MEAN = 0.7785
 _EDGE = 7.0
 """A squared difference of more than so many times the scale is a burst's edge (found on the tuning half of ``benchmarks/verdict``)."""
 _LARGEST_BUNCH = 12.0
+_BUNCHED_AT_LEAST = 0.2
+"""The part of what is seen that is taken for bunches in any case: where many calls fail, the default noise would explain all of it."""
 _ROUNDS = 12
 
 
@@ -55,7 +57,8 @@ def estimate_bunching(
     if observed is None:
         return unknown or floor
     mean, ratio = observed
-    bunching = min(max(floor.bunching, ratio - floor.own_noise**2 * mean), max(floor.bunching, _LARGEST_BUNCH))
+    bunched = max(ratio - floor.own_noise**2 * mean, _BUNCHED_AT_LEAST * ratio)
+    bunching = min(max(floor.bunching, bunched), max(floor.bunching, _LARGEST_BUNCH))
     return Dispersion(bunching, max(floor.own_noise, max(0.0, (ratio - bunching) / mean) ** 0.5))
 
 
@@ -102,3 +105,8 @@ def _scale(squares: Sequence[float]) -> float:
     for _ in range(_ROUNDS):
         scale = fmean(min(square, _CLIPPED * scale) for square in squares) / _CLIPPED_MEAN
     return max(scale, 1.0)
+
+
+def noise_lasts(minutes: float) -> float:
+    """A variant's own noise is that of a minute, so shorter periods share it, and its variance weighs so much more in each."""
+    return minutes if minutes < 1 else 1.0

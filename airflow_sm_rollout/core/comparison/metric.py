@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from airflow_sm_rollout.core.comparison.bets import MOST_EXPONENT, Capital, Count, LineTest
+from airflow_sm_rollout.core.comparison.bets import Capital, Count, LineTest
+from airflow_sm_rollout.core.comparison.deadline import MOST_EXPONENT
 from airflow_sm_rollout.core.comparison.dispersion import Dispersion, estimate_bunching, estimate_noise
 from airflow_sm_rollout.core.comparison.periods import Period, Sample
 from airflow_sm_rollout.core.comparison.rate import RateEvidence
@@ -23,11 +24,11 @@ DEFAULT_DISPERSIONS = {
 }
 """What is assumed at least. Found on the tuning half of ``benchmarks/verdict``, so are the weights and the alternatives."""
 WEIGHTS = {
-    "errors_5xx": 0.34,
-    "errors_4xx": 0.05,
-    "over_p50": 0.15,
-    "over_p95": 0.08,
-    "over_p99": 0.21,
+    "errors_5xx": 0.36,
+    "errors_4xx": 0.07,
+    "over_p50": 0.12,
+    "over_p95": 0.05,
+    "over_p99": 0.23,
     "over_twice_p99": 0.12,
 }
 """Each metric's part of the capital that is bet on harm; the rest is the guards'."""
@@ -78,13 +79,13 @@ class Guard:
 
     def bet(self, green: Count, blue: Count, blue_rate: float, planned_share: float, minutes: float) -> None:
         """Take one more period; the arguments are those of :meth:`~airflow_sm_rollout.core.comparison.bets.HarmTest.bet`."""
-        factors = self._line.log_factors(green, blue, blue_rate, GUARD_ODDS, minutes)
+        one, other = self._line.log_factors(green, blue, blue_rate, GUARD_ODDS, minutes)
         self._left = min(_MOST_OF_A_BUNCH, self._left + _MOST_OF_A_BUNCH * minutes)
-        if factors[0] > self._left or factors[1] > self._left:
+        if one > self._left or other > self._left:
             beyond = self._bunched.log_factors(green, blue, blue_rate, GUARD_ODDS, minutes)
-            factors = _bound(factors[0], beyond[0], self._left), _bound(factors[1], beyond[1], self._left)
-        self._left = max(0.0, self._left - max(0.0, *factors))
-        self._capital.multiply(planned_share, factors)
+            one, other = _bound(one, beyond[0], self._left), _bound(other, beyond[1], self._left)
+        self._left = max(0.0, self._left - max(0.0, one, other))
+        self._capital.multiply(planned_share, (one, other))
 
 
 def _bound(factor: float, beyond_bunches: float, left: float) -> float:
@@ -114,6 +115,7 @@ class MetricEvidence:
             dispersion=self.dispersion,
             of_health=of_health,
             odds=ODDS[metric],
+            harm_proof=1 / (WEIGHTS[metric] * tolerances.false_rollback),
             proof=1 / tolerances.false_pass,
             deadline=tolerances.min_bake_minutes,
         )

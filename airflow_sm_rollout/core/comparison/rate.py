@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_sm_rollout.core.comparison.bets import Count, HarmTest, HealthTest, LineTest, Pair
+from airflow_sm_rollout.core.comparison.bets import BY_DEADLINE, Count, HarmTest, LineTest, Pair
+from airflow_sm_rollout.core.comparison.deadline import Hedge
 from airflow_sm_rollout.core.comparison.dispersion import Dispersion
+from airflow_sm_rollout.core.comparison.health import HealthTest
 from airflow_sm_rollout.core.comparison.suspicion import Suspicion
 from airflow_sm_rollout.core.comparison.track import Counts
 from airflow_sm_rollout.core.plan.tolerances import Margin
@@ -20,6 +22,7 @@ class RateEvidence:
     :param minutes: blue's trials and events before green had traffic, minute by minute.
     :param dispersion: how counts scatter where harm is bet on; so ``of_health`` where health is.
     :param odds: alternatives to bet on, see :class:`~airflow_sm_rollout.core.comparison.bets.HarmTest`.
+    :param harm_proof: capital that alone is proof of harm.
     :param proof: capital that is proof of health.
     :param deadline: by when it is wanted, in minutes.
     :ivar lately: whether green looks worse of late, also where nothing is bet on harm.
@@ -33,11 +36,13 @@ class RateEvidence:
         dispersion: Dispersion,
         of_health: Dispersion,
         odds: tuple[Pair, Pair],
+        harm_proof: float,
         proof: float,
         deadline: float,
     ) -> None:
         self.dispersion = dispersion
-        self._harm = HarmTest(margin.ratio, margin.points, dispersion, odds)
+        hedge = Hedge(harm_proof / BY_DEADLINE, dispersion)
+        self._harm = HarmTest(margin.ratio, margin.points, dispersion, odds, hedge)
         self.lately = Suspicion()
         line = LineTest(margin.healthy_ratio, margin.healthy_points, of_health)
         self._health = HealthTest(line, proof, deadline, stake=FROM_THE_BEGIN)
@@ -80,10 +85,12 @@ class RateEvidence:
         :param minutes: the period's length.
         """
         blue_rate = self.blue_rate
-        log_factors = self._harm.log_factors(green, blue, blue_rate, minutes)
-        self.lately.take(log_factors)
+        log_factors = self._harm.log_factors(green, blue, blue_rate, planned_share, minutes)
+        self.lately.take((log_factors[0], log_factors[1]))
         if asks_harm:
             self._harm.stake(planned_share, log_factors)
+        else:
+            self._harm.pass_by(planned_share)
         if asks_health:
             self._health.bet(green, blue, blue_rate, minutes)
         calls, events = blue

@@ -61,7 +61,7 @@ class Tolerances:
     over_p50: Margin = Margin(1.0, 0.02, 1.0, 0.08)
     over_p95: Margin = Margin(1.1, 0.0, 1.5, 0.01)
     over_p99: Margin = Margin(1.15, 0.0, 1.75, 0.005)
-    over_twice_p99: Margin = Margin(1.5, 0.001, 2.0, 0.003)
+    over_twice_p99: Margin = Margin(1.5, 0.0005, 2.0, 0.003)
 
     def __post_init__(self) -> None:
         _require("false_rollback", self.false_rollback, 1e-6, 0.2)

@@ -44,14 +44,15 @@ class Beside(Protocol):
         ...
 
 
-def begin_beside(measure: Measure, before: Sequence[Count | Sums], tolerances: Tolerances) -> Beside:
+def begin_beside(measure: Measure, before: Sequence[Count | Sums], tolerances: Tolerances, needed: float) -> Beside:
     """The evidence with which a comparison begins.
 
     :param before: blue's periods before green had any.
+    :param needed: how much of it is proof of harm.
     """
     if measure.mean is not None:
         return _Means(measure.mean, [each for each in before if isinstance(each, Sums)])
-    return _Counts(measure, counts_among(before), tolerances)
+    return _Counts(measure, counts_among(before), tolerances, needed)
 
 
 def counts_among(periods: Sequence[Count | Sums]) -> list[Count]:
@@ -62,7 +63,7 @@ def counts_among(periods: Sequence[Count | Sums]) -> list[Count]:
 class _Counts:
     """Of events. Periods are taken together until both had trials."""
 
-    def __init__(self, measure: Measure, before: Sequence[Count], tolerances: Tolerances) -> None:
+    def __init__(self, measure: Measure, before: Sequence[Count], tolerances: Tolerances, needed: float) -> None:
         self._waiting: tuple[int, Count, Count] = (0, (0, 0), (0, 0))
         self._rate = RateEvidence(
             measure.margin,
@@ -70,6 +71,7 @@ class _Counts:
             dispersion=estimate_bunching(before, LEAST),
             of_health=estimate_bunching(before, _HEALTH_LEAST, unknown=LEAST),
             odds=_ODDS,
+            harm_proof=needed,
             proof=1 / tolerances.false_pass,
             deadline=tolerances.min_bake_minutes,
         )

@@ -74,7 +74,8 @@ class MeasureJudge:
             named = f"at_most allows {100 * measure.at_most:.4g} %"
             self._limit = ShareLimit(f"are {measure.label}", measure.at_most, named, spread, measure.period_seconds)
         if measure.compared and self._beside is None:
-            self._beside = begin_beside(measure, self._before, self._rollout.plan.evidence.tolerances or DEFAULTS)
+            tolerances = self._rollout.plan.evidence.tolerances or DEFAULTS
+            self._beside = begin_beside(measure, self._before, tolerances, self._needed)
 
     def _compare(self, period: Counted) -> None:
         if self._beside is None or self._harmful:
