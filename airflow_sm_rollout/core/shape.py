@@ -39,7 +39,8 @@ def misfits(value: Any, declared: Any, where: str = "") -> Iterator[str]:
             yield from misfits(getattr(value, name), each, f"{where}.{name}".lstrip("."))
     elif isinstance(origin, type) and isinstance(value, origin):
         yield from _misfits_inside(value, get_args(declared), where)
-    elif not (isinstance(declared, type) and fits(value, declared)):
+    # To Python 3.10 list[str] is a type, too.
+    elif origin is not None or not (isinstance(declared, type) and fits(value, declared)):
         yield f"{where} is {str(value)[:80]!r}, and must be {describe(declared)}"
 
 
