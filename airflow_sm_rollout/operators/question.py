@@ -75,7 +75,6 @@ class QuestionOperator(WaitingTask, HITLOperator):
             subject=subject,
             options=[APPROVE, REJECT],
             assigned_users=[{"id": user, "name": user} for user in self.gate.assigned_users] or None,
-            response_timeout=self.gate.timeout,
             **{**kwargs, "params": {"note": _NOTE}},  # Airflow passes the DAG's params too
         )
 
