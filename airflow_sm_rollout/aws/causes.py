@@ -119,7 +119,8 @@ _BY_CODE: Mapping[Cause, str] = {
     QUOTA: """
         ResourceLimitExceeded LimitExceeded LimitExceededException LimitExceededFault ServiceQuotaExceededException ParameterLimitExceeded
         ApplicationLimitExceededException DeploymentConfigLimitExceededException DeploymentGroupLimitExceededException
-        TooManyTagsError CodeStorageExceededException FunctionVersionsPerCapacityProviderLimitExceededException
+        TooManyTagsError CodeStorageExceededException AliasLimitExceededException
+        FunctionVersionsPerCapacityProviderLimitExceededException
         """,
     REFUSED: """
         ValidationException ValidationError InvalidParameterValue InvalidParameterValueException InvalidParameterCombination
