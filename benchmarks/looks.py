@@ -48,6 +48,7 @@ KPI = Kpi(
 )
 CALLS = {"AllTraffic": 15.0, "model-0badcafe": 1.5}
 """Calls a second, by variant."""
+_GOLDEN = (math.sqrt(5) - 1) / 2
 RATES = {
     "TC(100000:)": 0.5,
     "TC(:100000)": 0.5,
@@ -118,7 +119,8 @@ def _value(metric: str, stat: str, calls: float, at: int) -> float:
     """Calm traffic that breathes a little; an error now and then."""
     calls = round(calls * (1 + 0.1 * math.sin(at / 600)))
     if metric == "ModelLatency":
-        return float(round(RATES[stat] * calls))
+        # What rounding leaves over comes with later periods: green's few calls are to be as slow as blue's many.
+        return float(int(RATES[stat] * calls + at * _GOLDEN % 1))
     if metric == "Invocations":
         return float(calls)
     return float(round(calls / 15) if at % 600 == 0 else 0)
