@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 import yaml
 
-from airflow_sm_rollout.cli import DEFAULT_PORT
+from airflow_sm_rollout.cli_local import DEFAULT_PORT
 from airflow_sm_rollout.demo.airflow_processes import COMPONENTS, free_ports
 from airflow_sm_rollout.demo.production import ENDPOINT
 from airflow_sm_rollout.demo.run import HURRY, SPEED

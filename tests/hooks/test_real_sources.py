@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -62,9 +63,12 @@ def ask(source: Source, question: Question = THREE) -> Answer:
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A PostgreSQL with a row for each order, and one for each minute."""
-    with postgres(tmp_path_factory.mktemp("postgres") / "server") as server:
+def warehouse() -> Iterator[Service]:
+    """A PostgreSQL with a row for each order, and one for each minute.
+
+    Its folder is none of pytest's: to these each new run of pytest bars other users, such as PostgreSQL's.
+    """
+    with tempfile.TemporaryDirectory(prefix="warehouse-") as folder, postgres(Path(folder) / "server") as server:
         session = wait_until(lambda: _log_in(server.port))
         with session, session.cursor() as cursor:
             cursor.execute("CREATE TABLE orders (at TIMESTAMPTZ, model TEXT, failed BOOL)")
