@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, Connection
+from airflow.sdk import DAG
 
 from airflow_sm_rollout.aws.watch import Memory, look
 from airflow_sm_rollout.core.guardian import watch_whole
@@ -23,7 +23,7 @@ from airflow_sm_rollout.core.watch.verdict import Judgement, Verdict
 from airflow_sm_rollout.hooks.outside import AirflowOutside
 from answering import Answer
 from evidence.test_looks import BakingLab
-from hooks.counting import Orders, SqliteHook
+from hooks.counting import Orders, install_sqlite
 
 PAGE = Path(__file__).parents[2] / "docs" / "measures.md"
 BAKE = 10
@@ -91,9 +91,7 @@ class CountingLab(BakingLab):
 @pytest.fixture
 def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., CountingLab]]:
     """``counting(evidence, green=1)``: a lab whose orders are in each of the page's sources."""
-    get_hook = Connection.get_hook
-    sqlite = {"sqlite": lambda connection: SqliteHook(sqlite_conn_id=connection.conn_id)}
-    monkeypatch.setattr(Connection, "get_hook", lambda each: sqlite.get(each.conn_type, get_hook)(each))
+    install_sqlite(monkeypatch)
     with ExitStack() as stack:
 
         def begin(evidence: Evidence, **orders: Any) -> CountingLab:

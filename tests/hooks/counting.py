@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+from airflow.models.connection import Connection as StoredConnection
 from airflow.providers.common.sql.hooks.sql import DbApiHook
+from airflow.sdk import Connection
 
 from answering import Answer, Asked, answering
 
@@ -117,6 +120,23 @@ class SqliteHook(DbApiHook):
         if not Path(str(connection.host)).exists():
             raise sqlite3.OperationalError(f"access denied for password {connection.password}")
         return sqlite3.connect(str(connection.host))
+
+
+def install_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let connections of the type ``sqlite`` have :class:`SqliteHook`, as if its provider were installed.
+
+    Outside of a task Airflow 3.1 answers with the connection of its database's models, later ones with that of the SDK.
+    """
+    for kind in (StoredConnection, Connection):
+
+        def get_hook(connection: Any, *, others: Any = kind.get_hook) -> Any:
+            return (
+                SqliteHook(sqlite_conn_id=connection.conn_id)
+                if connection.conn_type == "sqlite"
+                else others(connection)
+            )
+
+        monkeypatch.setattr(kind, "get_hook", get_hook)
 
 
 ORDERS = Orders()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import Connection
 
 from airflow_sm_rollout.core.plan.measures import Function, HttpJson, Measure, Prometheus, Source, Sql
 from airflow_sm_rollout.core.watch.rows import Answer as Told
@@ -19,7 +18,7 @@ from airflow_sm_rollout.core.watch.rows import Counted, Question
 from airflow_sm_rollout.hooks.outside import AirflowOutside
 from answering import Answer
 from hooks import counting
-from hooks.counting import COUNTS, HANGS, ORDERS, Orders, SqliteHook
+from hooks.counting import COUNTS, HANGS, ORDERS, Orders, install_sqlite
 from production import wait_until
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
@@ -77,11 +76,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     orders = Orders(green=3)
     for name in ("green", "blue", "since"):
         monkeypatch.setattr(ORDERS, name, getattr(orders, name))
-    get_hook = Connection.get_hook
-    sqlite = {"sqlite": lambda connection: SqliteHook(sqlite_conn_id=connection.conn_id)}
-    monkeypatch.setattr(
-        Connection, "get_hook", lambda connection: sqlite.get(connection.conn_type, get_hook)(connection)
-    )
+    install_sqlite(monkeypatch)
     path = orders.write(tmp_path / "orders", NOON - timedelta(minutes=60), 180)
     with orders.served() as server:
         for name, connection in (("warehouse", path), ("orders", server)):
