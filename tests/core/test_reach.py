@@ -31,10 +31,10 @@ BUSY = Load(6000.0, 0.002, 0.002)
 
 def test_a_bake_within_the_warm_up_proves_errors_and_no_slowness() -> None:
     reach = reach_of(Setting(BUSY, DEFAULTS, 10.0, 3 * MINUTE, 10))
-    assert reach.errors == 0.02
+    assert reach.errors == 0.01
     assert reach.slow is None
     assert "too short" in reach.blind_to
-    assert "about 1,800 calls of green, which prove errors from 2 % of them on; it is too short" in reach.describe()
+    assert "about 1,800 calls of green, which prove errors from 1 % of them on; it is too short" in reach.describe()
 
 
 def test_a_bake_beyond_it_proves_both() -> None:
