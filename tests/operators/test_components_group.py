@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -79,13 +80,15 @@ def test_a_model_for_which_an_alarm_rings_is_no_success_though_aws_ends_in_servi
     update = sagemaker_sandbox.sandbox.services["sagemaker"][1]
     begin = update.update_inference_component  # type: ignore[attr-defined]
 
+    ringing = Thread(target=lambda: sagemaker_sandbox.ring("wine-complaints", reason="37 complaints"))
+
     def begin_and_ring(params: Any) -> Any:
-        answer = begin(params)
-        sagemaker_sandbox.ring("wine-complaints", reason="37 complaints")
-        return answer
+        ringing.start()  # the sandbox takes that call as soon as it has answered this one
+        return begin(params)
 
     monkeypatch.setattr(update, "update_inference_component", begin_and_ring)
     run = sagemaker_sandbox.run(build())
+    ringing.join()
     assert run.state == "failed"
     assert "wine-complaints" in run.reason
     after = described(sagemaker)
