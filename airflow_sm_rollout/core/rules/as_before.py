@@ -65,7 +65,7 @@ def needs_of_variants(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | Non
         return Needs()
     names, blue = rollout.names, rollout.blue
     configs = (names.shadow_config, names.mixed_config, names.final_config, names.spare_config, blue.config_name)
-    return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
+    return Needs(configs, made_models(rollout), rollout.own_alarms, targets=targets(rollout))
 
 
 def needs_of_endpoints(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -76,7 +76,7 @@ def needs_of_endpoints(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | No
         alarms, queues = rollout.own_alarms, queues_of(rollout, rollout.green_endpoint_name)
         return Needs((rollout.blue.config_name,), alarms=alarms, targets=targets(rollout), queues=queues)
     configs = (rollout.names.final_config, rollout.blue.config_name)
-    return Needs(configs, _made_models(rollout), rollout.own_alarms, targets=targets(rollout))
+    return Needs(configs, made_models(rollout), rollout.own_alarms, targets=targets(rollout))
 
 
 def needs_of_lambda(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None) -> Needs:
@@ -99,7 +99,7 @@ def needs_of_guardrails(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | N
     if endpoint is not None and endpoint.is_busy:
         return Needs(alarms=rollout.verdict_alarms)
     configs = (rollout.names.final_config, rollout.names.spare_config, rollout.blue.config_name)
-    return Needs(configs, _made_models(rollout), rollout.made_alarms, targets=targets(rollout))
+    return Needs(configs, made_models(rollout), rollout.made_alarms, targets=targets(rollout))
 
 
 def _has_green_traffic(rollout: Rollout, endpoint: Endpoint) -> bool:
@@ -193,14 +193,15 @@ def blue_count_and_weight(goal: AsBefore, rollout: Rollout, seen: Observation) -
     return None
 
 
-def _tidy_after_rollback(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
+def tidy_after_rollback(goal: AsBefore, rollout: Rollout, seen: Observation) -> Decision | None:
     """Of the configs only those are seen that the way to split traffic makes."""
     names = rollout.names
     configs = [names.shadow_config, names.mixed_config, names.final_config, names.spare_config]
-    return tidy(rollout, seen, configs, _made_models(rollout))
+    return tidy(rollout, seen, configs, made_models(rollout))
 
 
-def _made_models(rollout: Rollout) -> tuple[str, ...]:
+def made_models(rollout: Rollout) -> tuple[str, ...]:
+    """Green's model, unless it was the user's already."""
     return (rollout.green_model_name,) if rollout.green.is_made_by_rollout else ()
 
 
@@ -315,7 +316,7 @@ VARIANTS: tuple[Rule, ...] = (
     if_endpoint(back_to_blue_config),
     if_endpoint(blue_count_and_weight),
     if_endpoint(blue_scales_as_before),  # before the tidying, which a denied delete may hold up
-    _tidy_after_rollback,
+    tidy_after_rollback,
     record_goes,
 )
 
@@ -348,7 +349,7 @@ ENDPOINTS: tuple[Rule, ...] = (
     _wait_while_green_is_changing,
     _clients_left_green,
     _delete_green,
-    _tidy_after_rollback,
+    tidy_after_rollback,
     blue_is_unchanged,
     _pointer_as_before,
     record_goes,
@@ -392,6 +393,6 @@ GUARDRAILS: tuple[Rule, ...] = (
     if_endpoint(back_to_blue_config),
     if_endpoint(blue_count_and_weight),
     if_endpoint(blue_scales_as_before),  # before the tidying, which a denied delete may hold up
-    _tidy_after_rollback,
+    tidy_after_rollback,
     record_goes,
 )

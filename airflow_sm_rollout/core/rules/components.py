@@ -26,9 +26,9 @@ from airflow_sm_rollout.core.observation import Endpoint, Observation
 from airflow_sm_rollout.core.rollout import Rollout
 from airflow_sm_rollout.core.rules.after_promotion import note_update_of_undo, undo_was_put_back
 from airflow_sm_rollout.core.rules.as_before import (
-    _made_models,
-    _tidy_after_rollback,
     if_endpoint,
+    made_models,
+    tidy_after_rollback,
     turn_around,
 )
 from airflow_sm_rollout.core.rules.aws_shift import tell_sagemaker_to_turn, wait_while_shifting
@@ -42,13 +42,13 @@ from airflow_sm_rollout.core.rules.green_deployed import (
 )
 from airflow_sm_rollout.core.rules.kept_warm import before_promotion, note_promotion
 from airflow_sm_rollout.core.rules.only_green import (
-    _no_harm_but_by_verdict,
-    _not_put_back,
-    _note_update,
-    _on_blue,
-    _tidy_blue,
-    _verdict_alarm_watches,
-    _was_watched,
+    no_harm_but_by_verdict,
+    not_put_back,
+    note_update,
+    on_blue,
+    tidy_blue,
+    verdict_alarm_watches,
+    was_watched,
 )
 from airflow_sm_rollout.core.rules.promoted import is_finishing, once_promoted
 from airflow_sm_rollout.core.rules.shared import (
@@ -84,7 +84,7 @@ def needs_to_go_back(goal: AsBefore, rollout: Rollout, endpoint: Endpoint | None
         return needs_to_promote(goal, rollout, endpoint)
     if endpoint is not None and endpoint.is_busy:
         return Needs(alarms=rollout.verdict_alarms)
-    return Needs(models=_made_models(rollout), alarms=rollout.made_alarms)
+    return Needs(models=made_models(rollout), alarms=rollout.made_alarms)
 
 
 def _sagemaker_can_roll(goal: GreenDeployed, rollout: Rollout, seen: Observation) -> Decision | None:
@@ -176,17 +176,17 @@ ONLY_GREEN: tuple[Rule, ...] = (
     wait_while_shifting,
     is_in_service,
     on_known_config("blue", "final"),
-    _not_put_back,
-    before_promotion(_no_harm_but_by_verdict),
+    not_put_back,
+    before_promotion(no_harm_but_by_verdict),
     before_promotion(heed_wish),
-    _on_blue(_enough_copies),
-    _on_blue(_verdict_alarm_watches),
-    _on_blue(_note_update),
-    _on_blue(_ask_sagemaker_to_roll),
+    on_blue(_enough_copies),
+    on_blue(verdict_alarm_watches),
+    on_blue(note_update),
+    on_blue(_ask_sagemaker_to_roll),
     before_promotion(_all_copies_are_there),
-    before_promotion(_was_watched),
+    before_promotion(was_watched),
     note_promotion,
-    _tidy_blue,
+    tidy_blue,
     record_goes,
 )
 
@@ -202,6 +202,6 @@ AS_BEFORE: tuple[Rule, ...] = (
     if_endpoint(undo_was_put_back),
     if_endpoint(note_update_of_undo),
     if_endpoint(_back_to_blue),
-    _tidy_after_rollback,
+    tidy_after_rollback,
     record_goes,
 )

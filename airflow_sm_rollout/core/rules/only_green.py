@@ -177,11 +177,12 @@ def _delete_blue_endpoint(goal: OnlyGreen, rollout: Rollout, seen: Observation) 
     return Act(actions.DeleteEndpoint(rollout.blue_endpoint_name))
 
 
-def _tidy_blue(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+def tidy_blue(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+    """Delete what was blue's alone, where the plan says so."""
     return tidy(rollout, seen, *old_of_blue(rollout))
 
 
-def _on_blue(rule: Rule) -> Rule:
+def on_blue(rule: Rule) -> Rule:
     """Before SageMaker is asked to shift, or after it has gone back."""
 
     @wraps(rule)
@@ -192,7 +193,7 @@ def _on_blue(rule: Rule) -> Rule:
     return guarded
 
 
-def _not_put_back(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+def not_put_back(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     """SageMaker's reason may be missing or old, so which alarm it was is asked of CloudWatch, whose history forgets nothing."""
     endpoint = endpoint_of(seen)
     if not is_put_back(rollout, endpoint):
@@ -208,19 +209,19 @@ def _enough_instances(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> D
     return GiveUp(f"traffic='guardrails': {too_few}; {endpoint_of(seen).describe()}") if too_few else None
 
 
-def _verdict_alarm_watches(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+def verdict_alarm_watches(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     """Made right before SageMaker is asked: from then on somebody has to judge, or it rings."""
     states = [alarm.state for alarm in seen.alarms if alarm.name in rollout.verdict_alarms]
     return Act(actions.PutVerdictAlarm(rollout, seen.at)) if {"MISSING", "ALARM"} & set(states) else None
 
 
-def _no_harm_but_by_verdict(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+def no_harm_but_by_verdict(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     """Whoever asks is the judge, or follows on one, so the judge's own alarm says nothing new."""
     watched = tuple(alarm for alarm in seen.alarms if alarm.name in rollout.watched_alarms)
     return no_harm(goal, rollout, replace(seen, alarms=watched))
 
 
-def _note_update(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+def note_update(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     """Written before SageMaker is asked, so that its going back can't be taken for not having been asked yet."""
     if rollout.endpoint_modified is not None:
         return None
@@ -259,7 +260,7 @@ def _was_watched_by_then(goal: OnlyGreen, rollout: Rollout, seen: Observation) -
     return _has_watched(rollout, seen, (own and own.ended_at) or seen.at, "CodeDeploy")
 
 
-def _was_watched(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
+def was_watched(goal: OnlyGreen, rollout: Rollout, seen: Observation) -> Decision | None:
     """To SageMaker an alarm without data is quiet; but it has told nothing of green."""
     return _has_watched(rollout, seen, endpoint_of(seen).last_modified, "SageMaker")
 
@@ -321,7 +322,7 @@ ENDPOINTS: tuple[Rule, ...] = (
     _of_a_blue_to_delete(_clients_left_blue),
     _of_a_blue_to_delete(_delete_blue_endpoint),
     _kept_blue_scales_as_before,  # before the tidying, which a denied delete may hold up
-    _tidy_blue,
+    tidy_blue,
     record_goes,
 )
 
@@ -337,17 +338,17 @@ GUARDRAILS: tuple[Rule, ...] = (
     wait_while_shifting,
     is_in_service,
     on_known_config("blue", "final"),
-    _not_put_back,
-    before_promotion(_no_harm_but_by_verdict),
+    not_put_back,
+    before_promotion(no_harm_but_by_verdict),
     before_promotion(heed_wish),
-    _on_blue(blue_config_exists),
-    _on_blue(_enough_instances),
-    _on_blue(_verdict_alarm_watches),
-    _on_blue(_note_update),
-    _on_blue(_ask_sagemaker_to_shift),
-    before_promotion(_was_watched),
+    on_blue(blue_config_exists),
+    on_blue(_enough_instances),
+    on_blue(verdict_alarm_watches),
+    on_blue(note_update),
+    on_blue(_ask_sagemaker_to_shift),
+    before_promotion(was_watched),
     note_promotion,
-    _tidy_blue,
+    tidy_blue,
     record_goes,
 )
 
@@ -358,7 +359,7 @@ CODEDEPLOY: tuple[Rule, ...] = (
     alias_is_back_on_green,
     alias_calls_these_two,
     before_promotion(deployment_went_well),
-    before_promotion(_no_harm_but_by_verdict),
+    before_promotion(no_harm_but_by_verdict),
     before_promotion(heed_abort),
     before_promotion(wait_while_codedeploy_shifts),
     green_stands,
@@ -369,7 +370,7 @@ CODEDEPLOY: tuple[Rule, ...] = (
     _before_shift(blue_is_unchanged),
     _before_shift(green_can_be_called),
     _before_shift(_green_can_take_all),
-    _before_shift(_verdict_alarm_watches),
+    _before_shift(verdict_alarm_watches),
     _before_shift(note_deployment),
     _before_shift(begin_deployment),
     alias_is_on_green,
