@@ -76,7 +76,7 @@ def shared_session() -> InProcessSession:
 class Lab:
     """A sandbox with blue in production, scaled up since its config was written.
 
-    :param on_drift: see the plan's option.
+    :param on_drift: see the plan's option; so ``keep_blue``.
     """
 
     traffic: ClassVar[str] = "variants"
@@ -92,6 +92,7 @@ class Lab:
     calls: list[str] = field(default_factory=list)
     is_test_looking: bool = False
     on_drift: str = "refuse"
+    keep_blue: timedelta | None = None
     told: list[str] = field(default_factory=list)
     told_at: list[datetime] = field(default_factory=list)
 
@@ -301,7 +302,12 @@ class Lab:
     def plan(self) -> Rollout:
         green = Green(image="green:2", model_data_url="s3://models/green.tar.gz")
         plan = Plan(
-            self.strategy, alarms=(USER_ALARM,), traffic=self.traffic, on_drift=self.on_drift, capacity=self.capacity
+            self.strategy,
+            alarms=(USER_ALARM,),
+            traffic=self.traffic,
+            on_drift=self.on_drift,
+            capacity=self.capacity,
+            keep_blue=self.keep_blue,
         )
         while True:
             try:

@@ -156,6 +156,7 @@ class LambdaLab(LiveLab):
             delete_blue=self.delete_blue,
             traffic=self.traffic,
             on_drift=self.on_drift,
+            keep_blue=self.keep_blue,
             function=PLACE,
         )
         owner = {"dag_id": "dag", "run_id": "run"}

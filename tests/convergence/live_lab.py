@@ -137,6 +137,7 @@ class LiveLab(Lab):
             delete_blue=self.delete_blue,
             traffic=self.traffic,
             on_drift=self.on_drift,
+            keep_blue=self.keep_blue,
         )
         while True:
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -38,13 +37,7 @@ def keeping(make: Make) -> Make:
 
     def made() -> Lab:
         lab = make()
-        plan = lab.plan
-
-        def planned() -> Rollout:
-            rollout = plan()
-            return replace(rollout, plan=replace(rollout.plan, keep_blue=HOUR))
-
-        lab.plan = planned  # type: ignore[method-assign]
+        lab.keep_blue = HOUR
         return lab
 
     return made
