@@ -20,7 +20,7 @@ from airflow_sm_rollout.sandbox.errors import AwsError
 from airflow_sm_rollout.sandbox.sagemaker.components.component import Component
 from airflow_sm_rollout.sandbox.wire import Call
 from convergence.guardrails_lab import JudgedLab
-from convergence.lab import ENDPOINT, LOOK_SECONDS, ROLE, USER_ALARM
+from convergence.lab import ENDPOINT, ROLE, USER_ALARM
 
 HOST, COPIES = "shared", 4
 FIRST_BAKE_AT, SECOND_BAKE_AT, PROMOTED_AT = (
@@ -152,18 +152,6 @@ class ComponentsLab(JudgedLab):
         for _ in range(self.requests_per_look):
             with contextlib.suppress(AwsError):
                 self.sandbox.carry_out(Call("sagemaker-runtime", "InvokeEndpoint", "rest-json", asked))
-
-    def let_pass(self, seconds: float) -> None:
-        """Let time pass, with users calling."""
-        for _ in range(int(seconds) // LOOK_SECONDS):
-            self.look_away()
-        self.pass_time(seconds % LOOK_SECONDS)
-        self.watch()
-
-    def roll(self, seconds: float) -> None:
-        """Ask SageMaker to roll, and let that much time pass."""
-        self.look(OnlyGreen())
-        self.let_pass(seconds)
 
     def tasks(self) -> list[Callable[[], object]]:
         """The group's tasks, and between them where SageMaker is by then."""

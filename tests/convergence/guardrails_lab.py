@@ -67,6 +67,18 @@ class JudgedLab(Lab):
         world = AwsWorld(self.clients, ENDPOINT, self.names.rollout_id, self.now)
         return advance(goal, self.names.rollout_id, world, self.now() + timedelta(hours=1), lambda line: None)
 
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass, with users calling."""
+        for _ in range(int(seconds) // LOOK_SECONDS):
+            self.look_away()
+        self.pass_time(seconds % LOOK_SECONDS)
+        self.watch()
+
+    def shift(self, seconds: float) -> None:
+        """Ask SageMaker for green alone, and let that much time pass."""
+        self.look(OnlyGreen())
+        self.let_pass(seconds)
+
 
 @dataclass
 class GuardrailsLab(JudgedLab):
@@ -101,18 +113,6 @@ class GuardrailsLab(JudgedLab):
     @property
     def keeps_blue(self) -> bool:
         return True
-
-    def let_pass(self, seconds: float) -> None:
-        """Let time pass, with users calling."""
-        for _ in range(int(seconds) // LOOK_SECONDS):
-            self.look_away()
-        self.pass_time(seconds % LOOK_SECONDS)
-        self.watch()
-
-    def shift(self, seconds: float) -> None:
-        """Ask SageMaker to shift, and let that much time pass."""
-        self.look(OnlyGreen())
-        self.let_pass(seconds)
 
     def tasks(self) -> list[Callable[[], object]]:
         """The group's tasks, and between them where SageMaker is by then."""

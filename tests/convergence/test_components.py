@@ -105,7 +105,7 @@ def test_deploying_green_changes_nothing_that_users_meet_and_comes_behind_the_re
 
 def test_sagemaker_is_asked_with_the_plans_batches_and_every_watched_alarm() -> None:
     lab = deployed()
-    lab.roll(1)
+    lab.shift(1)
     last = described(lab)["LastDeploymentConfig"]
     size = {"Type": "COPY_COUNT", "Value": 2}
     assert last["RollingUpdatePolicy"] == {
@@ -120,7 +120,7 @@ def test_sagemaker_is_asked_with_the_plans_batches_and_every_watched_alarm() -> 
 
 def test_while_sagemaker_rolls_the_wait_says_so_and_how_long_it_may_take() -> None:
     lab = deployed()
-    lab.roll(FIRST_BAKE_AT)
+    lab.shift(FIRST_BAKE_AT)
     waits = lab.look(OnlyGreen())
     assert isinstance(waits, Wait)
     assert "AWS does not tell how far it is" in waits.reason
@@ -134,7 +134,7 @@ def test_an_alarm_while_a_batch_bakes_is_a_failure_with_that_alarms_name(reason:
     if reason == "empty":
         lab.sandbox.faults.add(Fault("empty_reason", "UpdateInferenceComponent"))
     lab.run(until=1)
-    lab.roll(at)
+    lab.shift(at)
     ring_for_long(lab, USER_ALARM)
     with pytest.raises(RolloutGaveUp, match=f"SageMaker put blue back: alarm {USER_ALARM} ") as caught:
         lab.reach(OnlyGreen())
@@ -158,7 +158,7 @@ def test_an_update_put_back_for_another_reason_names_no_alarm_and_is_not_asked_a
 
 def test_an_alarm_too_late_for_sagemaker_is_not_too_late_for_us() -> None:
     lab = deployed()
-    lab.roll(PROMOTED_AT + 10)
+    lab.shift(PROMOTED_AT + 10)
     assert model(lab) == lab.names.model
     ring_for_long(lab, USER_ALARM)
     with pytest.raises(RolloutGaveUp, match=f"alarm {USER_ALARM} is in ALARM"):
@@ -217,7 +217,7 @@ def test_a_share_is_refused_with_the_reason(share: float) -> None:
 @pytest.mark.parametrize("seconds", range(0, 720, 60))
 def test_a_rollback_at_any_moment_restores_everything(seconds: int) -> None:
     lab = deployed()
-    lab.roll(seconds)
+    lab.shift(seconds)
     lab.roll_back()
     assert lab.describe() == lab.before
     assert not lab.under_capacity
@@ -226,7 +226,7 @@ def test_a_rollback_at_any_moment_restores_everything(seconds: int) -> None:
 
 def test_a_persons_abort_while_it_rolls_reaches_sagemaker_by_the_judges_alarm() -> None:
     lab = deployed()
-    lab.roll(FIRST_BAKE_AT)
+    lab.shift(FIRST_BAKE_AT)
     lookout = Lookout(AwsWorld(lab.clients, ENDPOINT, lab.names.rollout_id, lab.now))
     wish(lab, Wish.ABORT)
     _, why = lookout.look_for(OnlyGreen())
@@ -240,7 +240,7 @@ def test_a_persons_abort_while_it_rolls_reaches_sagemaker_by_the_judges_alarm() 
 
 def test_a_rollback_while_it_rolls_turns_sagemaker_around_at_once_though_nobody_judges() -> None:
     lab = deployed()
-    lab.roll(FIRST_BAKE_AT)
+    lab.shift(FIRST_BAKE_AT)
     began, lab.is_judged = lab.now(), False
     lab.roll_back()
     assert lab.now() - began < timedelta(minutes=4)
@@ -250,7 +250,7 @@ def test_a_rollback_while_it_rolls_turns_sagemaker_around_at_once_though_nobody_
 
 def test_a_rollback_after_the_last_batch_is_one_update_by_batches_that_leaves_the_copies_alone() -> None:
     lab = deployed()
-    lab.roll(PROMOTED_AT + 20)
+    lab.shift(PROMOTED_AT + 20)
     copies_by_hand(lab, 6)
     lab.calls.clear()
     lab.roll_back()
@@ -262,7 +262,7 @@ def test_a_rollback_after_the_last_batch_is_one_update_by_batches_that_leaves_th
 
 def test_where_one_copy_is_left_it_goes_back_at_once() -> None:
     lab = deployed()
-    lab.roll(PROMOTED_AT + 20)
+    lab.shift(PROMOTED_AT + 20)
     copies_by_hand(lab, 1)
     lab.roll_back()
     assert model(lab) == "fraud-v1"
@@ -286,7 +286,7 @@ def test_somebody_elses_update_is_never_overwritten(point: str, changed: dict[st
     elif point != "planned":
         lab.reach(GreenDeployed(rollout))
     if point == "promoted":
-        lab.roll(PROMOTED_AT + 20)
+        lab.shift(PROMOTED_AT + 20)
     lab.clients.sagemaker.create_model(ModelName="theirs", PrimaryContainer={"Image": "theirs:1"})
     update_by_hand(lab, **changed)
     before = lab.describe()
@@ -326,7 +326,7 @@ def test_a_persons_wish_is_heeded_before_it_rolls_and_after_it(point: str, kind:
     else:
         lab.reach(GreenDeployed(rollout))
     if point == "rolled":
-        lab.roll(PROMOTED_AT + 60)
+        lab.shift(PROMOTED_AT + 60)
     wish(lab, kind)
     goal = GreenDeployed(rollout) if point == "recorded" else OnlyGreen()
     if kind is Wish.PAUSE:
@@ -462,7 +462,7 @@ def test_in_a_state_that_aws_does_not_leave_by_itself_a_person_is_asked(number: 
 
 def test_a_rollback_leads_out_of_a_failed_update_with_copies_of_both() -> None:
     lab = deployed()
-    lab.roll(FIRST_BAKE_AT)
+    lab.shift(FIRST_BAKE_AT)
     lab.sandbox.faults.add(Fault("no_capacity", "UpdateInferenceComponent"))
     ring_for_long(lab, USER_ALARM)
     lab.pass_time(2000)
@@ -486,7 +486,7 @@ def test_nothing_goes_forward_once_the_rollout_goes_back(number: int) -> None:
 
 def test_it_is_promoted_only_when_all_copies_are_there() -> None:
     lab = deployed()
-    lab.roll(PROMOTED_AT + 20)
+    lab.shift(PROMOTED_AT + 20)
     goal = OnlyGreen()
     seen = AwsWorld(lab.clients, ENDPOINT, lab.names.rollout_id, lab.now).observe(goal)
     assert seen.endpoint is not None
@@ -537,7 +537,7 @@ def test_a_rollout_whose_record_is_lost_goes_back_by_its_plan(point: str) -> Non
     planned = lab.plan()
     lab.run(until=1)
     if point != "deployed":
-        lab.roll(FIRST_BAKE_AT if point == "rolling" else PROMOTED_AT + 20)
+        lab.shift(FIRST_BAKE_AT if point == "rolling" else PROMOTED_AT + 20)
     lab.clients.ssm.delete_parameter(Name=lab.names.record)
     if point == "rolled":
         with pytest.raises(RolloutGaveUp, match=r"the record of rollout .* is gone"):
